@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""accelpool: pool, slice and remote accelerators.  See doc/source/contributor/architecture.rst."""
