@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+# Native parts: the client library, the worker and the emulated device.
+#
+#   make native                  build into accelpool/_native (what the wheel ships)
+#   make native SAN=asan OUT=D   the same with a sanitizer (asan, ubsan, tsan) into another place
+#   make clean
+#
+# The generated sources (build/native/gen) come from accelpool/remoting/interfaces/*.yaml.
+
+PYTHON ?= python3
+CC ?= gcc
+OUT ?= accelpool/_native
+SAN ?=
+BUILD := build/native
+GEN := $(BUILD)/gen
+OBJ := $(BUILD)/obj$(if $(SAN),-$(SAN))
+
+REMOTING := accelpool/remoting/native
+EMU := accelpool/drivers/mock/native
+
+WARNINGS := -Wall -Wextra -Werror -Wshadow -Wvla -Wformat=2
+CFLAGS := -std=c11 -D_GNU_SOURCE -O2 -g -fPIC -pthread -fvisibility=hidden -fno-strict-aliasing \
+          -fstack-protector-strong $(WARNINGS) -I$(REMOTING)/common -I$(GEN) $(EXTRA_CFLAGS)
+LDFLAGS := -pthread -Wl,-z,relro,-z,now $(EXTRA_LDFLAGS)
+ifeq ($(SAN),asan)
+CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+LDFLAGS += -fsanitize=address,undefined
+else ifeq ($(SAN),ubsan)
+CFLAGS += -fsanitize=undefined -fno-sanitize-recover=undefined
+LDFLAGS += -fsanitize=undefined
+else ifeq ($(SAN),tsan)
+CFLAGS += -fsanitize=thread
+LDFLAGS += -fsanitize=thread
+endif
+
+GENERATED := $(GEN)/.stamp
+COMMON_SRC := $(wildcard $(REMOTING)/common/*.c)
+CLIENT_SRC := $(wildcard $(REMOTING)/client/*.c)
+WORKER_SRC := $(wildcard $(REMOTING)/worker/*.c)
+EMU_SRC := $(wildcard $(EMU)/*.c)
+objects = $(patsubst %.c,$(OBJ)/$(1)/%.o,$(notdir $(2)))
+
+COMMON_OBJ := $(call objects,common,$(COMMON_SRC))
+CLIENT_OBJ := $(call objects,client,$(CLIENT_SRC)) $(OBJ)/client/cuda_client.o
+WORKER_OBJ := $(call objects,worker,$(WORKER_SRC)) $(OBJ)/worker/cuda_worker.o
+EMU_OBJ := $(call objects,emu,$(EMU_SRC))
+
+CLIENT := $(OUT)/lib/cuda/libcuda.so.1
+WORKER := $(OUT)/bin/accelpool-worker
+EMULATED := $(OUT)/lib/libaccelpool-emucuda.so
+
+.PHONY: native generate clean client worker emulated
+native: client worker emulated
+client: $(CLIENT)
+worker: $(WORKER)
+emulated: $(EMULATED)
+generate: $(GENERATED)
+
+$(GENERATED): $(wildcard accelpool/remoting/interfaces/*.yaml) $(wildcard accelpool/remoting/generator/*.py)
+	@mkdir -p $(GEN)
+	$(PYTHON) -m accelpool.remoting.generator --out $(GEN)
+	@touch $@
+$(GEN)/%.c: $(GENERATED) ;
+
+define compile_rule
+$(OBJ)/$(1)/%.o: $(2)/%.c $(GENERATED)
+	@mkdir -p $$(@D)
+	$(CC) $(CFLAGS) $(3) -MMD -MP -c $$< -o $$@
+endef
+$(eval $(call compile_rule,common,$(REMOTING)/common,))
+$(eval $(call compile_rule,client,$(REMOTING)/client,-I$(REMOTING)/client))
+$(eval $(call compile_rule,worker,$(REMOTING)/worker,-I$(REMOTING)/worker))
+# IEEE operations must be exactly what the kernel asked for.
+$(eval $(call compile_rule,emu,$(EMU),-I$(EMU) -ffp-contract=off -frounding-math))
+$(OBJ)/client/cuda_client.o: $(GEN)/cuda_client.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -I$(REMOTING)/client -MMD -MP -c $< -o $@
+$(OBJ)/worker/cuda_worker.o: $(GEN)/cuda_worker.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -I$(REMOTING)/worker -MMD -MP -c $< -o $@
+
+$(CLIENT): $(CLIENT_OBJ) $(COMMON_OBJ)
+	@mkdir -p $(@D)
+	$(CC) -shared -Wl,-soname,libcuda.so.1 -o $@ $^ $(LDFLAGS) -ldl -lm
+$(WORKER): $(WORKER_OBJ) $(COMMON_OBJ)
+	@mkdir -p $(@D)
+	$(CC) -o $@ $^ $(LDFLAGS) -ldl -lm -lseccomp
+$(EMULATED): $(EMU_OBJ)
+	@mkdir -p $(@D)
+	$(CC) -shared -Wl,-soname,libaccelpool-emucuda.so -o $@ $^ $(LDFLAGS) -ldl -lm
+
+clean:
+	rm -rf build/native accelpool/_native
+
+-include $(COMMON_OBJ:.o=.d) $(CLIENT_OBJ:.o=.d) $(WORKER_OBJ:.o=.d) $(EMU_OBJ:.o=.d)
