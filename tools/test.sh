@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Sets everything up, runs linters, type checks and all tests; exits 0 when all is well.
+#
+#   tools/test.sh            everything (CI; under 30 minutes on 2 cores)
+#   tools/test.sh STEP ...   only these: lint types unit functional native fuzz stestr quickstart docs
+#
+# VENV=DIR    the virtual environment (default: .venv-test in the clone)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export VENV=${VENV:-$PWD/.venv-test}
+steps=("$@")
+[ "${#steps[@]}" -gt 0 ] || steps=(lint types unit functional native fuzz stestr docs quickstart)
+
+say() { printf '\n== %s (%s s)\n' "$*" "$SECONDS"; }
+
+SECONDS=0
+say setup
+tools/setup.sh --test
+export PATH="$VENV/bin:$PATH" PYTHONDONTWRITEBYTECODE=1
+unset OS_CLOUD OS_CLIENT_CONFIG_FILE ACCELPOOL_HOME ACCELPOOL_ATTACHMENT
+
+lint() {
+    ruff check .
+    python -m flake8 --select=H --ignore=H301,H306,H404,H405 accelpool tests
+    bashate -i E006 tools/*.sh .ci/run
+    doc8 -q --max-line-length 120 doc/source README.rst
+    codespell accelpool tests doc/source tools examples README.rst
+    reno -q lint
+}
+types() { mypy --strict accelpool; }
+unit() { python -m pytest tests/unit; }
+functional() { python -m pytest tests/functional; }
+native() { tests/native/run.sh; }
+fuzz() { tests/native/fuzz.sh "${FUZZ_SECONDS:-60}"; }
+stestr() { command stestr run --concurrency 2; }
+docs() { sphinx-build -q -W --keep-going -b html doc/source build/doc/html; }
+quickstart() { VENV="$PWD/.venv" tools/quickstart.sh; }
+
+for step in "${steps[@]}"; do
+    say "$step"
+    "$step"
+done
+say "all passed: ${steps[*]}"
