@@ -55,8 +55,10 @@ class CreateAllocation(base.One):
         parser: base.Parser = super().get_parser(prog_name)
         parser.add_argument('--id', metavar='<uuid>', help='own id: asking twice gives one allocation')
         parser.add_argument('--name', metavar='<name>')
-        parser.add_argument('--ttl', type=int, metavar='<seconds>', help='released after this time unless in use')
-        parser.add_argument('--consumer-type', metavar='<type>', choices=('instance', 'node', 'pod', 'process'))
+        parser.add_argument('--ttl', type=int, metavar='<seconds>',
+                            help='released after this time unless in use')
+        parser.add_argument('--consumer-type', metavar='<type>',
+                            choices=('instance', 'node', 'pod', 'process'))
         parser.add_argument('--consumer-id', metavar='<id>')
         request.add_consumer(parser)
         request.add_shape(parser)

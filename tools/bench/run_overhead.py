@@ -22,4 +22,5 @@ def measure(quick: bool = False) -> Iterator[Figure]:
         timed(command)
         differences = [timed(command) - timed(['true']) for _ in range(5 if quick else 15)]
     middle = percentile(differences, 50)
-    yield Figure('accelpool run -- true beyond the bare command, p50', f'{middle:.2f} s', '1.0 s', middle <= 1.0)
+    yield Figure('accelpool run -- true beyond the bare command, p50',
+                 f'{middle:.2f} s', '1.0 s', middle <= 1.0)
