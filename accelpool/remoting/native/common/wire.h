@@ -70,7 +70,6 @@ enum wire_opcode {
     WIRE_COPY_IN = 23,       /* struct wire_copy_in, then the bytes: inline up to WIRE_INLINE_MAX, else DATA frames */
     WIRE_COPY_OUT = 24,      /* struct wire_copy_out; waits; replies of {wire_reply, bytes}, all but the last with MORE */
     WIRE_KERNEL_SET = 25,    /* struct wire_kernel_set: a kernel attribute */
-    WIRE_OCCUPANCY = 26,     /* struct wire_occupancy; waits; struct wire_occupancy_reply */
     WIRE_CALLS = 64,         /* generated calls start here */
 };
 
@@ -125,9 +124,7 @@ struct wire_welcome {
 } WIRE_PACKED;
 
 #define WIRE_ATTRIBUTES 192 /* CUdevice_attribute 0 .. 191; the highest public one is below */
-#define WIRE_LIMITS 16      /* CUlimit 0 .. 15 */
 #define WIRE_ATTRIBUTE_NONE INT32_MIN
-#define WIRE_LIMIT_NONE UINT64_MAX
 
 /* What the vendor library says about the device: answered by the client without asking again. */
 struct wire_snapshot {
@@ -138,7 +135,6 @@ struct wire_snapshot {
     char pci_bus_id[32]; /* NUL-terminated */
     uint8_t uuid[16];
     int32_t attributes[WIRE_ATTRIBUTES]; /* WIRE_ATTRIBUTE_NONE: the vendor does not know it */
-    uint64_t limits[WIRE_LIMITS];        /* cuCtxGetLimit; WIRE_LIMIT_NONE: the vendor does not know it */
 } WIRE_PACKED;
 
 /* --- the session itself ----------------------------------------------------------------------------------------- */
@@ -320,29 +316,11 @@ struct wire_kernel_set {
     int32_t attribute, value;
 } WIRE_PACKED;
 
-enum wire_occupancy_question {
-    WIRE_OCCUPANCY_BLOCKS = 1,  /* cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags -> first */
-    WIRE_OCCUPANCY_SHARED = 2,  /* cuOccupancyAvailableDynamicSMemPerBlock, shared = blocks -> first */
-};
-
-struct wire_occupancy {
-    uint32_t module, kernel;
-    uint32_t question; /* enum wire_occupancy_question */
-    uint32_t block;    /* threads */
-    uint64_t shared;   /* dynamic bytes of a block */
-    uint32_t flags, zero32;
-} WIRE_PACKED;
-
-struct wire_occupancy_reply {
-    struct wire_reply reply;
-    uint64_t first;
-} WIRE_PACKED;
-
 _Static_assert(sizeof(struct wire_header) == 16, "frame header");
 _Static_assert(sizeof(struct wire_hello) == 44, "HELLO");
 _Static_assert(sizeof(struct wire_challenge) == 72, "CHALLENGE");
 _Static_assert(sizeof(struct wire_welcome) == 40, "WELCOME");
-_Static_assert(sizeof(struct wire_snapshot) == 16 + 256 + 32 + 16 + 4 * WIRE_ATTRIBUTES + 8 * WIRE_LIMITS, "snapshot");
+_Static_assert(sizeof(struct wire_snapshot) == 16 + 256 + 32 + 16 + 4 * WIRE_ATTRIBUTES, "snapshot");
 _Static_assert(sizeof(struct wire_ack) == 16, "ACK");
 _Static_assert(sizeof(struct wire_lease) == 32, "LEASE");
 _Static_assert(sizeof(struct wire_lease_reply) == 32, "LEASE reply");
