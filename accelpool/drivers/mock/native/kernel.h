@@ -186,7 +186,7 @@ struct kernel_warp_io {
 struct kernel_services {
     void (*fault)(struct kernel_thread *, int code, uint64_t address) __attribute__((noreturn));
     void (*exit)(struct kernel_thread *) __attribute__((noreturn));
-    void (*yield)(struct kernel_thread *); /* refills fuel */
+    void (*yield)(struct kernel_thread *, uint32_t sleep); /* refills fuel; sleep: lets the others go first */
     /* count 0 = every thread of the block that has not exited */
     uint32_t (*barrier)(struct kernel_thread *, uint32_t id, uint32_t count, enum kernel_barrier op, uint32_t predicate);
     void (*warp)(struct kernel_thread *, enum kernel_warp op, struct kernel_warp_io *io);
