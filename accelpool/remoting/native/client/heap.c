@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "heap.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "segments.h"
+
+enum { SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2 };
+
+/* Device ranges lie at RANGE_BASE + slot * RANGE_STRIDE, TRIES slots for every ordinal: disjoint between the devices of one
+ * attachment, far from where Linux puts programs, heaps and libraries, and inside what sanitizers leave to the program. */
+#define RANGE_BASE 0x200000000000ull
+#define RANGE_STRIDE (1ull << 40)
+#define TRIES 6u
+
+/* Leased beyond what was asked for, so that the next allocations need no reply. */
+#define EXTRA_MIN (1ull << 20)
+#define EXTRA_MAX (16ull << 20)
+/* Unused lease bytes that are kept; more than KEEP_MAX goes back, down to KEEP. */
+#define KEEP (4ull << 20)
+#define KEEP_MAX (16ull << 20)
+
+struct heap {
+    struct channel *channel;
+    uint64_t base, size, granule;
+    pthread_mutex_t lock;
+    pthread_cond_t leased;
+    struct segments segments;
+    uint8_t *mapped;     /* a bit for every granule */
+    uint64_t unused;     /* leased bytes that no allocation has */
+    uint64_t allocated;
+    uint64_t epoch;      /* raised whenever the device was seen idle; starts at 1 */
+    int leasing;         /* a LEASE is under way: others wait, the lock is free */
+};
+
+static int is_mapped(const struct heap *h, uint64_t granule)
+{
+    return h->mapped[granule / 8] >> (granule % 8) & 1;
+}
+
+static void set_mapped(struct heap *h, uint64_t address, uint64_t length, int on)
+{
+    if (address < h->base || address - h->base > h->size || length > h->size - (address - h->base))
+        return; /* not a place that we asked for */
+    for (uint64_t g = (address - h->base) / h->granule, n = length / h->granule; n--; g++)
+        if (on)
+            h->mapped[g / 8] |= (uint8_t)(1u << g % 8);
+        else
+            h->mapped[g / 8] &= (uint8_t)~(1u << g % 8);
+}
+
+/* Tells the worker to unmap and to take bytes back; nobody waits. */
+static void give_back(struct heap *h, uint64_t address, uint64_t length, uint64_t bytes)
+{
+    struct wire_lease_return back = {.address = address, .length = length, .bytes = bytes};
+    struct iovec part = {&back, sizeof back};
+
+    channel_send(h->channel, WIRE_LEASE_RETURN, &part, 1);
+}
+
+static void recall(void *opaque, uint64_t bytes)
+{
+    struct heap *h = opaque;
+
+    (void)bytes; /* whatever is unused is of more use to those who wait */
+    pthread_mutex_lock(&h->lock);
+    uint64_t unused = h->unused;
+    h->unused = 0;
+    pthread_mutex_unlock(&h->lock);
+    give_back(h, 0, 0, unused);
+}
+
+/* Reserves the range here and at the worker; 0 or a CUresult. */
+static int agree(struct heap *h, unsigned ordinal)
+{
+    int error = OUT_OF_MEMORY;
+
+    for (unsigned i = 0; i < TRIES; i++) {
+        uint64_t base = RANGE_BASE + (ordinal * TRIES + i) * RANGE_STRIDE;
+        void *here = mmap((void *)(uintptr_t)base, h->size, PROT_NONE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+        if (here == MAP_FAILED)
+            continue;
+        if ((uintptr_t)here == base) { /* an old kernel takes the flag for a hint */
+            struct wire_range range = {base, h->size};
+            struct iovec part = {&range, sizeof range};
+            struct wire_reply answer;
+            struct channel_reply reply = {.head = &answer, .head_size = sizeof answer};
+            error = channel_call(h->channel, WIRE_RANGE, &part, 1, &reply);
+            if (!error) {
+                h->base = base;
+                return SUCCESS;
+            }
+        }
+        munmap(here, h->size);
+        if (error == CHANNEL_LOST)
+            break;
+    }
+    return error;
+}
+
+struct heap *heap_open(struct channel *channel, unsigned ordinal, uint64_t range_size, uint64_t granule, int *error)
+{
+    struct heap *h = calloc(1, sizeof *h);
+
+    *error = OUT_OF_MEMORY;
+    if (!h)
+        return NULL;
+    h->channel = channel;
+    h->granule = granule;
+    h->size = (range_size < RANGE_STRIDE ? range_size : RANGE_STRIDE) & ~(granule - 1);
+    h->epoch = 1;
+    pthread_mutex_init(&h->lock, NULL);
+    pthread_cond_init(&h->leased, NULL);
+    h->mapped = calloc(h->size / granule / 8 + 1, 1);
+    if (h->mapped)
+        *error = agree(h, ordinal);
+    if (!*error && segments_open(&h->segments, h->base, h->size))
+        *error = OUT_OF_MEMORY;
+    if (*error) {
+        heap_close(h);
+        return NULL;
+    }
+    channel_on_recall(channel, recall, h);
+    return h;
+}
+
+void heap_close(struct heap *h)
+{
+    if (h->base)
+        munmap((void *)(uintptr_t)h->base, h->size);
+    segments_close(&h->segments);
+    free(h->mapped);
+    free(h);
+}
+
+/* What must be mapped for [start, start + bytes): from the first to the last granule that is not. */
+static void find_unmapped(const struct heap *h, uint64_t start, uint64_t bytes, uint64_t *address, uint64_t *length)
+{
+    uint64_t first = (start - h->base) / h->granule, last = (start - h->base + bytes - 1) / h->granule;
+
+    while (first <= last && is_mapped(h, first))
+        first++;
+    while (last > first && is_mapped(h, last))
+        last--;
+    *address = h->base + first * h->granule;
+    *length = first <= last ? (last - first + 1) * h->granule : 0;
+}
+
+static uint64_t extra_for(const struct heap *h)
+{
+    uint64_t extra = h->allocated / 4;
+
+    if (extra < EXTRA_MIN)
+        extra = EXTRA_MIN;
+    return extra < EXTRA_MAX ? extra : EXTRA_MAX;
+}
+
+/* Asks for `need` bytes and the mapping, with the lock given up meanwhile. */
+static int lease(struct heap *h, uint64_t address, uint64_t length, uint64_t need)
+{
+    struct wire_lease ask = {.address = address, .length = length, .need = need, .extra = need ? extra_for(h) : 0};
+    struct wire_lease_reply answer = {.granted = 0};
+    struct iovec part = {&ask, sizeof ask};
+    struct channel_reply reply = {.head = &answer, .head_size = sizeof answer};
+
+    h->leasing = 1;
+    pthread_mutex_unlock(&h->lock);
+    int error = channel_call(h->channel, WIRE_LEASE, &part, 1, &reply);
+    pthread_mutex_lock(&h->lock);
+    h->leasing = 0;
+    pthread_cond_broadcast(&h->leased);
+    if (answer.reply.status == SUCCESS && answer.granted >= need) { /* also when an older error came along */
+        set_mapped(h, answer.address, answer.length, 1);
+        h->unused += answer.granted - need;
+    } else if (!error) {
+        error = OUT_OF_MEMORY;
+    }
+    return error;
+}
+
+static int allocate(struct heap *h, uint64_t bytes, uint64_t *start)
+{
+    struct segment *segment = segments_take(&h->segments, bytes);
+    uint64_t address, length;
+
+    if (!segment)
+        return OUT_OF_MEMORY;
+    *start = segment->start;
+    if (segment->epoch == h->epoch) { /* freed since the device was last idle: it may still be in use */
+        channel_send(h->channel, WIRE_BARRIER, NULL, 0);
+        h->epoch++;
+    }
+    for (;;) {
+        find_unmapped(h, *start, bytes, &address, &length);
+        if (!length && h->unused >= bytes) {
+            h->unused -= bytes;
+            h->allocated += bytes;
+            return SUCCESS;
+        }
+        if (!h->leasing)
+            break;
+        pthread_cond_wait(&h->leased, &h->lock);
+    }
+    uint64_t have = h->unused < bytes ? h->unused : bytes;
+    h->unused -= have;
+    int error = lease(h, address, length, bytes - have);
+    if (error) {
+        h->unused += have;
+        segments_give(&h->segments, segments_find(&h->segments, *start), 0);
+        return error;
+    }
+    h->allocated += bytes;
+    return SUCCESS;
+}
+
+int heap_allocate(struct heap *h, uint64_t bytes, uint64_t *address)
+{
+    if (!bytes)
+        return INVALID_VALUE;
+    if (bytes > h->size)
+        return OUT_OF_MEMORY;
+    pthread_mutex_lock(&h->lock);
+    int error = allocate(h, (bytes + HEAP_ALIGNMENT - 1) & ~(uint64_t)(HEAP_ALIGNMENT - 1), address);
+    pthread_mutex_unlock(&h->lock);
+    return error;
+}
+
+/* Gives unused lease and the granules that lie wholly in a free segment back, if there is much of it. */
+static void trim(struct heap *h, const struct segment *hole)
+{
+    if (h->unused <= KEEP_MAX)
+        return;
+    uint64_t first = (hole->start - h->base + h->granule - 1) / h->granule;
+    uint64_t end = (hole->start - h->base + hole->size) / h->granule;
+    while (first < end && !is_mapped(h, first))
+        first++;
+    while (end > first && !is_mapped(h, end - 1))
+        end--;
+    uint64_t address = h->base + first * h->granule;
+    uint64_t length = first < end ? (end - first) * h->granule : 0;
+    set_mapped(h, address, length, 0);
+    give_back(h, length ? address : 0, length, h->unused - KEEP);
+    h->unused = KEEP;
+}
+
+int heap_free(struct heap *h, uint64_t address)
+{
+    int error = INVALID_VALUE;
+
+    pthread_mutex_lock(&h->lock);
+    struct segment *segment = segments_find(&h->segments, address);
+    if (segment && segment->used && segment->start == address) {
+        h->unused += segment->size;
+        h->allocated -= segment->size;
+        trim(h, segments_give(&h->segments, segment, h->epoch));
+        error = SUCCESS;
+    }
+    pthread_mutex_unlock(&h->lock);
+    return error;
+}
+
+int heap_find(struct heap *h, uint64_t address, uint64_t *start, uint64_t *bytes)
+{
+    pthread_mutex_lock(&h->lock);
+    const struct segment *segment = segments_find(&h->segments, address);
+    int found = segment && segment->used;
+    if (found) {
+        *start = segment->start;
+        *bytes = segment->size;
+    }
+    pthread_mutex_unlock(&h->lock);
+    return found;
+}
+
+int heap_holds(struct heap *h, uint64_t address, uint64_t bytes)
+{
+    uint64_t start, size;
+
+    return heap_find(h, address, &start, &size) && bytes <= size - (address - start);
+}
+
+int heap_covers(const struct heap *h, uint64_t address)
+{
+    return address >= h->base && address - h->base < h->size;
+}
+
+void heap_synchronized(struct heap *h)
+{
+    pthread_mutex_lock(&h->lock);
+    h->epoch++;
+    pthread_mutex_unlock(&h->lock);
+}
+
+uint64_t heap_unused(struct heap *h)
+{
+    pthread_mutex_lock(&h->lock);
+    uint64_t unused = h->unused;
+    pthread_mutex_unlock(&h->lock);
+    return unused;
+}
