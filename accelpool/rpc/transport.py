@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The message bus of this process, and how values and the request's context travel on it."""
+
+import functools
+from typing import Any
+
+import oslo_messaging
+from oslo_config import cfg
+from oslo_context import context
+
+from accelpool.rpc import memory
+
+#: Topics (fixed names).  A conductor is addressed by topic and server = its host.
+SCHEDULER_TOPIC = 'accelpool.scheduler'
+CONDUCTOR_TOPIC = 'accelpool.conductor'
+
+#: Version of the messages, the same on both topics.  Raise the minor number when a method or an optional
+#: argument is added, the major one when an older peer would misunderstand.
+VERSION = '1.0'
+
+#: What of a request's context travels: enough to find its log lines, never its token.
+CARRIED = ('request_id', 'global_request_id', 'user_id', 'project_id')
+
+
+class _Serializer(oslo_messaging.JsonPayloadSerializer):  # type: ignore[misc]
+    """Plain JSON values, beside them the context of the request that caused the message."""
+
+    def serialize_context(self, ctxt: Any) -> dict[str, Any]:
+        return {name: value for name in CARRIED if (value := getattr(ctxt, name, None)) is not None}
+
+    def deserialize_context(self, ctxt: dict[str, Any]) -> context.RequestContext:
+        return context.RequestContext(**{name: ctxt[name] for name in CARRIED if name in ctxt})
+
+
+SERIALIZER = _Serializer()
+
+
+@functools.cache
+def get() -> Any:  # an oslo_messaging RPCTransport
+    """Return the bus that ``transport_url`` names; configuration must have been read."""
+    memory.install()
+    oslo_messaging.set_transport_defaults('accelpool')
+    # The errors of these modules arrive as themselves (as subclasses with "_Remote" in the name).
+    return oslo_messaging.get_rpc_transport(cfg.CONF, allowed_remote_exmods=['accelpool.errors'])
+
+
+def use_memory() -> None:
+    """Make the bus a queue inside this process; call it before anything uses the bus."""
+    oslo_messaging.TransportURL.parse(cfg.CONF)  # registers the option
+    cfg.CONF.set_override('transport_url', 'kombu+memory://')
