@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sessions: ``reader()`` to look, ``writer()`` to change; one engine for each process.
+
+SQLite runs in WAL mode and a writer takes its lock at once (BEGIN IMMEDIATE), so that it never fails halfway.
+MariaDB and PostgreSQL run at READ COMMITTED: every claim is guarded by a compare-and-swap, and a repeatable
+read would hide the rows that a retry must see.
+"""
+
+import contextlib
+import logging
+import random
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy import exc, orm
+
+LOG = logging.getLogger(__name__)
+T = TypeVar('T')
+
+#: Milliseconds that SQLite waits for another writer.
+BUSY_TIMEOUT = 30_000
+#: How often a transaction that lost to another one is tried again, each time from its beginning.
+ATTEMPTS = 10
+
+_engine: sa.Engine | None = None
+_readers: orm.sessionmaker[orm.Session]
+_writers: orm.sessionmaker[orm.Session]
+
+
+def configure(url: str, **options: Any) -> sa.Engine:
+    """Connect this process to a database; a second call replaces the first."""
+    global _engine, _readers, _writers  # noqa: PLW0603  one engine for each process
+    if _engine is not None:
+        _engine.dispose()
+    _engine = create_engine(url, **options)
+    _readers = orm.sessionmaker(_engine, expire_on_commit=False)
+    _writers = orm.sessionmaker(_engine.execution_options(accelpool_writer=True), expire_on_commit=False)
+    return _engine
+
+
+def create_engine(url: str, **options: Any) -> sa.Engine:
+    """Return an engine with this project's settings for its kind of database."""
+    parsed = sa.make_url(url)
+    sqlite = parsed.get_backend_name() == 'sqlite'
+    if not sqlite:
+        options.setdefault('isolation_level', 'READ COMMITTED')
+        options.setdefault('pool_pre_ping', True)
+    engine = sa.create_engine(parsed, **options)
+    if sqlite:
+        sa.event.listen(engine, 'connect', _prepare_sqlite)
+        sa.event.listen(engine, 'begin', _begin_sqlite)
+    return engine
+
+
+def engine() -> sa.Engine:
+    """Return this process's engine."""
+    assert _engine is not None, 'accelpool.db.session.configure() has not been called'
+    return _engine
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # the driver must not begin transactions behind our back
+    cursor = connection.cursor()
+    for pragma in ('journal_mode=WAL', 'synchronous=NORMAL', f'busy_timeout={BUSY_TIMEOUT}', 'foreign_keys=ON'):
+        cursor.execute(f'PRAGMA {pragma}')
+    cursor.close()
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    writer = connection.get_execution_options().get('accelpool_writer')
+    connection.exec_driver_sql('BEGIN IMMEDIATE' if writer else 'BEGIN')
+
+
+@contextlib.contextmanager
+def reader() -> Iterator[orm.Session]:
+    """A session to look with; nothing is committed."""
+    engine()
+    with _readers() as session:
+        yield session
+
+
+@contextlib.contextmanager
+def writer() -> Iterator[orm.Session]:
+    """A session to change with: commits at the end, rolls back on an exception."""
+    engine()
+    with _writers.begin() as session:
+        yield session
+
+
+def retrying(work: Callable[[orm.Session], T]) -> T:
+    """Run ``work`` in a writer; when the transaction loses to another one, run it again in a new one."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            with writer() as session:
+                return work(session)
+        except exc.DBAPIError as failure:
+            if attempt == ATTEMPTS or not _lost(failure):
+                raise
+            LOG.debug('transaction lost to another one, attempt %d: %s', attempt, failure)
+            time.sleep(random.uniform(0, 0.01 * 2 ** attempt))
+    raise AssertionError('unreachable')
+
+
+def _lost(failure: exc.DBAPIError) -> bool:
+    """Tell a deadlock or serialisation failure from a real error.
+
+    MySQL 1213 deadlock, 1205 lock wait timeout; SQLSTATE 40001, 40P01 (PostgreSQL); SQLite busy.
+    """
+    original = failure.orig
+    code = original.args[0] if original is not None and original.args else None
+    state = getattr(original, 'sqlstate', None) or getattr(original, 'pgcode', None)
+    return code in {1213, 1205} or state in {'40001', '40P01'} or 'database is locked' in str(original)
