@@ -49,6 +49,7 @@ def setup(
     logging.register_options(CONF)
     logging.set_defaults(default_log_levels=[
         *logging.get_default_log_levels(), 'oslo.messaging=INFO', 'oslo_messaging=INFO', 'kombu=INFO',
+        'oslo_service.backend=WARNING',
     ])
     CONF(list(argv), project='accelpool', prog=prog,
          default_config_files=None if files is None else [str(path) for path in files])

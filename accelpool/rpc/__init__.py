@@ -5,6 +5,10 @@ oslo.messaging loads oslo.service, whose default would be eventlet; this package
 chooses threads.
 """
 
+import sys
+
 from oslo_service import backend
 
+# futurist imports eventlet wherever it is installed, and uses it for nothing here: 18 MiB and a warning.
+sys.modules.setdefault('eventlet', None)  # type: ignore[arg-type]
 backend.init_backend(backend.BackendType.THREADING)

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finding devices: here they are read from configuration, and their health from a file."""
+
+import dataclasses
+import json
+import pathlib
+import uuid
+from collections.abc import Iterable
+from typing import Any
+
+from accelpool import errors
+from accelpool.drivers import base
+from accelpool.types import Device, Health
+
+#: Ids are derived, so that the same description gives the same devices after every restart.
+NAMESPACE = uuid.UUID('6f3e9c1e-0d0f-4c55-9d5e-7a1f0c6d5b11')
+
+#: What every emulated device can do.
+TRAITS = ('CUSTOM_EMULATED', 'HW_GPU_API_CUDA')
+
+UNITS = {'MIB': 1, 'GIB': 1024}
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """One entry of the option ``devices``: some devices of the same kind.  Memory in MiB."""
+
+    name: str
+    memory: int
+    count: int = 1
+    traits: tuple[str, ...] = ()
+    numa_node: int | None = None
+    fabric: str | None = None
+    compute_capability: str = '8.6'
+    multiprocessors: int = 16
+
+
+def memory_mib(text: str) -> int:
+    """Read an amount of memory, as ``30GiB`` or ``512 MiB``.
+
+    :raises ValueError: it is none
+    """
+    for unit, factor in UNITS.items():
+        if text.upper().endswith(unit):
+            return int(text[:-len(unit)]) * factor
+    raise ValueError(f'{text!r} needs a unit, MiB or GiB')
+
+
+def parse(entry: str) -> Model:
+    """Read one entry: ``model:memory:count[:trait=NAME][:numa=N][:fabric=NAME][:cc=MAJOR.MINOR][:sm=N]``.
+
+    :raises InvalidRequest: it is malformed; the message says what and shows the form
+    """
+    try:
+        name, memory, count, *rest = (part.strip() for part in entry.split(':'))
+        values: dict[str, Any] = {'name': name, 'memory': memory_mib(memory), 'count': int(count)}
+        traits = []
+        for part in rest:
+            key, _, value = part.partition('=')
+            match key:
+                case 'trait':
+                    traits.append(value)
+                case 'numa':
+                    values['numa_node'] = int(value)
+                case 'fabric':
+                    values['fabric'] = value
+                case 'cc':
+                    major, minor = value.split('.')
+                    values['compute_capability'] = f'{int(major)}.{int(minor)}'
+                case 'sm':
+                    values['multiprocessors'] = int(value)
+                case _:
+                    raise ValueError(f'{key!r} is none of trait, numa, fabric, cc, sm')
+        if not name or values['memory'] < 1 or values['count'] < 1 or values.get('multiprocessors', 1) < 1:
+            raise ValueError('model must not be empty; memory, count and sm are at least 1')
+        return Model(**values, traits=tuple(traits))
+    except ValueError as error:
+        raise errors.InvalidRequest(
+            f'[mock] devices: {entry!r}: {error}.  The form is model:memory:count, for example '
+            'gpu-emu:30GiB:2:numa=0', field='devices') from error
+
+
+def devices(host: str, models: Iterable[Model]) -> list[Device]:
+    """Return the devices that a host's configuration describes."""
+    found: list[Device] = []
+    positions: dict[str, int] = {}
+    for model in models:
+        for _ in range(model.count):
+            position = positions[model.name] = positions.get(model.name, -1) + 1
+            # The bus number only has to differ inside the host; 1 keeps clear of the bus of a machine's own.
+            found.append(Device(
+                id=str(uuid.uuid5(NAMESPACE, f'{host}/{model.name}/{position}')),
+                driver='mock', vendor='emulated', model=model.name, memory=model.memory,
+                traits=TRAITS + model.traits, numa_node=model.numa_node, fabric=model.fabric,
+                pci_address=f'0000:{len(found) + 1:02x}:00.0',
+                options={'cc': model.compute_capability, 'sm': model.multiprocessors},
+            ))
+    return found
+
+
+class MockInventory(base.Inventory):
+    """The configured devices, as ill as the health file says."""
+
+    def __init__(self, host: str, entries: Iterable[str], health_file: pathlib.Path) -> None:
+        """:raises InvalidRequest: the description is malformed"""
+        self._devices = devices(host, (parse(entry) for entry in entries))
+        self._health_file = health_file
+
+    def discover(self) -> list[Device]:
+        report = self._report()
+        found = []
+        for device in self._devices:
+            health, reason = report.get(device.id, (Health.OK, None))
+            if health != Health.MISSING:
+                found.append(dataclasses.replace(device, health=health, health_reason=reason))
+        return found
+
+    def _report(self) -> dict[str, tuple[Health, str | None]]:
+        """Read the health file: device id -> health, reason."""
+        try:
+            content = json.loads(self._health_file.read_text())
+            entries = {key: value if isinstance(value, dict) else {'health': value} for key, value in content.items()}
+            return {key: (Health(value['health']), value.get('reason')) for key, value in entries.items()}
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, AttributeError, KeyError) as error:
+            raise errors.DriverError(f'{self._health_file} is not a health report: {error}') from error

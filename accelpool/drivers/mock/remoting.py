@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Using devices: the emulated CUDA library, told by its environment which device it is."""
+
+import uuid
+
+from accelpool.drivers import base
+from accelpool.remoting import artefacts
+from accelpool.types import Device
+
+
+class MockRemoting(base.Remoting):
+    """The CUDA driver API."""
+
+    def endpoint(self, device: Device) -> base.Endpoint:
+        description = {
+            'name': device.model,
+            'uuid': uuid.UUID(device.id).hex,
+            'memory_mib': device.memory,
+            'cc': device.options['cc'],
+            'sm': device.options['sm'],
+            'pci': device.pci_address,
+        }
+        return base.Endpoint(
+            interface='cuda',
+            library=str(artefacts.emulated_library('cuda')),
+            env={'ACCELPOOL_EMU_DEVICE': ';'.join(f'{key}={value}' for key, value in description.items())},
+        )

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cutting devices: an emulated device needs nothing done to it, so a slice is a line in a state file.
+
+Real hardware remembers its partitions itself; the file stands for that, and survives a killed conductor.
+"""
+
+import dataclasses
+import json
+import os
+import pathlib
+import threading
+
+from accelpool import errors
+from accelpool.drivers import base
+from accelpool.types import Device, Isolation, Slice
+
+MODES = (Isolation.WHOLE, Isolation.SHARED)
+
+
+class MockSlicing(base.Slicing):
+    """Whole devices and metered shares; no partitions."""
+
+    def __init__(self, state_file: pathlib.Path) -> None:
+        self._file = state_file
+        self._lock = threading.Lock()
+        self._slices = self._read()
+
+    def modes(self, device: Device) -> tuple[Isolation, ...]:
+        return MODES
+
+    def carve(self, device: Device, wanted: Slice) -> base.Carved:
+        if wanted.isolation not in MODES:
+            raise errors.NotSupported(f'An emulated device cannot be cut as {wanted.isolation}')
+        with self._lock:
+            if wanted.id not in self._slices:
+                self._write(self._slices | {
+                    wanted.id: base.Carved(slice_id=wanted.id, device_id=wanted.device_id)})
+            return self._slices[wanted.id]
+
+    def destroy(self, slice_id: str) -> None:
+        with self._lock:
+            if slice_id in self._slices:
+                self._write({key: value for key, value in self._slices.items() if key != slice_id})
+
+    def list(self) -> list[base.Carved]:
+        with self._lock:
+            return [*self._slices.values()]
+
+    def _read(self) -> dict[str, base.Carved]:
+        try:
+            content = json.loads(self._file.read_text())
+        except FileNotFoundError:
+            return {}
+        return {entry['slice_id']: base.Carved(slice_id=entry['slice_id'], device_id=entry['device_id'])
+                for entry in content}
+
+    def _write(self, slices: dict[str, base.Carved]) -> None:
+        """Replace the file in one step: a reader, or a restart, sees the old content or the new."""
+        fresh = self._file.with_suffix('.new')
+        fresh.write_text(json.dumps([dataclasses.asdict(entry) for entry in slices.values()]))
+        os.replace(fresh, self._file)
+        self._slices = slices
