@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Serving a topic: an endpoint's public methods answer the messages of the same name."""
+"""Serving a topic: the public methods of an object answer the messages of the same names."""
 
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import oslo_messaging
 from oslo_log import log as logging
@@ -13,15 +13,6 @@ from accelpool import errors
 from accelpool.rpc import transport
 
 LOG = logging.getLogger(__name__)
-
-
-Method = TypeVar('Method', bound=Callable[..., Any])
-
-
-def remote(method: Method) -> Method:
-    """Mark a method as callable over the bus."""
-    exposed: Method = oslo_messaging.expose(method)
-    return exposed
 
 
 def _answering(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -41,18 +32,18 @@ def _answering(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class _Endpoint:
-    """What oslo.messaging dispatches to: the remote methods of a service object."""
+    """What oslo.messaging dispatches to."""
 
     target = oslo_messaging.Target(version=transport.VERSION)
 
     def __init__(self, service: object) -> None:
         for name, method in inspect.getmembers(service, inspect.ismethod):
-            if hasattr(method, 'exposed'):
-                setattr(self, name, _answering(method))
+            if not name.startswith('_'):
+                setattr(self, name, oslo_messaging.expose(_answering(method)))
 
 
 def start(topic: str, host: str, service: object, *, threads: int) -> oslo_messaging.MessageHandlingServer:
-    """Serve the :func:`remote` methods of a service on a topic; stop with ``stop()`` and ``wait()``.
+    """Serve the public methods of an object on a topic; end with ``stop()`` and then ``wait()``.
 
     :param host: the server's name on the topic
     :param threads: messages handled at a time
