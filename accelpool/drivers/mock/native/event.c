@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Events: each recording is an object of its own, so that who waits for an older one is not moved to a newer one. */
+#include <stdlib.h>
+
+#include "emu.h"
+
+struct event {
+    struct context *context;
+    unsigned flags;
+    pthread_mutex_t lock;
+    struct record *last; /* NULL: never recorded */
+};
+
+static CUresult event_find(CUevent handle, struct event **event) {
+    TRY(initialised());
+    *event = handle_object(HANDLE_EVENT, (uint64_t)handle);
+    return *event ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
+}
+
+/* A reference to the latest recording, or NULL. */
+static struct record *last_record(struct event *event) {
+    pthread_mutex_lock(&event->lock);
+    struct record *record = event->last;
+    if (record)
+        atomic_fetch_add(&record->references, 1);
+    pthread_mutex_unlock(&event->lock);
+    return record;
+}
+
+API CUresult cuEventCreate(CUevent *handle, unsigned flags) {
+    struct context *context;
+    TRY(context_enter(&context));
+    if (!handle || flags & ~(unsigned)(CU_EVENT_BLOCKING_SYNC | CU_EVENT_DISABLE_TIMING | CU_EVENT_INTERPROCESS))
+        return CUDA_ERROR_INVALID_VALUE;
+    if (flags & CU_EVENT_INTERPROCESS)
+        return flags & CU_EVENT_DISABLE_TIMING ? CUDA_ERROR_NOT_SUPPORTED : CUDA_ERROR_INVALID_VALUE;
+    struct event *event = calloc(1, sizeof *event);
+    if (!event)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    event->context = context;
+    event->flags = flags;
+    pthread_mutex_init(&event->lock, NULL);
+    *handle = (CUevent)handle_new(HANDLE_EVENT, event);
+    if (*handle)
+        return CUDA_SUCCESS;
+    free(event);
+    return CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+API CUresult cuEventDestroy_v2(CUevent handle) {
+    struct event *event;
+    TRY(event_find(handle, &event));
+    handle_drop((uint64_t)handle);
+    record_release(event->last);
+    pthread_mutex_destroy(&event->lock);
+    free(event);
+    return CUDA_SUCCESS;
+}
+
+API CUresult cuEventDestroy(CUevent handle) {
+    return cuEventDestroy_v2(handle);
+}
+
+API CUresult cuEventRecord(CUevent handle, CUstream stream_handle) {
+    struct event *event;
+    struct stream *stream;
+    TRY(stream_find(stream_handle, &stream));
+    TRY(event_find(handle, &event));
+    if (event->context != stream->context)
+        return CUDA_ERROR_INVALID_HANDLE;
+    struct record *record = record_new();
+    if (!record)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    if (stream_idle(stream)) {
+        record_finish(record);
+    } else {
+        atomic_fetch_add(&record->references, 1);
+        struct work *work = work_begin(stream);
+        work->kind = WORK_RECORD;
+        work->record = record;
+        work_submit(stream);
+    }
+    pthread_mutex_lock(&event->lock);
+    struct record *old = event->last;
+    event->last = record;
+    pthread_mutex_unlock(&event->lock);
+    record_release(old);
+    return CUDA_SUCCESS;
+}
+
+API CUresult cuEventRecordWithFlags(CUevent handle, CUstream stream, unsigned flags) {
+    return flags & ~1u ? CUDA_ERROR_INVALID_VALUE : cuEventRecord(handle, stream);
+}
+
+API CUresult cuEventQuery(CUevent handle) {
+    struct event *event;
+    TRY(event_find(handle, &event));
+    TRY(atomic_load(&event->context->error));
+    struct record *record = last_record(event);
+    bool done = !record || atomic_load_explicit(&record->done, memory_order_acquire);
+    record_release(record);
+    return done ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY;
+}
+
+API CUresult cuEventSynchronize(CUevent handle) {
+    struct event *event;
+    TRY(event_find(handle, &event));
+    struct record *record = last_record(event);
+    if (record)
+        record_wait(record);
+    record_release(record);
+    return atomic_load(&event->context->error);
+}
+
+static CUresult elapsed(float *milliseconds, struct event *start, struct event *end, struct record *first,
+                        struct record *second) {
+    if (start->flags & CU_EVENT_DISABLE_TIMING || end->flags & CU_EVENT_DISABLE_TIMING || !first || !second)
+        return CUDA_ERROR_INVALID_HANDLE;
+    if (!atomic_load_explicit(&first->done, memory_order_acquire) ||
+        !atomic_load_explicit(&second->done, memory_order_acquire))
+        return CUDA_ERROR_NOT_READY;
+    *milliseconds = (float)((double)(int64_t)(second->time_ns - first->time_ns) * 1e-6);
+    return CUDA_SUCCESS;
+}
+
+API CUresult cuEventElapsedTime_v2(float *milliseconds, CUevent start_handle, CUevent end_handle) {
+    struct event *start, *end;
+    TRY(event_find(start_handle, &start));
+    TRY(event_find(end_handle, &end));
+    TRY(atomic_load(&start->context->error));
+    if (!milliseconds)
+        return CUDA_ERROR_INVALID_VALUE;
+    struct record *first = last_record(start), *second = last_record(end);
+    CUresult status = elapsed(milliseconds, start, end, first, second);
+    record_release(first);
+    record_release(second);
+    return status;
+}
+
+API CUresult cuEventElapsedTime(float *milliseconds, CUevent start, CUevent end) {
+    return cuEventElapsedTime_v2(milliseconds, start, end);
+}
+
+API CUresult cuStreamWaitEvent(CUstream stream_handle, CUevent handle, unsigned flags) {
+    struct event *event;
+    struct stream *stream;
+    TRY(stream_find(stream_handle, &stream));
+    TRY(event_find(handle, &event));
+    if (flags & ~1u)
+        return CUDA_ERROR_INVALID_VALUE;
+    struct record *record = last_record(event);
+    if (!record || atomic_load_explicit(&record->done, memory_order_acquire)) {
+        record_release(record);
+        return CUDA_SUCCESS;
+    }
+    struct work *work = work_begin(stream);
+    work->kind = WORK_WAIT;
+    work->record = record; /* the reference goes with it */
+    work_submit(stream);
+    return CUDA_SUCCESS;
+}

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One piece of work at the head of a stream, executed by the engine thread; host functions by a thread of their own. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "engine.h"
+#include "kernel.h"
+
+#define COPY_STEP ((uint64_t)4 << 20) /* bytes between two looks at the gate */
+
+static struct kernel_engine *executor;
+static pthread_cond_t host_wake = PTHREAD_COND_INITIALIZER;
+static struct stream *host_first, *host_last; /* engine lock */
+
+uint64_t device_time_ns(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static int commit_page(void *opaque, uint64_t page) {
+    (void)opaque;
+    return memory_commit(page << PAGE_SHIFT, 1);
+}
+
+static int charge_host(void *opaque, int64_t bytes) {
+    (void)opaque;
+    if (!emu_host)
+        return 0;
+    if (bytes < 0)
+        emu_host->untouch(emu_host->opaque, (uint64_t)-bytes);
+    return bytes > 0 ? emu_host->touch(emu_host->opaque, (uint64_t)bytes) : 0;
+}
+
+static void print_text(void *opaque, const char *text, size_t length) {
+    (void)opaque;
+    if (!emu_host) { /* a worker has no terminal that the program could see */
+        fwrite(text, 1, length, stdout);
+        fflush(stdout);
+    }
+}
+
+static void fail(struct context *context, CUresult code) {
+    int expected = CUDA_SUCCESS;
+    atomic_compare_exchange_strong(&context->error, &expected, code);
+}
+
+static int kernel_begin(struct stream *stream, struct work *work) {
+    struct function *function = work->kernel.function;
+    struct kernel_launch launch = {
+        .function = function->entry,
+        .globals = (const uint64_t *)function->module->globals,
+        .params = work->kernel.parameters ? work->kernel.parameters : work->kernel.inside,
+        .grid = {work->kernel.grid[0], work->kernel.grid[1], work->kernel.grid[2]},
+        .block = {work->kernel.block[0], work->kernel.block[1], work->kernel.block[2]},
+        .dynamic_shared = work->kernel.shared,
+        .resident = work->kernel.resident,
+        .pages = page_state,
+        .commit = commit_page,
+        .charge = charge_host,
+        .print = print_text,
+    };
+    int error = KERNEL_OUT_OF_MEMORY;
+    stream->run = kernel_start(executor, &launch, &error);
+    return stream->run ? KERNEL_YIELDED : error;
+}
+
+static bool kernel_turn(struct stream *stream, struct work *work, uint64_t slice_ns) {
+    meter_enter();
+    int result = stream->run ? KERNEL_YIELDED : kernel_begin(stream, work);
+    if (stream->run)
+        result = kernel_step(stream->run, meter_budget(slice_ns));
+    meter_tick();
+    if (result == KERNEL_YIELDED)
+        return false;
+    if (stream->run)
+        kernel_end(stream->run);
+    stream->run = NULL;
+    free(work->kernel.parameters);
+    if (result != KERNEL_DONE)
+        fail(stream->context, result);
+    return true;
+}
+
+static bool plane_turn(struct stream *stream, struct work *work) {
+    bool done = false;
+    meter_enter();
+    CUresult status = plane_step(&work->plane, COPY_STEP, &done);
+    meter_tick();
+    if (status != CUDA_SUCCESS)
+        fail(stream->context, status);
+    else if (!done)
+        return false;
+    free(work->plane.staged);
+    return true;
+}
+
+static void *host_main(void *unused) {
+    (void)unused;
+    pthread_mutex_lock(&engine.lock);
+    for (;;) {
+        struct stream *stream = host_first;
+        if (!stream) {
+            pthread_cond_wait(&host_wake, &engine.lock);
+            continue;
+        }
+        host_first = stream->next_host;
+        pthread_mutex_unlock(&engine.lock);
+        struct work *work = &stream->ring[atomic_load(&stream->completed) % RING_SIZE];
+        if (work->kind == WORK_HOST)
+            work->host.function(work->host.data);
+        else
+            work->host.callback(stream->handle, atomic_load(&stream->context->error), work->host.data);
+        atomic_store_explicit(&work->host_state, 2, memory_order_release);
+        engine_wake();
+        pthread_mutex_lock(&engine.lock);
+    }
+    return NULL;
+}
+
+static bool host_turn(struct stream *stream, struct work *work) {
+    static bool started; /* engine thread */
+    pthread_t thread;
+    if (atomic_load_explicit(&work->host_state, memory_order_acquire) == 2)
+        return true;
+    if (!started && pthread_create(&thread, NULL, host_main, NULL)) {
+        fail(stream->context, CUDA_ERROR_OPERATING_SYSTEM);
+        return true;
+    }
+    if (!started)
+        pthread_detach(thread);
+    started = true;
+    atomic_store(&work->host_state, 1);
+    pthread_mutex_lock(&engine.lock);
+    stream->next_host = NULL;
+    if (host_first)
+        host_last->next_host = stream;
+    else
+        host_first = stream;
+    host_last = stream;
+    pthread_cond_signal(&host_wake);
+    pthread_mutex_unlock(&engine.lock);
+    return false;
+}
+
+/* The context has failed: nothing runs any more, but nobody may wait for ever. */
+static bool drop(struct stream *stream, struct work *work) {
+    if (stream->run)
+        kernel_end(stream->run);
+    stream->run = NULL;
+    switch (work->kind) {
+    case WORK_KERNEL:
+        free(work->kernel.parameters);
+        break;
+    case WORK_COPY:
+    case WORK_FILL:
+        free(work->plane.staged);
+        break;
+    case WORK_RECORD:
+        record_finish(work->record);
+        record_release(work->record);
+        break;
+    case WORK_WAIT:
+        record_release(work->record);
+        break;
+    case WORK_CALLBACK: /* callbacks are told of the error */
+        return host_turn(stream, work);
+    case WORK_HOST:
+    case WORK_FREE:
+        break;
+    }
+    return true;
+}
+
+bool work_run(struct stream *stream, struct work *work, uint64_t slice_ns) {
+    if (atomic_load_explicit(&stream->context->error, memory_order_acquire))
+        return drop(stream, work);
+    switch (work->kind) {
+    case WORK_KERNEL:
+        return kernel_turn(stream, work, slice_ns);
+    case WORK_COPY:
+    case WORK_FILL:
+        return plane_turn(stream, work);
+    case WORK_RECORD:
+        record_finish(work->record);
+        record_release(work->record);
+        return true;
+    case WORK_WAIT:
+        record_release(work->record);
+        return true;
+    case WORK_HOST:
+    case WORK_CALLBACK:
+        return host_turn(stream, work);
+    case WORK_FREE:
+        allocation_free(work->address);
+        return true;
+    }
+    return true;
+}
+
+CUresult work_start(void) {
+    executor = executor ? executor : kernel_engine_create();
+    return executor ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+}
