@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The session's side of the compute arbiter. The backend asks before it runs a queue segment and reports what the
+ * segment used. A grant is kept until the agent revokes it, so a lone tenant never waits and sends no packet per launch.
+ */
+#include <string.h>
+#include <time.h>
+
+#include "state.h"
+
+#define GATE_REPORT_NS UINT64_C(100000000) /* USAGE at most this often */
+
+static uint64_t gate_now(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
+}
+
+int gate_open(struct session *s)
+{
+    memset(&s->gate, 0, sizeof s->gate);
+    s->gate.idle = 1;
+    s->gate.reported = gate_now();
+    return pthread_mutex_init(&s->gate.lock, NULL) || pthread_cond_init(&s->gate.changed, NULL) ? -1 : 0;
+}
+
+/* With the lock held. */
+static void gate_yield(struct session *s, int more)
+{
+    struct gate *gate = &s->gate;
+    uint64_t used = gate->used;
+
+    gate->granted = gate->revoked = 0;
+    gate->budget = 0;
+    gate->used = 0;
+    agent_tell(s, CONTROL_YIELD, used, (uint64_t)more, 0);
+}
+
+/* With the lock held. */
+static void gate_report(struct session *s)
+{
+    struct gate *gate = &s->gate;
+
+    gate->reported = gate_now();
+    agent_tell(s, CONTROL_USAGE, gate->used, atomic_load(&s->memory.leased) + atomic_load(&s->memory.charged),
+               atomic_exchange(&gate->launches, 0));
+    gate->used = 0;
+}
+
+uint64_t hook_gate_enter(void *opaque)
+{
+    struct session *s = opaque;
+    struct gate *gate = &s->gate;
+    uint64_t budget;
+
+    pthread_mutex_lock(&gate->lock);
+    gate->idle = 0;
+    if (gate->granted && gate->revoked && gate->budget <= 0)
+        gate_yield(s, 1);
+    while (!gate->granted || gate->ended) { /* ended: the process is about to exit and runs nothing more */
+        if (!gate->wanted && !gate->ended) {
+            gate->wanted = 1;
+            agent_tell(s, CONTROL_WANT, 0, 0, 0);
+        }
+        pthread_cond_wait(&gate->changed, &gate->lock);
+    }
+    budget = gate->budget > 0 ? (uint64_t)gate->budget : 1;
+    pthread_mutex_unlock(&gate->lock);
+    return budget;
+}
+
+int hook_gate_charge(void *opaque, uint64_t used)
+{
+    struct session *s = opaque;
+    struct gate *gate = &s->gate;
+    int keep;
+
+    pthread_mutex_lock(&gate->lock);
+    gate->used += used;
+    gate->budget -= used > INT64_MAX / 2 ? INT64_MAX / 2 : (int64_t)used;
+    if (gate->budget < INT64_MIN / 4)
+        gate->budget = INT64_MIN / 4;
+    if (gate->granted && gate->revoked && gate->budget <= 0)
+        gate_yield(s, 1);
+    else if (gate_now() - gate->reported >= GATE_REPORT_NS)
+        gate_report(s);
+    keep = gate->granted && !gate->ended;
+    pthread_mutex_unlock(&gate->lock);
+    return keep;
+}
+
+void hook_gate_idle(void *opaque)
+{
+    struct session *s = opaque;
+    struct gate *gate = &s->gate;
+
+    pthread_mutex_lock(&gate->lock);
+    gate->idle = 1;
+    if (gate->granted && gate->revoked)
+        gate_yield(s, 0);
+    pthread_mutex_unlock(&gate->lock);
+}
+
+void gate_grant(struct session *s, uint64_t budget)
+{
+    struct gate *gate = &s->gate;
+
+    pthread_mutex_lock(&gate->lock);
+    gate->granted = 1;
+    gate->revoked = gate->wanted = 0;
+    gate->budget = budget > INT64_MAX / 2 ? INT64_MAX / 2 : (int64_t)budget;
+    pthread_cond_broadcast(&gate->changed);
+    pthread_mutex_unlock(&gate->lock);
+}
+
+void gate_revoke(struct session *s)
+{
+    struct gate *gate = &s->gate;
+
+    pthread_mutex_lock(&gate->lock);
+    if (gate->granted) {
+        gate->revoked = 1;
+        if (gate->idle)
+            gate_yield(s, 0);
+    }
+    pthread_mutex_unlock(&gate->lock);
+}
+
+void gate_end(struct session *s)
+{
+    pthread_mutex_lock(&s->gate.lock);
+    s->gate.ended = 1;
+    pthread_mutex_unlock(&s->gate.lock);
+}
+
+void gate_flush(struct session *s)
+{
+    pthread_mutex_lock(&s->gate.lock);
+    gate_report(s);
+    pthread_mutex_unlock(&s->gate.lock);
+}

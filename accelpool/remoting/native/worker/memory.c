@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Device memory of the session. The client chooses addresses inside one range that both sides have reserved; a lease is
+ * bytes from the slice's ledger (the agent's) plus granules that are mapped before the answer goes out, so that an
+ * allocation inside it cannot fail later. The client is not trusted with either: what it may touch is what the bitmap
+ * says is mapped, and what is mapped is bounded by what the ledger granted.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "state.h"
+
+#define MIB (UINT64_C(1) << 20)
+#define GIB (UINT64_C(1) << 30)
+#define MEMORY_TRIES 8u              /* RANGE frames of one session */
+#define MEMORY_ADDRESS_MAX (UINT64_C(1) << 47)
+#define MEMORY_RANGE_MIN (64 * GIB)
+#define MEMORY_RANGE_MAX (2048 * GIB)
+#define MEMORY_ROUNDING (64 * MIB)   /* mapped beyond what is leased: this and an eighth of the slice */
+
+/* Frames of this file with what the main thread noted when they came. */
+struct memory_job {
+    union {
+        struct wire_lease lease;
+        struct wire_lease_return back;
+    };
+    uint64_t ticket; /* LEASE_RETURN frames that came before */
+};
+
+uint64_t memory_range_size(uint64_t limit)
+{
+    uint64_t size = MEMORY_RANGE_MIN;
+
+    while (size < MEMORY_RANGE_MAX && size / 4 < limit)
+        size *= 2; /* room for fragmentation of addresses, which cost nothing */
+    return size;
+}
+
+int memory_open(struct session *s)
+{
+    struct memory *m = &s->memory;
+
+    return pthread_mutex_init(&m->lock, NULL) || pthread_cond_init(&m->returned, NULL) ||
+                   pthread_rwlock_init(&m->mapping, NULL)
+               ? -1
+               : 0;
+}
+
+void memory_close(struct session *s)
+{
+    free((void *)s->memory.granules);
+    s->memory.granules = NULL;
+    s->memory.size = 0;
+}
+
+/* --- what is mapped ---------------------------------------------------------------------------------------------- */
+
+static int granule_mapped(const struct memory *m, uint64_t index)
+{
+    return (int)(atomic_load_explicit(&m->granules[index / 64], memory_order_relaxed) >> (index % 64) & 1);
+}
+
+static void granules_mark(struct memory *m, uint64_t first, uint64_t end, int mapped)
+{
+    for (uint64_t i = first; i < end; i++)
+        if (mapped)
+            atomic_fetch_or_explicit(&m->granules[i / 64], UINT64_C(1) << (i % 64), memory_order_relaxed);
+        else
+            atomic_fetch_and_explicit(&m->granules[i / 64], ~(UINT64_C(1) << (i % 64)), memory_order_relaxed);
+}
+
+/* First granule from `at` on, below end, whose state is not `mapped`; whole words at a time. */
+static uint64_t granules_run(const struct memory *m, uint64_t at, uint64_t end, int mapped)
+{
+    const uint64_t same = mapped ? UINT64_MAX : 0;
+
+    while (at < end) {
+        if (at % 64 == 0 && end - at >= 64 &&
+            atomic_load_explicit(&m->granules[at / 64], memory_order_relaxed) == same) {
+            at += 64;
+            continue;
+        }
+        if (granule_mapped(m, at) != mapped)
+            break;
+        at++;
+    }
+    return at;
+}
+
+/* 1 when the range lies inside the reserved one; length 0 does at any address. */
+static int range_inside(const struct memory *m, uint64_t address, uint64_t length)
+{
+    return length == 0 || (m->size && address >= m->base && length <= m->size && address - m->base <= m->size - length);
+}
+
+int memory_contains(struct session *s, uint64_t address, uint64_t length)
+{
+    const struct memory *m = &s->memory;
+    uint64_t first, end;
+
+    if (length == 0)
+        return 1;
+    if (!range_inside(m, address, length))
+        return module_contains(s, address, length);
+    first = (address - m->base) / vendor.granule;
+    end = (address - m->base + length - 1) / vendor.granule + 1;
+    return granules_run(m, first, end, 1) == end;
+}
+
+void *memory_use(struct session *s, uint64_t address, uint64_t length, int write)
+{
+    void *host = NULL;
+
+    if (!vendor.access)
+        return NULL;
+    pthread_rwlock_rdlock(&s->memory.mapping);
+    if (memory_contains(s, address, length))
+        host = vendor.access(address, length, write);
+    if (!host)
+        pthread_rwlock_unlock(&s->memory.mapping);
+    return host;
+}
+
+void memory_done(struct session *s)
+{
+    pthread_rwlock_unlock(&s->memory.mapping);
+}
+
+/* --- RANGE, BARRIER ---------------------------------------------------------------------------------------------- */
+
+void memory_range(struct session *s, const struct call *call)
+{
+    struct memory *m = &s->memory;
+    struct wire_range range;
+    uint64_t address = 0;
+    int status;
+
+    if (call->length != sizeof range || m->size || ++m->tries > MEMORY_TRIES) {
+        session_end(s, "RANGE: malformed, repeated or tried too often");
+        return;
+    }
+    memcpy(&range, call->payload, sizeof range);
+    if (range.size != memory_range_size(s->params->memory_limit) || range.base == 0 || range.base % vendor.granule ||
+        range.base >= MEMORY_ADDRESS_MAX || range.size > MEMORY_ADDRESS_MAX - range.base) {
+        call_status(s, call, CU_INVALID_VALUE);
+        return;
+    }
+    status = vendor.reserve(&address, range.size, 0, range.base, 0);
+    if (!status && address != range.base) {
+        vendor.unreserve(address, range.size);
+        status = CU_OUT_OF_MEMORY;
+    }
+    if (!status) {
+        m->granules = calloc(range.size / vendor.granule / 64 + 1, sizeof *m->granules);
+        if (!m->granules) {
+            vendor.unreserve(address, range.size);
+            status = CU_OUT_OF_MEMORY;
+        }
+    }
+    if (!status) {
+        m->base = range.base;
+        m->size = range.size;
+    }
+    call_status(s, call, status);
+}
+
+void memory_barrier(struct session *s, const struct call *call)
+{
+    call_status(s, call, session_idle() ? CU_SUCCESS : vendor.context_sync());
+}
+
+/* --- ledger ------------------------------------------------------------------------------------------------------ */
+
+/* Between need and need + extra bytes, or 0. */
+static uint64_t ledger_reserve(struct session *s, uint64_t need, uint64_t extra)
+{
+    const struct control_packet question = {.type = CONTROL_RESERVE, .a = need, .b = extra};
+    struct control_packet answer;
+
+    return agent_ask(s, &question, -1, &answer, NULL, NULL, NULL) || answer.a < need ? 0 : answer.a;
+}
+
+static void ledger_release(struct session *s, uint64_t bytes)
+{
+    if (bytes)
+        agent_tell(s, CONTROL_RELEASE, bytes, 0, 0);
+}
+
+int memory_charge(struct session *s, uint64_t bytes)
+{
+    if (bytes > s->params->memory_limit || (bytes && !ledger_reserve(s, bytes, 0)))
+        return CU_OUT_OF_MEMORY;
+    atomic_fetch_add(&s->memory.charged, bytes);
+    return CU_SUCCESS;
+}
+
+void memory_discharge(struct session *s, uint64_t bytes)
+{
+    atomic_fetch_sub(&s->memory.charged, bytes);
+    ledger_release(s, bytes);
+}
+
+/* --- LEASE, LEASE_RETURN, MEMINFO -------------------------------------------------------------------------------- */
+
+/* With the lock: maps the granules [first, end), none of which is mapped. Nothing stays mapped after a failure. */
+static int granules_map(struct memory *m, uint64_t first, uint64_t end)
+{
+    const struct vendor_allocation_prop prop = {.type = 1, .location = {.type = 1, .id = vendor.device}};
+    const struct vendor_access access = {.location = {.type = 1, .id = vendor.device}, .flags = 3};
+    const uint64_t at = m->base + first * vendor.granule;
+    uint64_t index = first;
+    int status = CU_SUCCESS;
+
+    for (; index < end && !status; index++) {
+        uint64_t memory = 0;
+
+        status = vendor.create(&memory, vendor.granule, &prop, 0);
+        if (status)
+            break;
+        status = vendor.map(m->base + index * vendor.granule, vendor.granule, 0, memory, 0);
+        vendor.release(memory); /* lives on as long as it is mapped */
+        if (status)
+            break;
+    }
+    if (!status)
+        status = vendor.set_access(at, (end - first) * vendor.granule, &access, 1);
+    if (status) {
+        while (index-- > first)
+            vendor.unmap(m->base + index * vendor.granule, vendor.granule);
+        return status;
+    }
+    granules_mark(m, first, end, 1);
+    m->mapped += (end - first) * vendor.granule;
+    return CU_SUCCESS;
+}
+
+/* With the lock; the range is granule-aligned and inside. */
+static void granules_unmap(struct memory *m, uint64_t address, uint64_t length)
+{
+    uint64_t at = (address - m->base) / vendor.granule, end = at + length / vendor.granule;
+
+    while ((at = granules_run(m, at, end, 0)) < end) {
+        granules_mark(m, at, at + 1, 0);
+        vendor.unmap(m->base + at * vendor.granule, vendor.granule);
+        m->mapped -= vendor.granule;
+        at++;
+    }
+}
+
+/* With the lock: maps what is not mapped of [address, address + length); leased includes what this lease was granted. */
+static int lease_map(struct session *s, uint64_t address, uint64_t length, uint64_t leased)
+{
+    struct memory *m = &s->memory;
+    const uint64_t bound = leased + s->params->memory_limit / 8 + MEMORY_ROUNDING;
+    const uint64_t first = (address - m->base) / vendor.granule, end = first + length / vendor.granule;
+    uint64_t missing = 0, at, run;
+    int status = CU_SUCCESS;
+
+    for (at = first; (at = granules_run(m, at, end, 1)) < end; at = run) {
+        run = granules_run(m, at, end, 0);
+        missing += run - at;
+    }
+    if (missing > UINT64_MAX / vendor.granule || m->mapped > bound || missing * vendor.granule > bound - m->mapped)
+        return CU_OUT_OF_MEMORY;
+    for (at = first; !status && (at = granules_run(m, at, end, 1)) < end; at = run) {
+        run = granules_run(m, at, end, 0);
+        status = granules_map(m, at, run);
+        /* What this lease mapped before the failure stays mapped: it is inside the bound and the client may ask again. */
+    }
+    return status;
+}
+
+static int range_aligned(const struct memory *m, uint64_t address, uint64_t length)
+{
+    return length == 0 || (range_inside(m, address, length) && (address - m->base) % vendor.granule == 0 &&
+                           length % vendor.granule == 0);
+}
+
+/* Waits for the LEASE_RETURN frames before this one; then the lock is held. */
+static void returns_wait(struct memory *m, uint64_t ticket)
+{
+    pthread_mutex_lock(&m->lock);
+    while (m->returns_done < ticket)
+        pthread_cond_wait(&m->returned, &m->lock);
+}
+
+static void lease_job(struct session *s, const struct call *call)
+{
+    struct memory *m = &s->memory;
+    struct memory_job job;
+    uint64_t granted = 0;
+    int status = CU_SUCCESS;
+
+    memcpy(&job, call->payload, sizeof job);
+    const struct wire_lease *lease = &job.lease;
+    if (lease->need || lease->extra) {
+        granted = ledger_reserve(s, lease->need, lease->extra);
+        if (granted < lease->need || (lease->need == 0 && granted == 0 && lease->length == 0))
+            status = CU_OUT_OF_MEMORY;
+    }
+    if (!status && lease->length) {
+        returns_wait(m, job.ticket);
+        status = lease_map(s, lease->address, lease->length, atomic_load(&m->leased) + granted);
+        pthread_mutex_unlock(&m->lock);
+    }
+    if (status) {
+        ledger_release(s, granted);
+        granted = 0;
+    }
+    atomic_fetch_add(&m->leased, granted);
+    const uint64_t body[3] = {granted, status ? 0 : lease->address, status ? 0 : lease->length};
+    call_reply(s, call, status, body, sizeof body);
+}
+
+static void memory_submit(struct session *s, const struct call *call, struct memory_job *job, call_handler handler)
+{
+    struct call copy = *call;
+
+    job->ticket = s->memory.returns_seen;
+    copy.payload = (const uint8_t *)job;
+    copy.length = sizeof *job;
+    side_submit(s, &copy, handler);
+}
+
+void memory_lease(struct session *s, const struct call *call)
+{
+    struct memory_job job = {0};
+
+    if (call->length != sizeof job.lease || !(call->flags & WIRE_WANT_REPLY)) {
+        session_end(s, "LEASE: malformed");
+        return;
+    }
+    memcpy(&job.lease, call->payload, sizeof job.lease);
+    if (!range_aligned(&s->memory, job.lease.address, job.lease.length))
+        call_status(s, call, CU_INVALID_VALUE);
+    else if (job.lease.need > s->params->memory_limit)
+        call_status(s, call, CU_OUT_OF_MEMORY);
+    else
+        memory_submit(s, call, &job, lease_job);
+}
+
+static void return_job(struct session *s, const struct call *call)
+{
+    struct memory *m = &s->memory;
+    struct memory_job job;
+
+    memcpy(&job, call->payload, sizeof job);
+    if (!session_idle()) {
+        int status = vendor.context_sync();
+
+        if (status)
+            send_deferred(s, status);
+    }
+    returns_wait(m, job.ticket);
+    pthread_rwlock_wrlock(&m->mapping);
+    granules_unmap(m, job.back.address, job.back.length);
+    pthread_rwlock_unlock(&m->mapping);
+    ledger_release(s, job.back.bytes);
+    m->returns_done++;
+    pthread_cond_broadcast(&m->returned);
+    pthread_mutex_unlock(&m->lock);
+}
+
+void memory_lease_return(struct session *s, const struct call *call)
+{
+    struct memory_job job = {0};
+
+    if (call->length != sizeof job.back || call->flags) {
+        session_end(s, "LEASE_RETURN: malformed");
+        return;
+    }
+    memcpy(&job.back, call->payload, sizeof job.back);
+    if (!range_aligned(&s->memory, job.back.address, job.back.length) ||
+        job.back.bytes > atomic_load(&s->memory.leased)) { /* only this thread makes it smaller */
+        session_end(s, "LEASE_RETURN: not leased");
+        return;
+    }
+    atomic_fetch_sub(&s->memory.leased, job.back.bytes);
+    if (job.back.length == 0) { /* at once: another session's allocation may be waiting for it */
+        ledger_release(s, job.back.bytes);
+        return;
+    }
+    memory_submit(s, call, &job, return_job);
+    s->memory.returns_seen++;
+}
+
+static void info_job(struct session *s, const struct call *call)
+{
+    const struct control_packet question = {.type = CONTROL_MEMINFO};
+    struct control_packet answer;
+    struct memory_job job;
+
+    memcpy(&job, call->payload, sizeof job);
+    returns_wait(&s->memory, job.ticket);
+    pthread_mutex_unlock(&s->memory.lock);
+    if (agent_ask(s, &question, -1, &answer, NULL, NULL, NULL)) {
+        call_status(s, call, CU_SYSTEM_FAILURE);
+        return;
+    }
+    const uint64_t body[2] = {answer.a, answer.b};
+    call_reply(s, call, CU_SUCCESS, body, sizeof body);
+}
+
+void memory_info(struct session *s, const struct call *call)
+{
+    struct memory_job job = {0};
+
+    if (call->length != 0 || !(call->flags & WIRE_WANT_REPLY)) {
+        session_end(s, "MEMINFO: malformed");
+        return;
+    }
+    memory_submit(s, call, &job, info_job);
+}

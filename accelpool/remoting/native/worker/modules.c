@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Modules and libraries. Content is named by the SHA-256 that the worker computes itself; what it has seen in this session
+ * need not be sent again. The answer to a load carries everything that the client would otherwise have to ask for: kernels,
+ * their parameters and attributes, and the addresses of variables.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "modules.h"
+
+struct load_job {
+    struct wire_module_call wire;
+    struct image *image;
+};
+
+int modules_open(struct session *s)
+{
+    s->modules = calloc(1, sizeof *s->modules);
+    return s->modules && !pthread_mutex_init(&s->modules->lock, NULL) ? 0 : -1;
+}
+
+/* --- load and unload --------------------------------------------------------------------------------------------- */
+
+static void module_free(struct session *s, struct module *module)
+{
+    if (module->vendor) {
+        if (module->is_library)
+            vendor.library_unload(module->vendor);
+        else
+            vendor.module_unload(module->vendor);
+    }
+    if (module->charged)
+        memory_discharge(s, module->charged);
+    free(module->kernels);
+    free(module->globals);
+    free(module);
+}
+
+static void ignore_name(void *opaque, const char *name, size_t length)
+{
+    (void)opaque, (void)name, (void)length;
+}
+
+/* Vendor libraries read an image without knowing where it ends. */
+static int image_is_whole(const struct image *image)
+{
+    switch (image->kind) {
+    case WIRE_IMAGE_PTX:
+        return 1; /* a NUL stands behind it */
+    case WIRE_IMAGE_FATBIN:
+        return fatbin_variables(image->bytes, image->length, ignore_name, NULL) == 0;
+    default:
+        return image->length >= 64 && memcmp(image->bytes, "\177ELF", 4) == 0;
+    }
+}
+
+static int module_start(struct module *module, const struct image *image, struct jit *jit)
+{
+    if (!image_is_whole(image))
+        return CU_INVALID_IMAGE;
+    if (module->is_library)
+        return vendor.library_load && vendor.library_unload
+                   ? vendor.library_load(&module->vendor, image->bytes, jit->options, (void *)jit->values, jit->count,
+                                         NULL, NULL, 0)
+                   : CU_NOT_SUPPORTED;
+    return vendor.module_load && vendor.module_unload
+               ? vendor.module_load(&module->vendor, image->bytes, jit->count, jit->options, jit->values)
+               : CU_NOT_SUPPORTED;
+}
+
+void send_joined(struct session *s, const struct call *call, int32_t status, const void *head, size_t head_length,
+                 const struct bytes *body)
+{
+    size_t at = 0, part = body->length < WIRE_CHUNK_MAX ? body->length : WIRE_CHUNK_MAX;
+    struct bytes first = {0};
+
+    bytes_add(&first, head, head_length);
+    bytes_add(&first, body->data, part);
+    if (first.failed) {
+        session_end(s, "no memory for an answer");
+        return;
+    }
+    send_chunk(s, call, status, first.data, first.length, part < body->length);
+    free(first.data);
+    while ((at += part) < body->length) {
+        part = body->length - at < WIRE_CHUNK_MAX ? body->length - at : WIRE_CHUNK_MAX;
+        send_chunk(s, call, status, body->data + at, part, at + part < body->length);
+    }
+}
+
+static void module_answer(struct session *s, const struct call *call, int32_t status, const struct module *module,
+                          struct bytes *table, const struct jit *jit)
+{
+    size_t log_length = 0;
+    const char *log = jit ? jit_log(jit, &log_length) : NULL;
+    struct wire_module_reply reply = {.known = jit != NULL};
+
+    if (status)
+        table->length = 0;
+    bytes_add(table, log, log_length);
+    reply.kernel_count = module && !status ? module->kernel_count : 0;
+    reply.global_count = module && !status ? module->global_count : 0;
+    reply.log_length = (uint32_t)log_length;
+    reply.body_length = table->length;
+    send_joined(s, call, status, (uint8_t *)&reply + sizeof reply.reply, sizeof reply - sizeof reply.reply, table);
+}
+
+static void load_job(struct session *s, const struct call *call)
+{
+    struct module *module = calloc(1, sizeof *module);
+    struct jit *jit = calloc(1, sizeof *jit);
+    struct bytes table = {0};
+    struct load_job job;
+    int status = CU_OUT_OF_MEMORY;
+
+    memcpy(&job, call->payload, sizeof job);
+    if (module && jit) {
+        module->is_library = (job.wire.flags & WIRE_MODULE_LIBRARY) != 0;
+        jit_start(jit, job.wire.options, job.wire.option_count);
+        status = module_start(module, job.image, jit);
+        if (!status)
+            status = table_kernels(module, &table);
+        if (!status)
+            status = table_globals(module, job.image, &table);
+        if (!status)
+            status = memory_charge(s, module->charged);
+        if (status)
+            module->charged = 0;
+    }
+    if (!status) {
+        pthread_mutex_lock(&s->modules->lock);
+        module->next = s->modules->loaded;
+        s->modules->loaded = module;
+        pthread_mutex_unlock(&s->modules->lock);
+        if (handle_put(s, HANDLE_MODULE, job.wire.module, module))
+            session_end(s, "MODULE: a handle that is in use or out of bounds");
+    }
+    module_answer(s, call, status, module, &table, jit);
+    if (status && module)
+        module_free(s, module);
+    image_release(s, job.image);
+    free(table.data);
+    free(jit);
+}
+
+static void load_submit(struct session *s, const struct call *call, const struct wire_module_call *wire,
+                        struct image *image)
+{
+    const struct load_job job = {.wire = *wire, .image = image};
+    struct call copy = *call;
+
+    copy.payload = (const uint8_t *)&job;
+    copy.length = sizeof job;
+    side_submit(s, &copy, load_job);
+}
+
+static int module_decode(struct session *s, const struct call *call, struct wire_module_call *wire)
+{
+    if (call->length == sizeof *wire && call->flags & WIRE_WANT_REPLY) {
+        memcpy(wire, call->payload, sizeof *wire);
+        if (wire->module && wire->module < HANDLE_LIMIT && wire->length <= WIRE_MODULE_MAX && wire->length > 0 &&
+            wire->option_count <= WIRE_JIT_OPTIONS && wire->image >= WIRE_IMAGE_PTX && wire->image <= WIRE_IMAGE_FATBIN)
+            return 0;
+    }
+    session_end(s, "MODULE: malformed");
+    return -1;
+}
+
+void module_offer(struct session *s, const struct call *call)
+{
+    struct wire_module_call wire;
+    struct bytes nothing = {0};
+    struct image *image;
+
+    if (module_decode(s, call, &wire))
+        return;
+    image = image_find(s, &wire);
+    if (image)
+        load_submit(s, call, &wire, image);
+    else
+        module_answer(s, call, CU_SUCCESS, NULL, &nothing, NULL);
+}
+
+void module_data(struct session *s, const struct call *call)
+{
+    const struct call kept = *call;
+    struct wire_module_call wire;
+    struct image *image;
+    int status;
+
+    if (module_decode(s, call, &wire))
+        return;
+    image = image_receive(s, wire.length, &status);
+    if (!image) {
+        if (status >= 0)
+            call_status(s, &kept, status);
+        return;
+    }
+    if (memcmp(image->sha256, wire.sha256, sizeof image->sha256)) {
+        image_release(s, image);
+        session_end(s, "MODULE_DATA: not the content that was announced");
+        return;
+    }
+    image->kind = wire.image;
+    image_keep(s, image);
+    load_submit(s, &kept, &wire, image);
+}
+
+void module_unload(struct session *s, const struct call *call)
+{
+    struct wire_module_unload wire;
+    struct module *module, **at;
+
+    if (call->length != sizeof wire) {
+        session_end(s, "MODULE_UNLOAD: malformed");
+        return;
+    }
+    memcpy(&wire, call->payload, sizeof wire);
+    module = handle_take(s, HANDLE_MODULE, wire.module);
+    if (!module) {
+        call_status(s, call, CU_INVALID_HANDLE);
+        return;
+    }
+    pthread_rwlock_wrlock(&s->memory.mapping); /* nobody copies from or to its variables */
+    pthread_mutex_lock(&s->modules->lock);
+    for (at = &s->modules->loaded; *at != module; at = &(*at)->next)
+        ;
+    *at = module->next;
+    pthread_mutex_unlock(&s->modules->lock);
+    module_free(s, module);
+    pthread_rwlock_unlock(&s->memory.mapping);
+    call_status(s, call, CU_SUCCESS);
+}
+
+/* --- what others ask --------------------------------------------------------------------------------------------- */
+
+void *module_kernel(struct session *s, uint32_t id, uint32_t index, uint32_t *parameter_bytes)
+{
+    const struct module *module = handle_get(s, HANDLE_MODULE, id);
+
+    if (!module || index >= module->kernel_count)
+        return NULL;
+    *parameter_bytes = module->kernels[index].parameter_bytes;
+    return module->kernels[index].function;
+}
+
+int module_contains(struct session *s, uint64_t address, uint64_t length)
+{
+    int inside = 0;
+
+    pthread_mutex_lock(&s->modules->lock);
+    for (const struct module *module = s->modules->loaded; module && !inside; module = module->next)
+        for (uint32_t i = 0; i < module->global_count && !inside; i++) {
+            const struct wire_global *global = &module->globals[i];
+
+            inside = address >= global->address && length <= global->size &&
+                     address - global->address <= global->size - length;
+        }
+    pthread_mutex_unlock(&s->modules->lock);
+    return inside;
+}
+
+void kernel_set(struct session *s, const struct call *call)
+{
+    struct wire_kernel_set wire;
+    const struct module *module;
+    int status = CU_INVALID_HANDLE;
+
+    if (call->length != sizeof wire) {
+        session_end(s, "KERNEL_SET: malformed");
+        return;
+    }
+    memcpy(&wire, call->payload, sizeof wire);
+    module = handle_get(s, HANDLE_MODULE, wire.module);
+    if (module && wire.kernel < module->kernel_count) {
+        void *kernel = module->kernels[wire.kernel].vendor;
+
+        if (module->is_library)
+            status = vendor.kernel_set ? vendor.kernel_set(wire.attribute, wire.value, kernel, vendor.device)
+                                       : CU_NOT_SUPPORTED;
+        else
+            status = vendor.function_set ? vendor.function_set(kernel, wire.attribute, wire.value) : CU_NOT_SUPPORTED;
+    }
+    call_status(s, call, status);
+}
+
+void modules_close(struct session *s)
+{
+    struct modules *modules = s->modules;
+
+    if (!modules)
+        return;
+    for (struct module *module; (module = modules->loaded);) {
+        modules->loaded = module->next;
+        module_free(s, module);
+    }
+    images_close(modules);
+    pthread_mutex_destroy(&modules->lock);
+    free(modules);
+    s->modules = NULL;
+}

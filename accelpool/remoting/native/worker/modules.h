@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside view of modules: images.c keeps content, module_table.c describes a module, modules.c loads and unloads. */
+#ifndef ACCELPOOL_WORKER_MODULES_H
+#define ACCELPOOL_WORKER_MODULES_H
+
+#include "jit.h"
+#include "state.h"
+
+struct module_kernel {
+    void *vendor, *function;
+    uint32_t parameter_bytes; /* UINT32_MAX: unknown */
+};
+
+struct module {
+    struct module *next;
+    int is_library;
+    void *vendor;
+    uint64_t charged; /* bytes of variables */
+    uint32_t kernel_count, global_count;
+    struct module_kernel *kernels;
+    struct wire_global *globals;
+};
+
+/* Bytes from DATA frames; one NUL stands behind them. */
+struct image {
+    uint8_t sha256[32];
+    uint32_t kind; /* enum wire_image */
+    uint64_t length;
+    unsigned references;
+    struct image *next;
+    uint8_t *bytes;
+};
+
+struct modules {
+    pthread_mutex_t lock; /* everything here, and references of images */
+    struct module *loaded;
+    struct image *images;
+    uint64_t image_bytes;
+};
+
+/* Takes DATA frames. NULL: *status is a CUresult, or -1 when the session has ended. */
+struct image *image_receive(struct session *s, uint64_t length, int *status);
+/* What has this SHA-256, with a reference, or NULL. */
+struct image *image_find(struct session *s, const struct wire_module_call *wire);
+/* Keeps it for later offers; the oldest ones go when it gets too much. */
+void image_keep(struct session *s, struct image *image);
+void image_release(struct session *s, struct image *image);
+void images_close(struct modules *modules);
+
+/* Fill the module and append its wire_kernel or wire_global entries to table. A CUresult; the globals' size = charged. */
+int table_kernels(struct module *module, struct bytes *table);
+int table_globals(struct module *module, const struct image *image, struct bytes *table);
+
+/* One answer from {head, body}, in as many frames as it takes; head stands behind the struct wire_reply. */
+void send_joined(struct session *s, const struct call *call, int32_t status, const void *head, size_t head_length,
+                 const struct bytes *body);
+
+#endif

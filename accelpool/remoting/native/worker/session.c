@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One session from WELCOME to its end: opens the vendor library, closes the sandbox, then runs the stream of calls. */
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "backend.h"
+#include "cuda_worker.h"
+#include "state.h"
+
+int session_idle(void)
+{
+    return vendor.idle && vendor.idle();
+}
+
+int session_stream(struct session *s, uint64_t id, void **stream)
+{
+    *stream = id <= 2 ? (void *)(uintptr_t)id : handle_get(s, HANDLE_STREAM, id); /* 1, 2: legacy, per-thread */
+    return id <= 2 || *stream ? 0 : -1;
+}
+
+void session_end(struct session *s, const char *reason)
+{
+    if (atomic_exchange(&s->ended, 1))
+        return;
+    if (reason)
+        fprintf(stderr, "accelpool-worker[%d] slice %s: session ended: %s\n", (int)getpid(), s->params->slice, reason);
+    shutdown(s->sock, SHUT_RDWR); /* wakes every thread that reads or writes there */
+    gate_end(s);
+    side_stop(s);
+}
+
+/* --- start ------------------------------------------------------------------------------------------------------- */
+
+static void snapshot_take(struct wire_snapshot *snapshot)
+{
+    int version = 0, least = 0, greatest = 0;
+
+    memset(snapshot, 0, sizeof *snapshot);
+    if (vendor.driver_version)
+        vendor.driver_version(&version);
+    if (vendor.priority_range)
+        vendor.priority_range(&least, &greatest);
+    snapshot->driver_version = version;
+    snapshot->priority_least = least;
+    snapshot->priority_greatest = greatest;
+    if (vendor.device_name)
+        vendor.device_name(snapshot->name, sizeof snapshot->name - 1, vendor.device);
+    if (vendor.device_bus)
+        vendor.device_bus(snapshot->pci_bus_id, sizeof snapshot->pci_bus_id - 1, vendor.device);
+    if (vendor.device_uuid)
+        vendor.device_uuid(snapshot->uuid, vendor.device);
+    for (int i = 0; i < (int)WIRE_ATTRIBUTES; i++) {
+        int value;
+
+        snapshot->attributes[i] =
+            vendor.device_attribute && !vendor.device_attribute(&value, i, vendor.device) ? value : WIRE_ATTRIBUTE_NONE;
+    }
+}
+
+static void send_welcome(struct session *s)
+{
+    struct wire_snapshot snapshot;
+    struct wire_welcome welcome = {
+        .version = WIRE_VERSION,
+        .window_bytes = (uint32_t)s->params->window_bytes,
+        .memory_limit = s->params->memory_limit,
+        .granule = vendor.granule,
+        .range_size = memory_range_size(s->params->memory_limit),
+        .snapshot_length = sizeof snapshot,
+    };
+    struct iovec parts[2] = {{&welcome, sizeof welcome}, {&snapshot, sizeof snapshot}};
+
+    snapshot_take(&snapshot);
+    send_frame(s, WIRE_WELCOME, 0, 0, parts, 2);
+}
+
+static int session_refuse(struct session *s, const char *why)
+{
+    const uint32_t code = WIRE_REFUSED_INTERNAL;
+    static char text[] = "the device's library does not start";
+    struct iovec parts[2] = {{(void *)&code, sizeof code}, {text, sizeof text - 1}};
+
+    fprintf(stderr, "accelpool-worker[%d] slice %s: %s\n", (int)getpid(), s->params->slice, why);
+    send_frame(s, WIRE_REFUSED, 0, 0, parts, 2);
+    return -1;
+}
+
+static int backend_start(struct session *s)
+{
+    static struct accelpool_backend_host host;
+    const char *why = "";
+    char text[64];
+    int status;
+
+    if (vendor_open(s->params->library, &why))
+        return session_refuse(s, why);
+    cuda_vendor_load(vendor.library);
+    host = (struct accelpool_backend_host){
+        .version = ACCELPOOL_BACKEND_VERSION,
+        .opaque = s,
+        .gate_enter = hook_gate_enter,
+        .gate_charge = hook_gate_charge,
+        .gate_idle = hook_gate_idle,
+        .translate = hook_translate,
+        .touch = hook_touch,
+        .untouch = hook_untouch,
+    };
+    status = vendor.attach ? vendor.attach(&host) : CU_SUCCESS;
+    if (!status)
+        status = vendor_start();
+    if (!status)
+        return 0;
+    snprintf(text, sizeof text, "the device does not start: CUresult %d", status);
+    return session_refuse(s, text);
+}
+
+int session_open(struct session *s, const struct worker_params *params, int sock, int control, int touch_fd)
+{
+    const int on = 1;
+
+    memset(s, 0, sizeof *s);
+    s->params = params;
+    s->sock = sock;
+    s->control_fd = control;
+    s->main = pthread_self();
+    setsockopt(sock, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* a unix socket needs and knows no such thing */
+    if (pthread_mutex_init(&s->sender.lock, NULL) || side_open(s) || gate_open(s) || memory_open(s) || modules_open(s) ||
+        reader_open(s) || touch_open(s, touch_fd) || agent_open(s))
+        return session_refuse(s, strerror(errno));
+    if (backend_start(s))
+        return -1;
+    if (sandbox_enter())
+        return session_refuse(s, "the sandbox does not close");
+    send_welcome(s);
+    agent_tell(s, CONTROL_READY, 0, 0, 0);
+    return 0;
+}
+
+/* --- the stream of calls ----------------------------------------------------------------------------------------- */
+
+static const call_handler FIXED[] = {
+    [WIRE_RANGE] = memory_range,
+    [WIRE_LEASE] = memory_lease,
+    [WIRE_LEASE_RETURN] = memory_lease_return,
+    [WIRE_MEMINFO] = memory_info,
+    [WIRE_BARRIER] = memory_barrier,
+    [WIRE_MODULE_OFFER] = module_offer,
+    [WIRE_MODULE_DATA] = module_data,
+    [WIRE_MODULE_UNLOAD] = module_unload,
+    [WIRE_LINK_CREATE] = link_create,
+    [WIRE_LINK_ADD] = link_add,
+    [WIRE_LINK_COMPLETE] = link_complete,
+    [WIRE_LINK_DESTROY] = link_destroy,
+    [WIRE_LAUNCH] = launch,
+    [WIRE_COPY_IN] = copy_in,
+    [WIRE_COPY_OUT] = copy_out,
+    [WIRE_KERNEL_SET] = kernel_set,
+};
+
+static void session_call(struct session *s, const struct call *call)
+{
+    const struct cuda_call *generated;
+
+    if (call->flags & WIRE_MORE) {
+        session_end(s, "a call in pieces");
+    } else if (call->opcode < sizeof FIXED / sizeof *FIXED && FIXED[call->opcode]) {
+        FIXED[call->opcode](s, call);
+    } else if (call->opcode == WIRE_BYE) {
+        session_end(s, NULL);
+    } else if (call->opcode < WIRE_CALLS) {
+        session_end(s, "a frame that has no place here");
+    } else if (!(generated = cuda_call_find(call->opcode))) {
+        call_status(s, call, CU_NOT_SUPPORTED); /* a newer client's */
+    } else if (generated->blocks && !session_idle()) {
+        side_submit(s, call, generated->handler);
+    } else {
+        generated->handler(s, call);
+    }
+}
+
+void session_run(struct session *s)
+{
+    struct call call;
+
+    while (reader_frame(s, &call) == 0)
+        session_call(s, &call);
+}
+
+void session_close(struct session *s)
+{
+    session_end(s, NULL);
+    gate_flush(s);
+    if (side_close(s)) /* a thread waits for the device: the process's end is its end */
+        return;
+    agent_close(s);
+    modules_close(s);
+    copy_close(s);
+    memory_close(s);
+    handle_free_all(s);
+    reader_close(s);
+}
+
+int worker_session(const struct worker_params *params, int sock, int control, int touch_fd)
+{
+    static struct session session;
+    const int failed = session_open(&session, params, sock, control, touch_fd);
+
+    if (!failed)
+        session_run(&session);
+    session_close(&session);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

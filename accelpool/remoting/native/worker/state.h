@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What one session consists of; every file here that has state owns one member. One session per process. */
+#ifndef ACCELPOOL_WORKER_STATE_H
+#define ACCELPOOL_WORKER_STATE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "control.h"
+#include "dispatch.h"
+#include "session.h"
+#include "vendor.h"
+#include "wire.h"
+
+/* Receive side: one linear buffer; only the main thread touches it. */
+struct reader {
+    uint8_t *buffer;
+    size_t capacity, begin, end; /* unread bytes are [begin, end) */
+    uint64_t sequence;           /* of the last header */
+    uint64_t complete;           /* of the last whole frame */
+    uint64_t unacknowledged;     /* bytes of whole frames since the last ACK or inline reply */
+};
+
+/* Send side: every thread that answers. */
+struct sender {
+    pthread_mutex_t lock;
+    atomic_int deferred;     /* first failure of a call without reply that no frame has carried yet */
+    _Atomic uint64_t recall; /* bytes to ask the client for as soon as the socket takes a frame */
+};
+
+#define HANDLE_CHUNK 1024u
+struct handle_table {
+    _Atomic(_Atomic(void *) *) chunks[HANDLE_LIMIT / HANDLE_CHUNK];
+};
+
+struct side_job;
+struct side {
+    pthread_mutex_t lock;
+    pthread_cond_t work, room;
+    struct side_job *first, **last;
+    unsigned threads, idle, queued, running;
+    size_t queued_bytes;
+    int stopping;
+};
+
+/* Questions to the agent that wait for their answers, and the thread that receives. */
+struct agent_question;
+struct agent {
+    pthread_mutex_t lock;
+    pthread_cond_t answered;
+    struct agent_question *questions;
+    uint32_t next_id;
+    pthread_t thread;
+    int started, closed;
+};
+
+struct gate {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    int granted, revoked, wanted, idle, ended;
+    int64_t budget;        /* ns left of the grant */
+    uint64_t used;         /* device ns since the last report */
+    _Atomic uint64_t launches; /* since the last report */
+    uint64_t reported;     /* CLOCK_MONOTONIC ns of the last report */
+};
+
+struct memory {
+    pthread_mutex_t lock;      /* what is mapped, and the count of returns */
+    pthread_cond_t returned;
+    pthread_rwlock_t mapping;  /* read: a thread uses device memory directly; write: a mapping goes away */
+    uint64_t base, size;       /* the range; size 0: none yet */
+    unsigned tries;            /* RANGE frames so far */
+    _Atomic uint64_t *granules; /* one bit per granule: mapped */
+    uint64_t mapped;           /* bytes */
+    _Atomic uint64_t leased;   /* bytes of the agent's ledger that the client may use */
+    _Atomic uint64_t charged;  /* bytes of it that modules use */
+    uint64_t returns_seen, returns_done; /* LEASE_RETURN frames */
+};
+
+struct touch {
+    void *page;
+    unsigned slot;
+};
+
+struct staging;
+struct modules;
+
+struct session {
+    const struct worker_params *params;
+    int sock, control_fd;
+    pthread_t main;
+    atomic_int ended;
+    struct reader reader;
+    struct sender sender;
+    struct handle_table handles[HANDLE_KINDS];
+    struct side side;
+    struct agent agent;
+    struct gate gate;
+    struct memory memory;
+    struct touch touch;
+    struct staging *staging; /* copy.c */
+    struct modules *modules; /* modules.c */
+};
+
+/* --- reader.c --- */
+int reader_open(struct session *s);
+void reader_close(struct session *s);
+/* Next frame's header and, when it fits the bounds, its whole payload. 0, or -1 at the end of the session. */
+int reader_frame(struct session *s, struct call *call);
+/* Next frame's header only; its reader_take() or reader_payload() must follow. call->payload is NULL. */
+int reader_header(struct session *s, struct call *call);
+/* Makes the current payload stand in the buffer and call->payload point there. 0 or -1. */
+int reader_payload(struct session *s, struct call *call);
+/* Moves the current payload, length bytes, to memory, straight from the socket where possible. 0 or -1. */
+int reader_take(struct session *s, void *memory, size_t length);
+
+/* The header of a DATA frame with at most `left` bytes; anything else ends the session. 0 or -1. */
+int data_header(struct session *s, struct call *data, uint64_t left);
+/* Takes DATA frames with `bytes` bytes in all that nobody wants. 0 or -1. */
+int data_discard(struct session *s, uint64_t bytes);
+
+/* --- send.c --- */
+/* One frame from parts; takes the send lock. Failure ends the session. */
+void send_frame(struct session *s, uint16_t opcode, uint16_t flags, uint64_t sequence, const struct iovec *parts,
+                int count);
+/* A chunk of a reply: {status, sticky} and bytes; more = another one follows. */
+void send_chunk(struct session *s, const struct call *call, int32_t status, const void *bytes, size_t length, int more);
+void send_ack(struct session *s);
+/* These two never block: the control thread must stay free to end a session whose client does not read. */
+void send_recall(struct session *s, uint64_t bytes);
+void send_bye(struct session *s);
+void send_deferred(struct session *s, int32_t status);
+
+/* --- handles.c --- */
+void handle_free_all(struct session *s);
+
+/* --- side.c --- */
+int side_open(struct session *s);
+/* No job starts any more; those that run are left alone, because the process is about to exit. Any thread. */
+void side_stop(struct session *s);
+/* side_stop(), then waits a moment for the threads. 0: all have gone, -1: one is held up. */
+int side_close(struct session *s);
+
+/* --- agent.c --- */
+int agent_open(struct session *s);
+void agent_close(struct session *s);
+/* Packet without an answer. */
+int agent_tell(struct session *s, uint32_t type, uint64_t a, uint64_t b, uint64_t c);
+/*
+ * Asks and waits. answer gets the packet; blob (CONTROL_BLOB_MAX bytes, or NULL) its text, *length its length; *fd the
+ * descriptor that came or -1. send_fd is -1 or goes along. Returns 0, or -1 when the agent is gone.
+ */
+int agent_ask(struct session *s, const struct control_packet *question, int send_fd, struct control_packet *answer,
+              void *blob, size_t *length, int *fd);
+
+/* --- gate.c, touch.c, translate.c: hooks for the backend --- */
+int gate_open(struct session *s);
+void gate_grant(struct session *s, uint64_t budget);
+void gate_revoke(struct session *s);
+void gate_end(struct session *s);
+/* Reports what is left to report; at the session's end. */
+void gate_flush(struct session *s);
+uint64_t hook_gate_enter(void *opaque);
+int hook_gate_charge(void *opaque, uint64_t used);
+void hook_gate_idle(void *opaque);
+int touch_open(struct session *s, int fd);
+int hook_touch(void *opaque, uint64_t bytes);
+void hook_untouch(void *opaque, uint64_t bytes);
+int hook_translate(void *opaque, const char *ptx, size_t length, int *module_fd, char *log, size_t log_size);
+
+/* --- memory.c --- */
+int memory_open(struct session *s);
+void memory_close(struct session *s);
+void memory_range(struct session *s, const struct call *call);
+void memory_lease(struct session *s, const struct call *call);
+void memory_lease_return(struct session *s, const struct call *call);
+void memory_info(struct session *s, const struct call *call);
+void memory_barrier(struct session *s, const struct call *call);
+/* Bytes of the slice's ledger for what the vendor allocates by itself (a module's globals). 0, or a CUresult. */
+int memory_charge(struct session *s, uint64_t bytes);
+void memory_discharge(struct session *s, uint64_t bytes);
+uint64_t memory_range_size(uint64_t limit);
+/* Direct use of device memory: NULL where the range is not mapped or the backend has none; else call memory_done(). */
+void *memory_use(struct session *s, uint64_t address, uint64_t length, int write);
+void memory_done(struct session *s);
+
+/* --- modules.c, link.c --- */
+int modules_open(struct session *s);
+void modules_close(struct session *s);
+void module_offer(struct session *s, const struct call *call);
+void module_data(struct session *s, const struct call *call);
+void module_unload(struct session *s, const struct call *call);
+/* The vendor's function of a module's kernel and how many parameter bytes it takes; NULL: no such kernel. */
+void *module_kernel(struct session *s, uint32_t module, uint32_t kernel, uint32_t *parameter_bytes);
+/* 1 when the range lies in one global of a loaded module. */
+int module_contains(struct session *s, uint64_t address, uint64_t length);
+void kernel_set(struct session *s, const struct call *call);
+void link_create(struct session *s, const struct call *call);
+void link_add(struct session *s, const struct call *call);
+void link_complete(struct session *s, const struct call *call);
+void link_destroy(struct session *s, const struct call *call);
+
+/* --- launch.c, copy.c --- */
+void launch(struct session *s, const struct call *call);
+void copy_in(struct session *s, const struct call *call);
+void copy_out(struct session *s, const struct call *call);
+void copy_close(struct session *s);
+
+/* --- session.c --- */
+int session_open(struct session *s, const struct worker_params *params, int sock, int control, int touch_fd);
+void session_run(struct session *s);
+/* Frees everything, unless a thread is held up by the device. */
+void session_close(struct session *s);
+/* A device with no work queued or running, as far as the backend can say: blocking calls need no side thread. */
+int session_idle(void);
+/* The vendor's stream for a client's number; 0, or -1: there is none. */
+int session_stream(struct session *s, uint64_t id, void **stream);
+
+#endif
