@@ -17,7 +17,7 @@ M = TypeVar('M', bound=models.Base)
 Sort = Sequence[tuple[str, Literal['asc', 'desc']]]
 
 
-def page(session: orm.Session, model: type[M], query: sa.Select[tuple[M]], *, sort: Sort = (),
+def page(session: orm.Session, model: type[M], query: sa.Select[M], *, sort: Sort = (),
          marker: str | None = None, limit: int | None = None) -> list[M]:
     """Return one page of ``query``.
 
@@ -41,7 +41,7 @@ def _nullable(column: Any) -> bool:
     return bool(column.property.columns[0].nullable)
 
 
-def _after(columns: list[tuple[Any, str]], values: list[Any]) -> sa.ColumnElement[bool]:
+def _after(columns: Sequence[tuple[Any, str]], values: list[Any]) -> sa.ColumnElement[bool]:
     """Lexicographic "comes after": equal in all keys before one, and after in that one."""
     cases = []
     for position, ((column, direction), value) in enumerate(zip(columns, values, strict=True)):

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``accelpool-scheduler``: chooses devices.  Stateless; run any number."""
+
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Sequence
+
+from oslo_config import cfg
+
+from accelpool import conf
+from accelpool.db import session
+from accelpool.scheduler import runner
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    conf.setup(sys.argv[1:] if argv is None else argv, 'accelpool-scheduler')
+    session.configure(cfg.CONF.database.connection)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    scheduler = runner.Runner(socket.gethostname())
+    scheduler.start()
+    stop.wait()
+    scheduler.stop()
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

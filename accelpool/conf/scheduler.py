@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Options of the scheduler."""
+
+from oslo_config import cfg
+
+GROUP = 'scheduler'
+
+OPTS: list[cfg.Opt] = [
+    cfg.IntOpt('down_after', default=60, min=2,
+               help='Seconds of silence after which a host or a service counts as down.'),
+    cfg.IntOpt('reconcile_interval', default=5, min=1,
+               help='Seconds between two looks for allocations that a crash left behind or whose time to live '
+                    'has ended.'),
+]

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which devices can serve a request at all.  Pure.
+
+A filter is a function ``(request, candidate, surroundings) -> reason | None``: None lets the candidate pass, a
+reason is a sentence for the person who asked.  Others can be added under the entry point
+``accelpool.scheduler.filters``.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+from accelpool.types import Candidate, Health, Isolation, Locality, Request
+
+
+@dataclasses.dataclass(frozen=True)
+class Surroundings:
+    """What a filter may know beside the one candidate."""
+
+    consumer_fabrics: frozenset[str] = frozenset()   # fabric domains of the consumer's own devices
+
+
+Filter = Callable[[Request, Candidate, Surroundings], str | None]
+
+
+def health(_request: Request, candidate: Candidate, _: Surroundings) -> str | None:
+    """Refuse what is disabled, down or not well."""
+    if not candidate.enabled:
+        return f'the device or its host {candidate.host} is disabled or down'
+    if candidate.health != Health.OK:
+        return f'its health is {candidate.health}'
+    return None
+
+
+def pool(request: Request, candidate: Candidate, _: Surroundings) -> str | None:
+    """Refuse what is outside the pool that was asked for."""
+    if request.pool is not None and request.pool not in candidate.pools:
+        return 'it is not in the pool'
+    return None
+
+
+def model(request: Request, candidate: Candidate, _: Surroundings) -> str | None:
+    """Refuse other vendors and models."""
+    if request.vendor is not None and candidate.vendor != request.vendor:
+        return f'its vendor is {candidate.vendor}, not {request.vendor}'
+    if request.model is not None and candidate.model != request.model:
+        return f'its model is {candidate.model}, not {request.model}'
+    return None
+
+
+def traits(request: Request, candidate: Candidate, _: Surroundings) -> str | None:
+    """Refuse what lacks a required trait, or all of the acceptable ones."""
+    lacking = sorted(set(request.traits) - set(candidate.traits))
+    if lacking:
+        return f'it lacks the traits {", ".join(lacking)}'
+    if request.any_traits and not set(request.any_traits) & set(candidate.traits):
+        return f'it has none of the traits {", ".join(request.any_traits)}'
+    return None
+
+
+def locality(request: Request, candidate: Candidate, surroundings: Surroundings) -> str | None:
+    """Refuse what is in the wrong place, seen from the consumer's host."""
+    if request.locality == Locality.ANY:
+        return None
+    if request.consumer_host is None:
+        return f'locality {request.locality} needs the consumer host, which the request does not name'
+    here = candidate.host == request.consumer_host
+    if request.locality == Locality.HOST and not here:
+        return f'it is on {candidate.host}, not on the consumer host {request.consumer_host}'
+    if request.locality == Locality.REMOTE and here:
+        return f'it is on the consumer host {request.consumer_host}, and locality is remote'
+    if request.locality == Locality.FABRIC and not here \
+            and candidate.fabric not in surroundings.consumer_fabrics:
+        return f'it is not in a fabric domain of the consumer host {request.consumer_host}'
+    return None
+
+
+def isolation(request: Request, candidate: Candidate, _: Surroundings) -> str | None:
+    """Refuse what cannot be sliced this way, or is sliced in another way now."""
+    if request.isolation not in candidate.modes:
+        return f'it cannot do isolation {request.isolation}, only {", ".join(candidate.modes)}'
+    if request.isolation == Isolation.WHOLE and candidate.slices:
+        return f'it carries {candidate.slices} slice(s), and isolation is whole'
+    return None
+
+
+def capacity(request: Request, candidate: Candidate, _: Surroundings) -> str | None:
+    """Refuse what has too little left, and say whether it ever could have enough."""
+    compute, memory = share(request, candidate)
+    if memory > candidate.memory:
+        return f'its memory is {candidate.memory} MiB, less than {memory} MiB'
+    if compute > candidate.free_compute:
+        return f'{candidate.free_compute} % of its compute is free, less than {compute} %'
+    if memory > candidate.free_memory:
+        return f'{candidate.free_memory} MiB of its memory is free, less than {memory} MiB'
+    return None
+
+
+def share(request: Request, candidate: Candidate) -> tuple[int, int]:
+    """Return (percent points, MiB) that the request would take of this device."""
+    if request.isolation == Isolation.WHOLE:
+        # All of it; a larger wish than the device has must still be refused.
+        return candidate.compute, max(candidate.memory, request.memory or 0)
+    return request.compute, request.memory if request.memory is not None else candidate.memory
+
+
+#: In the order in which a reason is most useful to a person.
+DEFAULT: dict[str, Filter] = {
+    'health': health, 'pool': pool, 'model': model, 'traits': traits, 'locality': locality,
+    'isolation': isolation, 'capacity': capacity,
+}

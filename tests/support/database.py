@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A fresh database file for a test, with a small pool in it."""
+
+import pathlib
+import tempfile
+import unittest
+
+from accelpool import types
+from accelpool.db import allocation, device, host, migration, models, pool, session
+
+
+def use(case: unittest.TestCase) -> pathlib.Path:
+    """Configure this process for a new SQLite file that goes away with the test."""
+    place = tempfile.TemporaryDirectory(prefix='accelpool-test-')
+    case.addCleanup(place.cleanup)
+    path = pathlib.Path(place.name, 'accelpool.sqlite')
+    engine = session.configure(f'sqlite:///{path}')
+    case.addCleanup(engine.dispose)
+    migration.sync(engine)
+    return path
+
+
+def add_device(name: str, on: str = 'host-a', memory: int = 1000, **values: object) -> None:
+    with session.writer() as writer:
+        where = host.heard_of(writer, on)
+        device.save(writer, where, types.Device(
+            id=name, driver='mock', vendor='accelpool', model='emu', memory=memory, **values))
+        default = pool.ensure_default(writer)
+        pool.add_device(writer, default, device.get(writer, name))
+
+
+def add_allocation(request: types.Request | None = None, **values: object) -> str:
+    with session.writer() as writer:
+        return allocation.create(
+            writer, request=request or types.Request(compute=10, memory=100),
+            project_id='p', user_id='u', **values).id
+
+
+def state_of(identifier: str) -> str:
+    with session.reader() as reader:
+        return allocation.get(reader, identifier).state
+
+
+def accounts() -> dict[str, tuple[int, int, int]]:
+    """Return (used compute, used memory, slices) of every device."""
+    with session.reader() as reader:
+        return {d.id: (d.used_compute, d.used_memory, d.slices) for d in device.list_page(reader)}
+
+
+def owed() -> dict[str, tuple[int, int, int]]:
+    """The same, added up from the slices: equal to accounts() or something is wrong."""
+    with session.reader() as reader:
+        sums = {d.id: (0, 0, 0) for d in device.list_page(reader)}
+        for found in reader.query(models.Slice):
+            compute, memory, count = sums[found.device_id]
+            sums[found.device_id] = compute + found.compute, memory + found.memory, count + 1
+    return sums
