@@ -58,14 +58,16 @@ generate: $(GENERATED)
 
 $(GENERATED): $(wildcard accelpool/remoting/interfaces/*.yaml) $(wildcard accelpool/remoting/generator/*.py)
 	@mkdir -p $(GEN)
-	$(PYTHON) -m accelpool.remoting.generator --out $(GEN)
+	@echo "  GEN $(GEN)"
+	@$(PYTHON) -m accelpool.remoting.generator --out $(GEN)
 	@touch $@
 $(GEN)/%.c: $(GENERATED) ;
 
 define compile_rule
 $(OBJ)/$(1)/%.o: $(2)/%.c $(GENERATED)
 	@mkdir -p $$(@D)
-	$(CC) $(CFLAGS) $(3) -MMD -MP -c $$< -o $$@
+	@echo "  CC  $$<"
+	@$(CC) $(CFLAGS) $(3) -MMD -MP -c $$< -o $$@
 endef
 $(eval $(call compile_rule,common,$(REMOTING)/common,))
 $(eval $(call compile_rule,client,$(REMOTING)/client,-I$(REMOTING)/client))
@@ -74,20 +76,25 @@ $(eval $(call compile_rule,worker,$(REMOTING)/worker,-I$(REMOTING)/worker))
 $(eval $(call compile_rule,emu,$(EMU),-I$(EMU) -ffp-contract=off -frounding-math))
 $(OBJ)/client/cuda_client.o: $(GEN)/cuda_client.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -I$(REMOTING)/client -MMD -MP -c $< -o $@
+	@echo "  CC  $<"
+	@$(CC) $(CFLAGS) -I$(REMOTING)/client -MMD -MP -c $< -o $@
 $(OBJ)/worker/cuda_worker.o: $(GEN)/cuda_worker.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -I$(REMOTING)/worker -MMD -MP -c $< -o $@
+	@echo "  CC  $<"
+	@$(CC) $(CFLAGS) -I$(REMOTING)/worker -MMD -MP -c $< -o $@
 
 $(CLIENT): $(CLIENT_OBJ) $(COMMON_OBJ)
 	@mkdir -p $(@D)
-	$(CC) -shared -Wl,-soname,libcuda.so.1 -o $@ $^ $(LDFLAGS) -ldl -lm
+	@echo "  LD  $@"
+	@$(CC) -shared -Wl,-soname,libcuda.so.1 -o $@ $^ $(LDFLAGS) -ldl -lm
 $(WORKER): $(WORKER_OBJ) $(COMMON_OBJ)
 	@mkdir -p $(@D)
-	$(CC) -o $@ $^ $(LDFLAGS) -ldl -lm -lseccomp
+	@echo "  LD  $@"
+	@$(CC) -o $@ $^ $(LDFLAGS) -ldl -lm -lseccomp
 $(EMULATED): $(EMU_OBJ)
 	@mkdir -p $(@D)
-	$(CC) -shared -Wl,-soname,libaccelpool-emucuda.so -o $@ $^ $(LDFLAGS) -ldl -lm
+	@echo "  LD  $@"
+	@$(CC) -shared -Wl,-soname,libaccelpool-emucuda.so -o $@ $^ $(LDFLAGS) -ldl -lm
 
 clean:
 	rm -rf build/native accelpool/_native
