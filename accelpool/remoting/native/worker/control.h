@@ -31,6 +31,7 @@ enum control_type {
     CONTROL_END = 10,       /* a = enum control_end: tell the client (BYE) and exit */
     /* agent -> fork server: id = session id of the agent's choice, blob = parameters, fds = socket, control[, touch] */
     CONTROL_SPAWN = 32,
+    CONTROL_KILL = 36,      /* id = session id: SIGKILL; the fork server reaps, so the pid cannot be another's by now */
     /* fork server -> agent, id = that session id */
     CONTROL_SPAWNED = 33,   /* a = pid */
     CONTROL_FAILED = 34,    /* a = errno */

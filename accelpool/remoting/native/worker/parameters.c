@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "parameters.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "confine.h"
+
+#define TOUCH_SLOT_NAME "ACCELPOOL_TOUCH_SLOT"
+
+static int read_text(char *to, size_t size, const char *value)
+{
+    size_t length = strlen(value);
+
+    if (length >= size)
+        return -1;
+    memcpy(to, value, length + 1);
+    return 0;
+}
+
+static int read_number(uint64_t *to, const char *value, uint64_t most)
+{
+    char *end;
+
+    if (*value < '0' || *value > '9')
+        return -1;
+    errno = 0;
+    *to = strtoull(value, &end, 10);
+    return errno || *end || *to > most ? -1 : 0;
+}
+
+static int read_small(uint32_t *to, const char *value)
+{
+    uint64_t number;
+
+    if (read_number(&number, value, UINT32_MAX - 1))
+        return -1;
+    *to = (uint32_t)number;
+    return 0;
+}
+
+static int read_environment(struct spawn_parameters *p, const char *name, const char *value)
+{
+    struct worker_params *session = &p->session;
+
+    if (session->env_count == ACCELPOOL_WORKER_ENV_MAX || !*name || strchr(name, '='))
+        return -1;
+    if (strcmp(name, TOUCH_SLOT_NAME) == 0 && read_small(&p->touch_slot, value))
+        return -1;
+    session->env[session->env_count].name = name;
+    session->env[session->env_count++].value = value;
+    return 0;
+}
+
+static int read_one(struct spawn_parameters *p, const char *key, const char *value)
+{
+    struct worker_params *session = &p->session;
+
+    if (strncmp(key, "env:", 4) == 0)
+        return read_environment(p, key + 4, value);
+    if (strcmp(key, "interface") == 0)
+        return read_text(session->interface, sizeof session->interface, value);
+    if (strcmp(key, "library") == 0)
+        return read_text(session->library, sizeof session->library, value);
+    if (strcmp(key, "slice") == 0)
+        return read_text(session->slice, sizeof session->slice, value);
+    if (strcmp(key, "allocation") == 0)
+        return read_text(session->allocation, sizeof session->allocation, value);
+    if (strcmp(key, "project") == 0)
+        return read_text(session->project, sizeof session->project, value);
+    if (strcmp(key, "memory_limit") == 0)
+        return read_number(&session->memory_limit, value, INT64_MAX);
+    if (strcmp(key, "window_bytes") == 0)
+        return read_number(&session->window_bytes, value, UINT32_MAX);
+    if (strcmp(key, "compute") == 0)
+        return read_small(&session->compute, value);
+    if (strcmp(key, "strict") == 0)
+        return read_small(&session->strict, value);
+    if (strcmp(key, "uid") == 0)
+        return read_small(&p->uid, value);
+    if (strcmp(key, "gid") == 0)
+        return read_small(&p->gid, value);
+    return -1;
+}
+
+int parameters_read(struct spawn_parameters *p, const char *text, size_t length)
+{
+    const char *end = text + length;
+
+    memset(p, 0, sizeof *p);
+    p->uid = p->gid = CONFINE_KEEP_ID;
+    p->touch_slot = PARAMETERS_NO_SLOT;
+    while (text < end) {
+        const char *key = text, *value, *stop = memchr(key, 0, (size_t)(end - key));
+
+        if (!stop)
+            return -1;
+        value = stop + 1;
+        stop = memchr(value, 0, (size_t)(end - value));
+        if (!stop || read_one(p, key, value))
+            return -1;
+        text = stop + 1;
+    }
+    if ((p->uid == CONFINE_KEEP_ID) != (p->gid == CONFINE_KEEP_ID))
+        return -1;
+    return p->session.interface[0] && p->session.library[0] ? 0 : -1;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef ACCELPOOL_WORKER_PARAMETERS_H
+#define ACCELPOOL_WORKER_PARAMETERS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "session.h"
+
+struct spawn_parameters {
+    struct worker_params session;
+    uint32_t uid, gid; /* CONFINE_KEEP_ID when absent */
+    uint32_t touch_slot; /* index in the touch page; PARAMETERS_NO_SLOT without one */
+};
+
+#define PARAMETERS_NO_SLOT UINT32_MAX
+
+/* Reads SPAWN's text (forkserver.h); strings of env point into text. Returns 0, or -1: something does not fit. */
+int parameters_read(struct spawn_parameters *parameters, const char *text, size_t length);
+
+#endif
