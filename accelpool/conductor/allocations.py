@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a conductor does for an allocation: the methods here are what its topic offers.
+
+Each one reads where the allocation stands and goes on from there, so a repeated or late message does no harm:
+the scheduler's casts, the reconciler's repetitions and this host's own look come in any order.
+"""
+
+import dataclasses
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from oslo_log import log as logging
+
+from accelpool import errors
+from accelpool.allocations.states import Event, State
+from accelpool.conductor.agentclient import Agent
+from accelpool.conductor.slices import Slices
+from accelpool.db import allocation as db_allocation
+from accelpool.db import models
+from accelpool.db import session as db_session
+from accelpool.db import slice as db_slice
+from accelpool.types import Device, Slice
+
+LOG = logging.getLogger(__name__)
+
+BINDABLE = (State.SCHEDULED, State.BINDING, State.ACTIVE)
+GIVEN_BACK = (State.RELEASING, State.ERROR)
+
+#: Locks that keep two threads from working on the same allocation; more of them collide less.
+STRIPES = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class Standing:
+    """An allocation as the database has it, with the slices of this host."""
+
+    state: State
+    project: str
+    slices: tuple[Slice, ...]
+
+
+class Allocations:
+    """Serves ``accelpool.conductor`` on one host."""
+
+    def __init__(self, host: str, slices: Slices, agent: Agent, *, device: Callable[[str], Device],
+                 lifetime: int, release_on: Callable[[str, str], None]) -> None:
+        """
+        :param device: finds a device of this host by its id
+        :param lifetime: seconds in which a credential must be used
+        :param release_on: asks another host's conductor to release: (host, allocation id)
+        """
+        self._host = host
+        self._slices = slices
+        self._agent = agent
+        self._device = device
+        self._lifetime = lifetime
+        self._release_on = release_on
+        self._locks = tuple(threading.Lock() for _ in range(STRIPES))
+
+    def bind(self, allocation_id: str) -> None:
+        """Make this host's slices usable; the last host to do so makes the allocation active."""
+        with self._lock(allocation_id):
+            standing = self._begin_bind(allocation_id)
+            if standing is None or not standing.slices:
+                return
+            try:
+                for wanted in standing.slices:
+                    self._slices.bind(wanted, self._device(wanted.device_id), standing.project)
+            except errors.AgentUnavailable as error:
+                LOG.warning('Allocation %s is bound when the agent is back: %s', allocation_id, error.detail)
+                return
+            except errors.AccelpoolError as error:
+                LOG.error('Allocation %s cannot be bound: %s', allocation_id, error.detail)
+                self._fail(allocation_id, error.detail)
+                return
+            if standing.state != State.ACTIVE:
+                self._finish_bind(allocation_id, [wanted.id for wanted in standing.slices])
+
+    def release(self, allocation_id: str) -> None:
+        """End the sessions on this host's slices and give them back; the last host finishes the allocation."""
+        with self._lock(allocation_id):
+            standing = self._standing(allocation_id)
+            if standing is None or standing.state not in GIVEN_BACK or not standing.slices:
+                return
+            for wanted in standing.slices:
+                self._slices.unbind(wanted.id, self._device(wanted.device_id))
+
+            def give_back(session: Any) -> None:
+                for wanted in standing.slices:
+                    db_allocation.release_slice(session, wanted.id)
+
+            db_session.retrying(give_back)
+
+    def attach(self, allocation_id: str) -> list[dict[str, Any]]:
+        """Return this host's devices of an attachment, with fresh credentials.
+
+        :raises Conflict: the allocation is not active
+        """
+        standing = self._standing(allocation_id)
+        if standing is None or standing.state != State.ACTIVE:
+            raise errors.Conflict(f'Allocation {allocation_id} is not active')
+        return [self._attach(wanted, standing) for wanted in standing.slices]
+
+    def holder(self, allocation_id: str) -> dict[str, Any]:
+        """Return where and how a process of this host holds the allocation."""
+        answer = self._agent.holder(allocation_id, self._lifetime)
+        return {'url': answer['url'], 'credential': answer['credential']}
+
+    def usage(self, allocation_id: str) -> list[dict[str, Any]]:
+        """Return what this host's slices of the allocation use."""
+        with db_session.reader() as session:
+            ours = {found.id for found in db_slice.of_allocation(session, allocation_id, self._host)}
+        return [used for used in self._agent.slices() if used['slice_id'] in ours]
+
+    def _attach(self, wanted: Slice, standing: Standing) -> dict[str, Any]:
+        device = self._device(wanted.device_id)
+        try:
+            answer = self._agent.attach(wanted, self._lifetime)
+        except errors.NotFound:  # an agent that has just been started again
+            self._slices.bind(wanted, device, standing.project)
+            answer = self._agent.attach(wanted, self._lifetime)
+        return {
+            'ordinal': wanted.ordinal, 'slice': wanted.id, 'interface': self._slices.interface(device),
+            'urls': answer['urls'], 'credential': answer['credential'], 'expires': answer['expires'],
+        }
+
+    def _lock(self, allocation_id: str) -> threading.Lock:
+        return self._locks[hash(allocation_id) % STRIPES]
+
+    def _begin_bind(self, allocation_id: str) -> Standing | None:
+        """Read the allocation and move it to binding; None when there is nothing to bind."""
+
+        def begin(session: Any) -> Standing | None:
+            standing = self._read(session, allocation_id)
+            if standing is None or standing.state not in BINDABLE:
+                return None
+            if standing.state == State.SCHEDULED:
+                db_allocation.transition(session, allocation_id, Event.BIND, expected=[State.SCHEDULED])
+            return standing
+
+        while True:
+            try:
+                return db_session.retrying(begin)
+            except errors.StateConflict:  # another host began; it is not scheduled any more
+                continue
+
+    def _finish_bind(self, allocation_id: str, slice_ids: Iterable[str]) -> None:
+        try:
+            db_session.retrying(lambda session: db_allocation.bound(session, allocation_id, slice_ids))
+        except errors.StateConflict as error:
+            LOG.info('Released while it was being bound: %s', error.detail)
+
+    def _fail(self, allocation_id: str, reason: str) -> None:
+        """Put an allocation in error and have every host give its part back."""
+        try:
+            db_session.retrying(lambda session: db_allocation.transition(
+                session, allocation_id, Event.FAIL, detail=f'{self._host}: {reason}'))
+        except errors.StateConflict as error:
+            LOG.info('Not failed: %s', error.detail)
+        with db_session.reader() as session:
+            hosts = {found.host for found in db_slice.of_allocation(session, allocation_id)}
+        for host in hosts:
+            self._release_on(host, allocation_id)
+
+    def _standing(self, allocation_id: str) -> Standing | None:
+        with db_session.reader() as session:
+            return self._read(session, allocation_id)
+
+    def _read(self, session: Any, allocation_id: str) -> Standing | None:
+        allocation = session.get(models.Allocation, allocation_id)
+        if allocation is None:
+            return None
+        found = db_slice.of_allocation(session, allocation_id, self._host)
+        return Standing(
+            state=State(allocation.state), project=allocation.project_id,
+            slices=tuple(db_slice.plain(one) for one in found))

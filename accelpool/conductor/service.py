@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One host's conductor: its messages, its loops, and its view of the agent.
+
+It can be killed and started again at any point: nothing but caches is kept here, every step may be repeated,
+and :meth:`Conductor.reconcile` compares database, agent and drivers.
+"""
+
+import dataclasses
+import pathlib
+import threading
+from typing import Any
+
+from oslo_config import cfg
+from oslo_log import log as logging
+
+from accelpool import errors
+from accelpool.allocations.states import State
+from accelpool.conductor import drift, inventory
+from accelpool.conductor.agentclient import AgentClient
+from accelpool.conductor.allocations import Allocations
+from accelpool.conductor.loop import Loop
+from accelpool.conductor.slices import Slices
+from accelpool.db import allocation as db_allocation
+from accelpool.db import device as db_device
+from accelpool.db import host as db_host
+from accelpool.db import models
+from accelpool.db import pool as db_pool
+from accelpool.db import service as db_service
+from accelpool.db import session as db_session
+from accelpool.db import slice as db_slice
+from accelpool.drivers import base
+from accelpool.rpc import client, server, transport
+from accelpool.types import Device
+
+LOG = logging.getLogger(__name__)
+
+BINARY = 'accelpool-conductor'
+
+#: Seconds between two tries to reach an agent that is not there.
+RECONNECT = 0.2
+
+
+class Conductor:
+    """Owns the devices of one host."""
+
+    def __init__(self, host: str, state_dir: pathlib.Path, agent_socket: pathlib.Path) -> None:
+        """
+        :param host: the host's name, also the conductor's server name on its topic
+        :param state_dir: an existing directory for the drivers' state
+        :param agent_socket: the control socket of the host's agent
+        :raises NotSupported: a configured driver does not exist
+        """
+        conf = cfg.CONF
+        self._host = host
+        self._drivers = base.load(conf.conductor.drivers, host, state_dir)
+        self.agent = AgentClient(agent_socket, conf.agent.timeout)
+        self._slices = Slices(self._drivers, self.agent)
+        self.allocations = Allocations(
+            host, self._slices, self.agent, device=self._device, lifetime=conf.agent.credential_lifetime,
+            release_on=lambda other, allocation_id: client.ConductorClient(other).release(allocation_id))
+        self._devices: dict[str, Device] = {}
+        self._advertise: list[Any] | None = None
+        self._stopped = threading.Event()
+        self._inventory = Loop(f'inventory of {host}', conf.conductor.inventory_interval, self.sync_inventory)
+        self._heartbeat = Loop(f'heartbeat of {host}', conf.conductor.heartbeat_interval, self.heartbeat)
+        self._reconcile = Loop(f'reconciler of {host}', conf.conductor.reconcile_interval, self.reconcile)
+        self._watch = threading.Thread(target=self._watch_agent, name=f'watch on {host}', daemon=True)
+
+    def start(self) -> None:
+        """Publish the inventory, then serve."""
+        self.sync_inventory()
+        self._server = server.start(
+            transport.CONDUCTOR_TOPIC, self._host, self.allocations, threads=cfg.CONF.conductor.threads)
+        for loop in (self._inventory, self._heartbeat, self._reconcile):
+            loop.start()
+        self._watch.start()
+
+    def stop(self) -> None:
+        """End everything that was started; the agent and its sessions go on."""
+        self._stopped.set()
+        self._server.stop()
+        self._server.wait()
+        for loop in (self._inventory, self._heartbeat, self._reconcile):
+            loop.stop()
+        self.agent.close()
+        self._watch.join()
+
+    def devices(self) -> dict[str, Device]:
+        """Return this host's devices as last seen, by id."""
+        return self._devices
+
+    def driver_metrics(self) -> dict[str, dict[str, float]]:
+        """Return what the drivers measure: device id -> name -> value."""
+        found: dict[str, dict[str, float]] = {}
+        for driver in self._drivers.values():
+            found |= driver.inventory.metrics()
+        return found
+
+    def sync_inventory(self) -> None:
+        """Write what has changed of the devices to the database."""
+        found, looked = [], []
+        for name, driver in self._drivers.items():
+            try:
+                devices = driver.inventory.discover()
+            except errors.DriverError as error:
+                LOG.warning('The driver %s could not look: %s', name, error.detail)
+                continue
+            looked.append(name)
+            found += [dataclasses.replace(device, modes=driver.slicing.modes(device) if driver.slicing else ())
+                      for device in devices]
+        with db_session.reader() as session:
+            known = db_device.of_host(session, self._host)
+        changed = inventory.delta(known, found, looked)
+        if changed:
+            db_session.retrying(lambda session: self._save(session, changed, known))
+        self._devices = known | {device.id: device for device in changed}
+
+    def heartbeat(self) -> None:
+        """Note that this conductor lives, that its host is usable, and which allocations are in use.
+
+        A host is usable when its agent answers.
+        """
+        usage = self._usage()
+
+        def note(session: Any) -> None:
+            db_service.heard_of(
+                session, BINARY, self._host, topic=transport.CONDUCTOR_TOPIC, version=transport.VERSION)
+            if usage is not None:
+                db_host.heard_of(session, self._host, self._advertise)
+                busy = {used['slice_id'] for used in usage.get('slices', ()) if used.get('sessions')}
+                live = {found.allocation_id for found, _ in db_slice.of_host(session, self._host)
+                        if found.id in busy}
+                db_allocation.touch(session, live | set(usage.get('holders', ())))
+
+        db_session.retrying(note)
+
+    def reconcile(self) -> None:
+        """Bring agent and drivers to what the database says.
+
+        :raises AgentUnavailable: there is no agent; it is done when one comes
+        """
+        admitted = {used['slice_id']: used['generation'] for used in self.agent.slices()}
+        carved = self._slices.carved()
+        with db_session.reader() as session:
+            rows = [drift.Row(found.id, found.allocation_id, found.generation, found.bound, State(state))
+                    for found, state in db_slice.of_host(session, self._host)]
+        todo = drift.compare(rows, admitted, carved)
+        for slice_id in todo.unbind:
+            LOG.warning('The agent of %s had a slice that nobody owns: %s', self._host, slice_id)
+            self.agent.unbind(slice_id)
+        for slice_id, driver in todo.destroy.items():
+            self._slices.destroy(slice_id, driver)
+        for allocation_id in todo.release:
+            self.allocations.release(allocation_id)
+        for allocation_id in todo.bind:
+            self.allocations.bind(allocation_id)
+
+    def _device(self, device_id: str) -> Device:
+        try:
+            return self._devices[device_id]
+        except KeyError:
+            raise errors.DriverError(f'Host {self._host} does not know the device {device_id}') from None
+
+    def _save(self, session: Any, changed: list[Device], known: dict[str, Device]) -> None:
+        host = db_host.heard_of(session, self._host)
+        pool = db_pool.ensure_default(session)
+        for device in changed:
+            LOG.info('Device %s of %s: %s', device.id, self._host, device.health)
+            db_device.save(session, host, device)
+            if device.id not in known:
+                db_pool.add_device(session, pool, db_device.get(session, device.id))
+
+    def _usage(self) -> dict[str, Any] | None:
+        try:
+            return self.agent.usage()
+        except errors.AgentUnavailable:
+            return None
+
+    def _watch_agent(self) -> None:
+        """Follow the agent's events; whenever a new agent answers, tell it everything."""
+        while not self._stopped.is_set():
+            try:
+                for event in self.agent.watch():
+                    self._handle(event)
+            except errors.AgentUnavailable as error:
+                LOG.debug('%s', error.detail)
+            except Exception:
+                LOG.exception('Watching the agent of %s failed', self._host)
+            self._stopped.wait(RECONNECT)
+
+    def _handle(self, event: dict[str, Any]) -> None:
+        match event.get('event'):
+            case 'connected':
+                LOG.info('The agent of %s answers', self._host)
+                self._advertise = self.agent.hello().get('advertise', [])
+                self._reconcile.poke()
+                self._heartbeat.poke()
+            case 'holder-closed':
+                self._release(event['allocation_id'], 'its holder has gone')
+
+    def _release(self, allocation_id: str, why: str) -> None:
+        """Release an allocation at once, on all its hosts."""
+
+        def begin(session: Any) -> set[str]:
+            hosts = {found.host for found in db_slice.of_allocation(session, allocation_id)}
+            if session.get(models.Allocation, allocation_id) is not None:
+                db_allocation.release(session, allocation_id, why)
+            return hosts
+
+        for host in db_session.retrying(begin):
+            client.ConductorClient(host).release(allocation_id)

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One slice on its device: carved by the driver, admitted by the agent - and back.
+
+Both directions may be repeated from any point: a killed conductor does its last step again.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from accelpool import errors
+from accelpool.conductor.agentclient import Agent
+from accelpool.drivers.base import Carved, Driver
+from accelpool.types import Device, Slice
+
+
+class Slices:
+    """The slices of one host."""
+
+    def __init__(self, drivers: Mapping[str, Driver], agent: Agent) -> None:
+        self._drivers = drivers
+        self._agent = agent
+
+    def bind(self, wanted: Slice, device: Device, project: str) -> None:
+        """Make a slice usable.
+
+        :raises NotSupported: the driver cannot do that
+        :raises DriverError: the hardware or the agent refused
+        :raises AgentUnavailable: there is no agent now
+        """
+        driver = self._driver(device)
+        carved = driver.need_slicing().carve(device, wanted)
+        self._agent.bind(wanted, project, self._description(driver, device, carved))
+
+    def unbind(self, slice_id: str, device: Device) -> None:
+        """End a slice's sessions and take it apart.
+
+        :raises DriverError: the hardware refused; the slice still exists
+        :raises AgentUnavailable: there is no agent now; its sessions may still live
+        """
+        self._agent.unbind(slice_id)
+        self._driver(device).need_slicing().destroy(slice_id)
+
+    def interface(self, device: Device) -> str:
+        """Return the name of the interface that a device speaks."""
+        return self._driver(device).need_remoting().endpoint(device).interface
+
+    def carved(self) -> dict[str, str]:
+        """Return what the drivers have carved: slice id -> driver's name."""
+        return {carved.slice_id: name for name, driver in self._drivers.items() if driver.slicing
+                for carved in driver.slicing.list()}
+
+    def destroy(self, slice_id: str, driver: str) -> None:
+        """Take apart a slice that nobody knows."""
+        self._drivers[driver].need_slicing().destroy(slice_id)
+
+    def _driver(self, device: Device) -> Driver:
+        try:
+            return self._drivers[device.driver]
+        except KeyError:
+            raise errors.DriverError(
+                f'Device {device.id} needs the driver {device.driver}, which is not loaded here '
+                '([conductor] drivers)') from None
+
+    @staticmethod
+    def _description(driver: Driver, device: Device, carved: Carved) -> dict[str, Any]:
+        """Return what the agent must know of the device to serve this slice."""
+        endpoint = driver.need_remoting().endpoint(device)
+        return {
+            'id': device.id, 'memory': device.memory, 'compute': device.compute,
+            'interface': endpoint.interface, 'library': endpoint.library,
+            'env': endpoint.env | carved.env, 'nodes': [*endpoint.nodes, *carved.nodes],
+        }
