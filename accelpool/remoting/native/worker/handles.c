@@ -46,11 +46,14 @@ void *handle_take(struct session *s, enum handle_kind kind, uint64_t id)
     return slot ? atomic_exchange(slot, NULL) : NULL;
 }
 
-void handle_free_all(struct session *s)
+void handle_drain(struct session *s, enum handle_kind kind, void (*drop)(void *handle))
 {
-    for (int kind = 0; kind < HANDLE_KINDS; kind++)
-        for (unsigned i = 0; i < HANDLE_LIMIT / HANDLE_CHUNK; i++) {
-            free((void *)atomic_load(&s->handles[kind].chunks[i]));
-            atomic_store(&s->handles[kind].chunks[i], NULL);
-        }
+    for (unsigned i = 0; i < HANDLE_LIMIT / HANDLE_CHUNK; i++) {
+        _Atomic(void *) *chunk = atomic_exchange(&s->handles[kind].chunks[i], NULL);
+
+        for (unsigned j = 0; chunk && drop && j < HANDLE_CHUNK; j++)
+            if (chunk[j])
+                drop(chunk[j]);
+        free((void *)chunk);
+    }
 }

@@ -40,6 +40,16 @@ static void link_release(struct link *link)
     free(link);
 }
 
+static void link_drop_handle(void *link)
+{
+    link_release(link);
+}
+
+void links_close(struct session *s)
+{
+    handle_drain(s, HANDLE_LINK, link_drop_handle);
+}
+
 /* With a reference for a job. Only the main thread destroys, and this runs there too. */
 static struct link *link_use(struct session *s, uint32_t id)
 {
@@ -102,6 +112,16 @@ static void link_answer(struct session *s, const struct call *call, struct link 
     free(body.data);
 }
 
+static void link_drop(struct session *s, const struct call *call)
+{
+    struct link_job job;
+
+    memcpy(&job, call->payload, sizeof job);
+    if (job.image)
+        image_release(s, job.image);
+    link_release(job.link);
+}
+
 static void add_job(struct session *s, const struct call *call)
 {
     struct link_job job;
@@ -157,7 +177,7 @@ void link_add(struct session *s, const struct call *call)
     }
     copy.payload = (const uint8_t *)&job;
     copy.length = sizeof job;
-    side_submit(s, &copy, add_job);
+    side_submit_owner(s, &copy, add_job, link_drop);
 }
 
 static void complete_job(struct session *s, const struct call *call)
@@ -204,7 +224,7 @@ void link_complete(struct session *s, const struct call *call)
     }
     copy.payload = (const uint8_t *)&job;
     copy.length = sizeof job;
-    side_submit(s, &copy, complete_job);
+    side_submit_owner(s, &copy, complete_job, link_drop);
 }
 
 void link_destroy(struct session *s, const struct call *call)

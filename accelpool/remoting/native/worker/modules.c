@@ -144,6 +144,14 @@ static void load_job(struct session *s, const struct call *call)
     free(jit);
 }
 
+static void load_drop(struct session *s, const struct call *call)
+{
+    struct load_job job;
+
+    memcpy(&job, call->payload, sizeof job);
+    image_release(s, job.image);
+}
+
 static void load_submit(struct session *s, const struct call *call, const struct wire_module_call *wire,
                         struct image *image)
 {
@@ -152,7 +160,7 @@ static void load_submit(struct session *s, const struct call *call, const struct
 
     copy.payload = (const uint8_t *)&job;
     copy.length = sizeof job;
-    side_submit(s, &copy, load_job);
+    side_submit_owner(s, &copy, load_job, load_drop);
 }
 
 static int module_decode(struct session *s, const struct call *call, struct wire_module_call *wire)

@@ -199,10 +199,12 @@ void session_close(struct session *s)
     if (side_close(s)) /* a thread waits for the device: the process's end is its end */
         return;
     agent_close(s);
+    links_close(s);
     modules_close(s);
     copy_close(s);
     memory_close(s);
-    handle_free_all(s);
+    for (int kind = 0; kind < HANDLE_KINDS; kind++)
+        handle_drain(s, kind, NULL);
     reader_close(s);
 }
 

@@ -18,6 +18,7 @@
 struct side_job {
     struct side_job *next;
     call_handler handler;
+    call_handler drop; /* instead of handler when the session ends first; NULL: nothing to free */
     struct call call;
     uint8_t payload[];
 };
@@ -87,16 +88,30 @@ static int side_grow(struct session *s)
     return 0;
 }
 
+static void job_drop(struct session *s, struct side_job *job)
+{
+    if (job->drop)
+        job->drop(s, &job->call);
+    free(job);
+}
+
 void side_submit(struct session *s, const struct call *call, call_handler handler)
+{
+    side_submit_owner(s, call, handler, NULL);
+}
+
+void side_submit_owner(struct session *s, const struct call *call, call_handler handler, call_handler drop)
 {
     struct side *side = &s->side;
     struct side_job *job = malloc(sizeof *job + call->length);
 
     if (!job) {
+        if (drop)
+            drop(s, call);
         call_status(s, call, CU_OUT_OF_MEMORY);
         return;
     }
-    *job = (struct side_job){.handler = handler, .call = *call};
+    *job = (struct side_job){.handler = handler, .drop = drop, .call = *call};
     memcpy(job->payload, call->payload, call->length);
     job->call.payload = job->payload;
 
@@ -106,7 +121,7 @@ void side_submit(struct session *s, const struct call *call, call_handler handle
         pthread_cond_wait(&side->room, &side->lock);
     if (side->stopping) {
         pthread_mutex_unlock(&side->lock);
-        free(job);
+        job_drop(s, job);
         return;
     }
     *side->last = job;
@@ -146,7 +161,7 @@ int side_close(struct session *s)
         late = pthread_cond_timedwait(&side->room, &side->lock, &until);
     for (struct side_job *job; !late && (job = side->first);) {
         side->first = job->next;
-        free(job);
+        job_drop(s, job);
     }
     pthread_mutex_unlock(&side->lock);
     return late ? -1 : 0;

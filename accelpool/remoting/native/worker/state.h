@@ -135,10 +135,13 @@ void send_bye(struct session *s);
 void send_deferred(struct session *s, int32_t status);
 
 /* --- handles.c --- */
-void handle_free_all(struct session *s);
+/* Empties the table; drop (or nothing) gets every handle. Only when no other thread is left. */
+void handle_drain(struct session *s, enum handle_kind kind, void (*drop)(void *handle));
 
 /* --- side.c --- */
 int side_open(struct session *s);
+/* side_submit() for a payload that owns something: drop frees it when the handler will not run. */
+void side_submit_owner(struct session *s, const struct call *call, call_handler handler, call_handler drop);
 /* No job starts any more; those that run are left alone, because the process is about to exit. Any thread. */
 void side_stop(struct session *s);
 /* side_stop(), then waits a moment for the threads. 0: all have gone, -1: one is held up. */
@@ -198,6 +201,7 @@ void *module_kernel(struct session *s, uint32_t module, uint32_t kernel, uint32_
 /* 1 when the range lies in one global of a loaded module. */
 int module_contains(struct session *s, uint64_t address, uint64_t length);
 void kernel_set(struct session *s, const struct call *call);
+void links_close(struct session *s);
 void link_create(struct session *s, const struct call *call);
 void link_add(struct session *s, const struct call *call);
 void link_complete(struct session *s, const struct call *call);

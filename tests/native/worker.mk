@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+# Test programs around the worker, built from the repository's root:
+#
+#   make -f tests/native/worker.mk harness [SAN=asan|tsan]   worker_harness and the stub vendor library
+#   make -f tests/native/worker.mk fuzz                      fuzz_worker with ASan and UBSan (needs clang, libFuzzer)
+#   make -f tests/native/worker.mk run-fuzz SECONDS=60       runs it with the generated dictionary; a finding is an error
+
+PYTHON ?= python3
+CLANG ?= $(firstword $(foreach c,clang clang-19 clang-18 clang-17 clang-16 clang-15 clang-14,$(if $(shell command -v $(c)),$(c))))
+SECONDS ?= 60
+SAN ?=
+OUT ?= build/tests/worker$(if $(SAN),-$(SAN))
+GEN := build/tests/gen
+REMOTING := accelpool/remoting/native
+
+SOURCES := $(filter-out %/main.c %/forkserver.c %/sandbox.c,$(wildcard $(REMOTING)/worker/*.c)) \
+           $(wildcard $(REMOTING)/common/*.c) $(GEN)/cuda_worker.c
+HEADERS := $(wildcard $(REMOTING)/worker/*.h $(REMOTING)/common/*.h)
+FLAGS := -std=c11 -D_GNU_SOURCE -g -pthread -fno-strict-aliasing -Wall -Wextra -Werror -Wshadow -Wvla \
+         -I$(REMOTING)/common -I$(REMOTING)/worker -I$(GEN)
+ifeq ($(SAN),asan)
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+else ifeq ($(SAN),tsan)
+SANITIZE := -fsanitize=thread
+endif
+FUZZ := build/tests/worker-fuzz
+
+.PHONY: harness fuzz run-fuzz
+harness: $(OUT)/worker_harness $(OUT)/libstub.so
+fuzz: $(FUZZ)/fuzz_worker $(FUZZ)/libstub.so
+
+$(GEN)/cuda_worker.c: $(wildcard accelpool/remoting/interfaces/*.yaml accelpool/remoting/generator/*.py)
+	@mkdir -p $(GEN)
+	$(PYTHON) -m accelpool.remoting.generator --out $(GEN)
+
+$(OUT)/worker_harness: tests/native/worker_harness.c $(SOURCES) $(HEADERS)
+	@mkdir -p $(OUT)
+	$(CC) $(FLAGS) -O1 $(SANITIZE) $< $(SOURCES) -o $@ -ldl
+$(FUZZ)/fuzz_worker: tests/native/fuzz_worker.c $(SOURCES) $(HEADERS)
+	@mkdir -p $(FUZZ)
+	$(CLANG) $(FLAGS) -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined $< $(SOURCES) -o $@ -ldl
+%/libstub.so: tests/native/worker_stub.c
+	@mkdir -p $(@D)
+	$(CC) -std=c11 -D_GNU_SOURCE -O1 -g -fPIC -shared -Wall -Wextra -Werror $< -o $@
+
+run-fuzz: fuzz
+	@mkdir -p $(FUZZ)/corpus
+	$(PYTHON) tests/native/fuzz_worker_seeds.py $(FUZZ)/seeds
+	WORKER_STUB=$(FUZZ)/libstub.so ASAN_OPTIONS=detect_leaks=1:abort_on_error=1 $(FUZZ)/fuzz_worker $(FUZZ)/corpus \
+	    $(FUZZ)/seeds -dict=$(GEN)/cuda.dict -max_total_time=$(SECONDS) -timeout=20 -rss_limit_mb=2048 -max_len=65536 \
+	    -print_final_stats=1 -artifact_prefix=$(FUZZ)/ 2>$(FUZZ)/log; status=$$?; tail -n 12 $(FUZZ)/log; exit $$status

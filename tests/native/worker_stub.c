@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A vendor library for tests of the worker: memory is real, everything else answers at once. cuCtxSetLimit(STUB_MODE, bits)
+ * chooses how it behaves from then on.
+ */
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define API __attribute__((visibility("default")))
+#define GRANULE ((size_t)2 << 20)
+#define STUB_MODE 0x57
+#define STUB_BUSY 1u      /* idle() says no */
+#define STUB_HIDDEN 2u    /* device memory is not host-visible */
+#define STUB_LAUNCH 4u    /* launches fail with 719 */
+#define STUB_FULL 8u      /* cuMemCreate fails */
+
+static atomic_uint mode;
+static uint64_t range, range_size;
+static uint64_t globals; /* memory behind the variables of modules */
+
+static int invalid(int condition)
+{
+    return condition ? 1 : 0;
+}
+
+/* --- start --- */
+API int cuInit(unsigned flags)
+{
+    atomic_store(&mode, 0);
+    if (!globals)
+        globals = (uint64_t)(uintptr_t)mmap(NULL, GRANULE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return invalid(flags != 0);
+}
+API int cuDeviceGetCount(int *count) { *count = 1; return 0; }
+API int cuDeviceGet(int *device, int ordinal) { *device = 0; return invalid(ordinal != 0); }
+API int cuDevicePrimaryCtxRetain(void **context, int device) { *context = &mode; return invalid(device != 0); }
+API int cuCtxSetCurrent(void *context) { return invalid(context != &mode); }
+API int cuCtxSynchronize(void) { return 0; }
+API int cuDriverGetVersion(int *version) { *version = 13000; return 0; }
+API int cuDeviceGetName(char *name, int length, int device) { snprintf(name, (size_t)length, "stub %d", device); return 0; }
+API int cuDeviceGetUuid_v2(void *uuid, int device) { memset(uuid, 0xab, 16); return invalid(device != 0); }
+API int cuDeviceGetAttribute(int *value, int attribute, int device)
+{
+    *value = attribute * 10;
+    return invalid(attribute > 100 || device != 0);
+}
+API int cuDeviceGetPCIBusId(char *text, int length, int device) { snprintf(text, (size_t)length, "0000:%02x:00.0", device); return 0; }
+API int cuCtxGetStreamPriorityRange(int *least, int *greatest) { *least = 0; *greatest = -5; return 0; }
+API int cuCtxSetLimit(int limit, size_t value)
+{
+    if (limit != STUB_MODE)
+        return 1;
+    atomic_store(&mode, (unsigned)value);
+    return 0;
+}
+API int cuCtxGetLimit(size_t *value, int limit) { *value = atomic_load(&mode); return invalid(limit != STUB_MODE); }
+
+/* --- memory --- */
+API int cuMemGetAllocationGranularity(size_t *bytes, const void *prop, int option)
+{
+    (void)prop, (void)option;
+    *bytes = GRANULE;
+    return 0;
+}
+API int cuMemAddressReserve(uint64_t *address, size_t bytes, size_t alignment, uint64_t at, uint64_t flags)
+{
+    void *got;
+
+    (void)alignment, (void)flags;
+    if (range && munmap((void *)(uintptr_t)range, range_size)) /* the session before this one, in one process */
+        return 999;
+    got = mmap((void *)(uintptr_t)at, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1,
+               0);
+    if (got == MAP_FAILED) {
+        range = 0;
+        return 2;
+    }
+    *address = range = (uint64_t)(uintptr_t)got;
+    range_size = bytes;
+    return 0;
+}
+API int cuMemAddressFree(uint64_t address, size_t bytes)
+{
+    range = 0;
+    return invalid(munmap((void *)(uintptr_t)address, bytes));
+}
+API int cuMemCreate(uint64_t *memory, size_t bytes, const void *prop, uint64_t flags)
+{
+    (void)prop, (void)flags;
+    *memory = bytes;
+    return atomic_load(&mode) & STUB_FULL ? 2 : 0;
+}
+API int cuMemRelease(uint64_t memory) { return invalid(memory == 0); }
+API int cuMemMap(uint64_t address, size_t bytes, size_t offset, uint64_t memory, uint64_t flags)
+{
+    (void)flags;
+    return invalid(offset || memory != bytes || mprotect((void *)(uintptr_t)address, bytes, PROT_READ | PROT_WRITE));
+}
+API int cuMemSetAccess(uint64_t address, size_t bytes, const void *access, size_t count)
+{
+    (void)address, (void)bytes, (void)access;
+    return invalid(count != 1);
+}
+API int cuMemUnmap(uint64_t address, size_t bytes)
+{
+    return invalid(mmap((void *)(uintptr_t)address, bytes, PROT_NONE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED);
+}
+API int cuMemHostAlloc(void **memory, size_t bytes, unsigned flags)
+{
+    (void)flags;
+    *memory = malloc(bytes);
+    return *memory ? 0 : 2;
+}
+API int cuMemFreeHost(void *memory) { free(memory); return 0; }
+API void *accelpool_backend_access(uint64_t address, uint64_t bytes, int write)
+{
+    (void)bytes, (void)write;
+    return atomic_load(&mode) & STUB_HIDDEN ? NULL : (void *)(uintptr_t)address;
+}
+API int accelpool_backend_idle(void) { return !(atomic_load(&mode) & STUB_BUSY); }
+
+/* --- copies and fills --- */
+API int cuMemcpyHtoDAsync_v2(uint64_t to, const void *from, size_t bytes, void *stream)
+{
+    (void)stream;
+    memcpy((void *)(uintptr_t)to, from, bytes);
+    return 0;
+}
+API int cuMemcpyDtoHAsync_v2(void *to, uint64_t from, size_t bytes, void *stream)
+{
+    (void)stream;
+    memcpy(to, (void *)(uintptr_t)from, bytes);
+    return 0;
+}
+API int cuMemcpyDtoD_v2(uint64_t to, uint64_t from, size_t bytes)
+{
+    memmove((void *)(uintptr_t)to, (void *)(uintptr_t)from, bytes);
+    return 0;
+}
+API int cuMemcpyDtoDAsync_v2(uint64_t to, uint64_t from, size_t bytes, void *stream)
+{
+    (void)stream;
+    return cuMemcpyDtoD_v2(to, from, bytes);
+}
+API int cuMemsetD8_v2(uint64_t to, unsigned char value, size_t count)
+{
+    memset((void *)(uintptr_t)to, value, count);
+    return 0;
+}
+API int cuMemsetD8Async(uint64_t to, unsigned char value, size_t count, void *stream)
+{
+    (void)stream;
+    return cuMemsetD8_v2(to, value, count);
+}
+API int cuMemsetD32_v2(uint64_t to, unsigned value, size_t count)
+{
+    if (to % 4)
+        return 1;
+    for (size_t i = 0; i < count; i++)
+        ((uint32_t *)(uintptr_t)to)[i] = value;
+    return 0;
+}
+API int cuMemsetD2D8_v2(uint64_t to, size_t pitch, unsigned char value, size_t width, size_t height)
+{
+    for (size_t row = 0; row < height && width; row++)
+        memset((char *)(uintptr_t)to + row * pitch, value, width);
+    return 0;
+}
+
+/* --- streams and events: small numbers --- */
+static int new_object(void **object)
+{
+    static atomic_uintptr_t next = 1000;
+
+    *object = (void *)atomic_fetch_add(&next, 1);
+    return 0;
+}
+API int cuStreamCreate(void **stream, unsigned flags) { (void)flags; return new_object(stream); }
+API int cuStreamDestroy_v2(void *stream) { return invalid(!stream); }
+API int cuStreamSynchronize(void *stream) { (void)stream; return 0; }
+API int cuStreamQuery(void *stream) { (void)stream; return 0; }
+API int cuStreamWaitEvent(void *stream, void *event, unsigned flags) { (void)stream, (void)flags; return invalid(!event); }
+API int cuEventCreate(void **event, unsigned flags) { (void)flags; return new_object(event); }
+API int cuEventRecord(void *event, void *stream) { (void)stream; return invalid(!event); }
+API int cuEventSynchronize(void *event) { return invalid(!event); }
+API int cuEventDestroy_v2(void *event) { return invalid(!event); }
+
+/* --- modules: every image has the same two kernels; variables are those whose name starts with g --- */
+static const char *const KERNELS[2] = {"empty", "store"};
+API int cuLibraryLoadData(void **library, const void *code, int *jit, void **values, unsigned count, int *options,
+                          void **option_values, unsigned option_count)
+{
+    (void)option_values;
+    if (options || option_count)
+        return 1;
+    for (unsigned i = 0; i < count; i++)
+        if (jit[i] == 5)
+            snprintf(values[i], 32, "%s", strncmp(code, "bad", 3) ? "" : "line 1: bad: not supported");
+    return strncmp(code, "bad", 3) ? new_object(library) : 218;
+}
+API int cuLibraryUnload(void *library) { return invalid(!library); }
+API int cuLibraryGetKernelCount(unsigned *count, void *library) { *count = 2; return invalid(!library); }
+API int cuLibraryEnumerateKernels(void **kernels, unsigned count, void *library)
+{
+    for (unsigned i = 0; i < count; i++)
+        kernels[i] = (void *)(uintptr_t)(i + 1);
+    return invalid(!library);
+}
+API int cuKernelGetName(const char **name, void *kernel) { *name = KERNELS[(uintptr_t)kernel - 1]; return 0; }
+API int cuKernelGetFunction(void **function, void *kernel) { *function = kernel; return 0; }
+API int cuKernelGetParamInfo(void *kernel, size_t index, size_t *offset, size_t *size)
+{
+    *offset = 8 * index;
+    *size = 8;
+    return invalid((uintptr_t)kernel != 2 || index > 1);
+}
+API int cuKernelGetAttribute(int *value, int attribute, void *kernel, int device)
+{
+    (void)kernel, (void)device;
+    *value = attribute + 1;
+    return invalid(attribute > 9);
+}
+API int cuKernelSetAttribute(int attribute, int value, void *kernel, int device)
+{
+    (void)value, (void)kernel, (void)device;
+    return invalid(attribute != 8);
+}
+API int cuLibraryGetGlobal(uint64_t *address, size_t *bytes, void *library, const char *name)
+{
+    (void)library;
+    if (name[0] != 'g')
+        return 500;
+    *address = globals + (strlen(name) - 1) * 4096;
+    *bytes = 1000;
+    return strlen(name) > 100 ? 500 : 0;
+}
+API int cuLaunchKernelEx(const void *config, void *function, void **parameters, void **extra)
+{
+    (void)config;
+    if (atomic_load(&mode) & STUB_LAUNCH)
+        return 719;
+    return invalid(!function || parameters || ((uintptr_t)function == 2 && (!extra || *(size_t *)extra[3] < 16)));
+}
+
+/* --- link states: the image is the inputs, one after the other --- */
+struct link {
+    size_t length;
+    char bytes[1 << 16];
+};
+API int cuLinkCreate_v2(unsigned count, int *options, void **values, void **link)
+{
+    (void)count, (void)options, (void)values;
+    *link = calloc(1, sizeof(struct link));
+    return *link ? 0 : 2;
+}
+API int cuLinkAddData_v2(void *opaque, int type, const void *data, size_t size, const char *name, unsigned count, int *options,
+                         void **values)
+{
+    struct link *link = opaque;
+
+    (void)type, (void)name, (void)options, (void)values;
+    if (count || size > sizeof link->bytes - link->length)
+        return 1;
+    memcpy(link->bytes + link->length, data, size);
+    link->length += size;
+    return 0;
+}
+API int cuLinkComplete(void *opaque, void **image, size_t *size)
+{
+    struct link *link = opaque;
+
+    *image = link->bytes;
+    *size = link->length;
+    return 0;
+}
+API int cuLinkDestroy(void *link) { free(link); return 0; }
