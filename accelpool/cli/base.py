@@ -42,12 +42,13 @@ def pairs(text: str) -> tuple[str, str]:
     return key, value
 
 
-class _WithClient(command.Command):  # type: ignore[misc]
+class _WithClient(command.Command):
     noun: ClassVar[str]        # path of the collection: 'devices'
 
     @property
     def client(self) -> Client:
-        client: Client = self.app.client_manager.accelpool
+        manager: Any = self.app.client_manager  # OpenStackClient's or our own
+        client: Client = manager.accelpool
         return client
 
     @property
@@ -63,7 +64,7 @@ class _WithClient(command.Command):  # type: ignore[misc]
         return tuple(cell(item.get(c)) if self.readable else item.get(c) for c in columns)
 
 
-class List(_WithClient, command.Lister):  # type: ignore[misc]
+class List(_WithClient, command.Lister):
     """A collection.  Subclasses name the columns and the filters."""
 
     columns: ClassVar[Sequence[str]]
@@ -89,13 +90,13 @@ class List(_WithClient, command.Lister):  # type: ignore[misc]
         columns = list(self.columns)
         if getattr(parsed_args, 'long', False):
             columns += self.long_columns
-        items = self.client.list(
+        items = self.client.find(
             self.noun, limit=parsed_args.limit, marker=parsed_args.marker, sort=parsed_args.sort,
             **self.query(parsed_args))
         return columns, [self.formatted(item, columns) for item in items]
 
 
-class One(_WithClient, command.ShowOne):  # type: ignore[misc]
+class One(_WithClient, command.ShowOne):
     """Base of the commands that print one object."""
 
     def shown(self, item: dict[str, Any]) -> tuple[Sequence[str], Row]:

@@ -9,7 +9,7 @@ from osc_lib.command import command
 from accelpool.cli import base, request
 
 
-class ListCandidate(base._WithClient, command.Lister):  # type: ignore[misc]
+class ListCandidate(base._WithClient, command.Lister):
     """Say for every device whether it could serve a request, and if not, why."""
 
     noun = 'candidates'

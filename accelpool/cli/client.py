@@ -42,7 +42,7 @@ class Client:
     def delete(self, path: str) -> None:
         self._call('DELETE', path)
 
-    def list(self, noun: str, *, limit: int | None = None, **params: Any) -> list[dict[str, Any]]:
+    def find(self, noun: str, *, limit: int | None = None, **params: Any) -> list[dict[str, Any]]:
         """Return up to ``limit`` objects of a collection, following its pages."""
         found: list[dict[str, Any]] = []
         for page in self._pages(noun, limit, params):

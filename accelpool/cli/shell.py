@@ -13,13 +13,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from cliff import app, commandmanager
+from osc_lib import exceptions
 
 from accelpool.cli import client
 
 NAMESPACE = 'openstack.accelpool.v1'
 
 
-class _Commands(commandmanager.CommandManager):  # type: ignore[misc]
+class _Commands(commandmanager.CommandManager):
     """The plugin's commands without their leading ``accelpool``, which is this script's name."""
 
     def load_commands(self, namespace: str) -> None:
@@ -37,17 +38,24 @@ class _ClientManager:
 
     @functools.cached_property
     def accelpool(self) -> client.Client:
-        from openstack import config  # slow to import; `--help` does not need it
+        # Slow to import, and `--help` does not need it.
+        from keystoneauth1 import exceptions as ksa_exceptions
+        from openstack import config
+        from openstack import exceptions as openstack_exceptions
 
-        region = config.OpenStackConfig().get_one(
-            cloud=self._options.cloud, region_name=self._options.region_name)
+        try:
+            region = config.OpenStackConfig().get_one(
+                cloud=self._options.cloud, region_name=self._options.region_name)
+        except (openstack_exceptions.ConfigException, ksa_exceptions.MissingRequiredOptions) as failure:
+            raise exceptions.CommandError(
+                f'{failure} Name a cloud of clouds.yaml: OS_CLOUD=accelpool or --os-cloud') from failure
         return client.Client(
             region.get_session(), region_name=region.get_region_name(client.SERVICE_TYPE),
             interface=region.get_interface(client.SERVICE_TYPE),
             endpoint_override=region.get_endpoint(client.SERVICE_TYPE))
 
 
-class Shell(app.App):  # type: ignore[misc]
+class Shell(app.App):
     """cliff application with OpenStackClient's habits."""
 
     client_manager: _ClientManager
@@ -55,12 +63,12 @@ class Shell(app.App):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__(
             description='Pool, slice and use accelerators, local or across the network.',
-            version='', command_manager=_Commands(NAMESPACE), deferred_help=True)
+            version="", command_manager=_Commands(NAMESPACE), deferred_help=True)
         self.client_manager = _ClientManager(argparse.Namespace(cloud=None, region_name=None))
 
-    def build_option_parser(self, description: str, version: str,
+    def build_option_parser(self, description: str | None, version: str | None,
                             argparse_kwargs: dict[str, Any] | None = None) -> argparse.ArgumentParser:
-        parser: argparse.ArgumentParser = super().build_option_parser(description, version, argparse_kwargs)
+        parser = super().build_option_parser(description, version, argparse_kwargs)
         parser.add_argument('--os-cloud', dest='cloud', metavar='<name>',
                             help='cloud of clouds.yaml (default: OS_CLOUD)')
         parser.add_argument('--os-region-name', dest='region_name', metavar='<name>')
