@@ -14,11 +14,42 @@ CONFIG = pathlib.Path(__file__).parents[2] / 'etc/accelpool/quickstart.conf'
 
 
 class Service:
-    """A running ``accelpool-all`` and the environment that selects it."""
+    """``accelpool-all`` in a temporary place, and the environment that selects it."""
 
-    def __init__(self, process: 'subprocess.Popen[bytes]', environment: dict[str, str]) -> None:
-        self.process = process
-        self.environment = environment
+    def __init__(self, place: pathlib.Path) -> None:
+        self.place = place
+        self.clouds = place / 'clouds.yaml'
+        self.environment = {
+            **os.environ, 'ACCELPOOL_HOME': str(place / 'state'), 'OS_CLOUD': 'accelpool',
+            'OS_CLIENT_CONFIG_FILE': str(self.clouds),
+            'PATH': f'{pathlib.Path(sys.executable).parent}:{os.environ["PATH"]}'}
+        self.start()
+
+    def start(self) -> None:
+        """Start it and wait until it says that it is ready."""
+        self.clouds.unlink(missing_ok=True)
+        with (self.place / 'service.log').open('ab') as log:
+            self.process = subprocess.Popen(
+                [str(pathlib.Path(sys.executable).with_name('accelpool-all')),
+                 '--config-file', str(CONFIG), '--clouds-yaml'],
+                env=self.environment, stdout=log, stderr=log)
+        while not self.clouds.exists():
+            if self.process.poll() is not None:
+                raise RuntimeError(f'the service did not start:\n{self.log()}')
+            time.sleep(0.05)
+
+    def log(self) -> str:
+        return (self.place / 'service.log').read_text()
+
+    def kill_and_restart(self) -> None:
+        """As a power cut would do it, to this process alone."""
+        self.process.kill()
+        self.process.wait()
+        self.start()
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(30)
 
     def accelpool(self, *arguments: str) -> list[str]:
         """Return the command line of the CLI of this very interpreter's environment."""
@@ -29,21 +60,8 @@ class Service:
 def running() -> Iterator[Service]:
     """Start the service of etc/accelpool/quickstart.conf; stop it and remove everything afterwards."""
     with tempfile.TemporaryDirectory(prefix='accelpool-bench-') as place:
-        clouds = pathlib.Path(place, 'clouds.yaml')
-        environment = {**os.environ, 'ACCELPOOL_HOME': f'{place}/state', 'OS_CLOUD': 'accelpool',
-                       'OS_CLIENT_CONFIG_FILE': str(clouds),
-                       'PATH': f'{pathlib.Path(sys.executable).parent}:{os.environ["PATH"]}'}
-        with pathlib.Path(place, 'service.log').open('wb') as log:
-            process = subprocess.Popen(
-                [str(pathlib.Path(sys.executable).with_name('accelpool-all')),
-                 '--config-file', str(CONFIG), '--clouds-yaml'],
-                env=environment, stdout=log, stderr=log)
+        service = Service(pathlib.Path(place))
         try:
-            while not clouds.exists():
-                if process.poll() is not None:
-                    sys.exit('the service did not start:\n' + pathlib.Path(log.name).read_text())
-                time.sleep(0.05)
-            yield Service(process, environment)
+            yield service
         finally:
-            process.terminate()
-            process.wait(30)
+            service.stop()
