@@ -158,10 +158,10 @@ API CUresult cuMemMap(CUdeviceptr address, size_t size, size_t offset, CUmemGene
     struct range *after = range_next(memory_blocks, address);
     if (!physical || size != physical->size || !reserved || reserved->base + reserved->size < address + size)
         status = CUDA_ERROR_INVALID_VALUE;
-    else if (physical->mapped)
-        status = CUDA_ERROR_NOT_SUPPORTED;
     else if (range_at(memory_blocks, address) || (after && after->base < address + size))
         status = CUDA_ERROR_INVALID_VALUE;
+    else if (physical->mapped)
+        status = CUDA_ERROR_NOT_SUPPORTED;
     if (status == CUDA_SUCCESS && physical->parked) {
         void *moved = mremap((void *)physical->parked, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, (void *)address);
         if (moved == MAP_FAILED)
