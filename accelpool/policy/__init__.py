@@ -1,1 +1,43 @@
 # SPDX-License-Identifier: Apache-2.0
+"""Who may do what: one file per noun, enforced by the API's controllers."""
+
+import functools
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from oslo_config import cfg
+from oslo_policy import policy
+
+from accelpool import errors
+from accelpool.policy import allocation, base, candidate, device, driver, host, pool, profile, service
+
+if TYPE_CHECKING:
+    from accelpool.api import context as api_context
+
+_MODULES = (base, allocation, candidate, device, driver, host, pool, profile, service)
+
+
+def list_rules() -> list[policy.RuleDefault]:
+    """Return every rule (entry point of oslo.policy's generators)."""
+    return [rule for module in _MODULES for rule in module.RULES]
+
+
+@functools.cache
+def get_enforcer() -> policy.Enforcer:
+    """Return the process's enforcer; ``cfg.CONF`` must have been read."""
+    enforcer = policy.Enforcer(cfg.CONF)
+    enforcer.register_defaults(list_rules())
+    return enforcer
+
+
+def allows(context: 'api_context.Context', rule: str, target: Mapping[str, Any] | None = None) -> bool:
+    """Say whether the caller may do what the rule names, on a target (default: the caller's project)."""
+    if target is None:
+        target = {'project_id': context.project_id}
+    return bool(get_enforcer().authorize(rule, dict(target), context.credentials(), do_raise=False))
+
+
+def authorize(context: 'api_context.Context', rule: str, target: Mapping[str, Any] | None = None) -> None:
+    """Raise Forbidden unless :func:`allows`."""
+    if not allows(context, rule, target):
+        raise errors.Forbidden(f'Your roles in this project do not allow {rule}')

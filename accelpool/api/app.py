@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The WSGI application: pecan's routing inside OpenStack's middleware."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pecan
+import pecan.hooks
+import webob
+from oslo_config import cfg
+from oslo_middleware import healthcheck, http_proxy_to_wsgi, request_id
+
+from accelpool.api import auth, context, faults, microversions
+from accelpool.api.controllers import root
+
+#: Paths that answer without authentication: what versions there are.
+PUBLIC = {'', '/', '/v1', '/v1/'}
+
+
+class _Request(pecan.Request):  # type: ignore[misc]
+    """A request whose body pecan leaves alone: endpoints read it once, with a limit and a schema."""
+
+    @property
+    def json(self) -> dict[str, Any]:
+        return {}
+
+    @property
+    def params(self) -> Any:
+        return self.GET
+
+
+class _Frame(pecan.hooks.PecanHook):  # type: ignore[misc]
+    """What happens around every request: version, identity, error form."""
+
+    def on_route(self, state: Any) -> None:
+        environ = state.request.environ
+        environ[microversions.ENVIRON] = microversions.negotiate(
+            state.request.headers.get(microversions.HEADER))
+        if environ['PATH_INFO'] not in PUBLIC:
+            environ[context.ENVIRON] = context.from_environ(environ)
+
+    def on_error(self, state: Any, failure: Exception) -> webob.Response:
+        return faults.response(failure, state.request.environ)
+
+    def after(self, state: Any) -> None:
+        headers = state.response.headers
+        headers['Vary'] = microversions.HEADER
+        version = state.request.environ.get(microversions.ENVIRON)
+        if version is not None:
+            headers[microversions.HEADER] = f'{microversions.SERVICE_TYPE} {version}'
+
+
+class _Healthcheck:
+    """Answers ``/healthcheck`` before authentication; everything else goes on."""
+
+    def __init__(self, application: auth.WSGIApp) -> None:
+        self._application = application
+        self._healthcheck = healthcheck.Healthcheck(None, cfg.CONF)
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        chosen = self._healthcheck if environ.get('PATH_INFO') == '/healthcheck' else self._application
+        answer: Iterable[bytes] = chosen(environ, start_response)
+        return answer
+
+
+def make_app(protect: Callable[[auth.WSGIApp], auth.WSGIApp] = auth.protect) -> auth.WSGIApp:
+    """Build the application from ``cfg.CONF``, which must have been read.
+
+    :param protect: puts authentication in front; the default follows ``[api] auth_strategy``
+    """
+    application: auth.WSGIApp = pecan.make_app(
+        root.RootController(), debug=False, force_canonical=False, guess_content_type_from_ext=False,
+        hooks=[_Frame()], request_cls=_Request)
+    application = _Healthcheck(protect(application))
+    application = request_id.RequestId(application, cfg.CONF)
+    application = http_proxy_to_wsgi.HTTPProxyToWSGI(application, cfg.CONF)
+    return application

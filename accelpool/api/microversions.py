@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Microversions of the ``/v1`` tree: ``OpenStack-API-Version: accelpool 1.N``.
+
+Each minor version has a constant named by the feature that it brought; a controller compares the
+request's version with that constant, never with a number.  What each version changed is told in
+``rest_api_version_history.rst`` beside this file.
+"""
+
+from typing import NamedTuple
+
+from accelpool import errors
+
+HEADER = 'OpenStack-API-Version'
+SERVICE_TYPE = 'accelpool'
+#: Key of a request's version in the WSGI environment.
+ENVIRON = 'accelpool.version'
+
+
+class Version(NamedTuple):
+    """A version of the API; versions compare as numbers do, so 1.10 is later than 1.9."""
+
+    major: int
+    minor: int
+
+    def __str__(self) -> str:
+        return f'{self.major}.{self.minor}'
+
+
+#: The first version.
+INITIAL = Version(1, 0)
+
+MINIMUM = INITIAL
+MAXIMUM = INITIAL
+
+
+def negotiate(header: str | None) -> Version:
+    """Return the version that a request asks for in its header.
+
+    Without the header, or without an entry for this service, it is the oldest one, so that a
+    client that does not know microversions never meets a change.
+
+    :raises InvalidRequest: the entry is not ``accelpool <major>.<minor>`` or ``accelpool latest``
+    :raises NotAcceptable: the version is well-formed, but this service does not speak it
+    """
+    for entry in (header or '').split(','):
+        service, _, text = entry.strip().partition(' ')
+        if service.lower() == SERVICE_TYPE:
+            return _supported(text.strip())
+    return MINIMUM
+
+
+def _supported(text: str) -> Version:
+    if text == 'latest':
+        return MAXIMUM
+    major, _, minor = text.partition('.')
+    if not (major.isascii() and major.isdigit() and minor.isascii() and minor.isdigit()
+            and len(text) < 16):
+        raise errors.InvalidRequest(
+            f'{HEADER} must be "{SERVICE_TYPE} <major>.<minor>" or "{SERVICE_TYPE} latest"', field=HEADER)
+    version = Version(int(major), int(minor))
+    if not MINIMUM <= version <= MAXIMUM:
+        raise errors.NotAcceptable(
+            f'Version {version} of the API is not supported; this service speaks {MINIMUM} to {MAXIMUM}',
+            field=HEADER)
+    return version
