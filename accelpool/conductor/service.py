@@ -60,6 +60,7 @@ class Conductor:
             release_on=lambda other, allocation_id: client.ConductorClient(other).release(allocation_id))
         self._devices: dict[str, Device] = {}
         self._advertise: list[Any] | None = None
+        self._agent_seen = threading.Event()
         self._stopped = threading.Event()
         self._inventory = Loop(f'inventory of {host}', conf.conductor.inventory_interval, self.sync_inventory)
         self._heartbeat = Loop(f'heartbeat of {host}', conf.conductor.heartbeat_interval, self.heartbeat)
@@ -84,6 +85,10 @@ class Conductor:
             loop.stop()
         self.agent.close()
         self._watch.join()
+
+    def wait_for_agent(self, timeout: float) -> bool:
+        """Wait until the agent has answered for the first time; False when it did not within ``timeout`` seconds."""
+        return self._agent_seen.wait(timeout)
 
     def devices(self) -> dict[str, Device]:
         """Return this host's devices as last seen, by id."""
@@ -195,6 +200,7 @@ class Conductor:
                 self._advertise = self.agent.hello().get('advertise', [])
                 self._reconcile.poke()
                 self._heartbeat.poke()
+                self._agent_seen.set()
             case 'holder-closed':
                 self._release(event['allocation_id'], 'its holder has gone')
 

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Iterable
 from typing import Any
 
-from accelpool import errors
+from accelpool import errors, units
 from accelpool.drivers import base
 from accelpool.types import Device, Health
 
@@ -17,8 +17,6 @@ NAMESPACE = uuid.UUID('6f3e9c1e-0d0f-4c55-9d5e-7a1f0c6d5b11')
 
 #: What every emulated device can do.
 TRAITS = ('CUSTOM_EMULATED', 'HW_GPU_API_CUDA')
-
-UNITS = {'MIB': 1, 'GIB': 1024}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,17 +33,6 @@ class Model:
     multiprocessors: int = 16
 
 
-def memory_mib(text: str) -> int:
-    """Read an amount of memory, as ``30GiB`` or ``512 MiB``.
-
-    :raises ValueError: it is none
-    """
-    for unit, factor in UNITS.items():
-        if text.upper().endswith(unit):
-            return int(text[:-len(unit)]) * factor
-    raise ValueError(f'{text!r} needs a unit, MiB or GiB')
-
-
 def parse(entry: str) -> Model:
     """Read one entry: ``model:memory:count[:trait=NAME][:numa=N][:fabric=NAME][:cc=MAJOR.MINOR][:sm=N]``.
 
@@ -53,7 +40,7 @@ def parse(entry: str) -> Model:
     """
     try:
         name, memory, count, *rest = (part.strip() for part in entry.split(':'))
-        values: dict[str, Any] = {'name': name, 'memory': memory_mib(memory), 'count': int(count)}
+        values: dict[str, Any] = {'name': name, 'memory': units.mib(memory), 'count': int(count)}
         traits = []
         for part in rest:
             key, _, value = part.partition('=')

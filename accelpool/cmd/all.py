@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``accelpool-all``: the embedded service, in the foreground until SIGTERM or SIGINT."""
+
+import pathlib
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+
+from oslo_config import cfg
+
+from accelpool import clouds, conf, embedded, errors
+
+CLI = [
+    cfg.StrOpt('state-dir', help='Where everything is kept (default: [embedded] state_dir, then ACCELPOOL_HOME, then '
+                                 '~/.local/state/accelpool).'),
+    cfg.StrOpt('clouds-yaml', metavar='PATH',
+               help='Write an entry "accelpool" into this clouds.yaml when ready; without a value into the one that '
+                    'OpenStack clients read.'),
+]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    conf.setup(_spell_out(arguments), 'accelpool-all', cli=CLI, files=[])
+    named = cfg.CONF.state_dir or cfg.CONF.embedded.state_dir
+    service = embedded.Embedded(pathlib.Path(named) if named else embedded.default_state_dir())
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        service.start()
+    except errors.AccelpoolError as error:
+        print(f'accelpool-all: {error.detail}', file=sys.stderr)
+        return 1
+    if cfg.CONF.clouds_yaml:
+        clouds.merge(pathlib.Path(cfg.CONF.clouds_yaml), service.url, embedded.USER, service.password)
+    print(f'accelpool is ready: {service.url}', file=sys.stderr, flush=True)
+    stop.wait()
+    service.stop()
+    return 0
+
+
+def _spell_out(arguments: list[str]) -> list[str]:
+    """Give ``--clouds-yaml`` its default value, which oslo.config cannot."""
+    spelt = []
+    for position, argument in enumerate(arguments):
+        spelt.append(argument)
+        following = arguments[position + 1:position + 2]
+        if argument == '--clouds-yaml' and (not following or following[0].startswith('-')):
+            spelt.append(str(clouds.default_path()))
+    return spelt
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``accelpool-conductor``: owns the devices of one host; the host's agent runs beside it, on its own."""
+
+import pathlib
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+
+from oslo_config import cfg
+
+from accelpool import conf, errors
+from accelpool.conductor.service import Conductor
+from accelpool.db import session
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    conf.setup(sys.argv[1:] if argv is None else argv, 'accelpool-conductor')
+    options = cfg.CONF.conductor
+    session.configure(cfg.CONF.database.connection)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    state_dir = pathlib.Path(options.state_dir)
+    state_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        conductor = Conductor(options.host, state_dir, pathlib.Path(cfg.CONF.agent.control_socket))
+        conductor.start()
+    except errors.AccelpoolError as error:
+        print(f'accelpool-conductor: {error.detail}', file=sys.stderr)
+        return 1
+    if options.metrics_port:
+        from accelpool.conductor import metrics
+
+        metrics.serve([metrics.Collector(options.host, conductor)], options.metrics_host, options.metrics_port)
+    stop.wait()
+    conductor.stop()
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
