@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+import contextlib
+import unittest
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from accelpool.remoting import handshake
+
+KEY, ONE, TWO = b'k' * 32, b'1' * 32, b'2' * 32
+
+
+class Handshake(unittest.TestCase):
+    @given(st.sampled_from([handshake.KIND_SESSION, handshake.KIND_HOLDER]),
+           st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=300))
+    def test_what_is_packed_is_what_is_read(self, kind: int, claims: str) -> None:
+        packed = handshake.hello(kind, claims, ONE)
+        length, opcode = handshake.parse_header(packed[:handshake.HEADER.size])
+        self.assertEqual((handshake.HELLO, len(packed) - handshake.HEADER.size), (opcode, length))
+        self.assertEqual((kind, claims, ONE), handshake.parse_hello(packed[handshake.HEADER.size:]))
+
+    @given(st.binary(max_size=200))
+    def test_garbage_is_malformed_and_nothing_else(self, data: bytes) -> None:
+        for parse in (handshake.parse_hello, handshake.parse_challenge, handshake.parse_refused):
+            with contextlib.suppress(handshake.Malformed):
+                parse(data)
+        with contextlib.suppress(handshake.Malformed):
+            handshake.Credential.parse(data.decode('latin-1'))
+
+    def test_frame_that_is_too_long_is_refused_before_it_is_read(self) -> None:
+        header = handshake.HEADER.pack(handshake.MAX_BYTES, handshake.HELLO, 0, 0)
+        self.assertRaises(handshake.Malformed, handshake.parse_header, header)
+
+    def test_proofs_differ_by_side_and_by_both_nonces(self) -> None:
+        proofs = {make(KEY, *nonces) for make in (handshake.agent_proof, handshake.client_proof)
+                  for nonces in ((ONE, TWO), (TWO, ONE), (ONE, ONE))}
+        self.assertEqual(6, len(proofs))
+
+    def test_credential_comes_apart(self) -> None:
+        found = handshake.Credential.parse('v1:a:s:1:99:' + KEY.hex())
+        self.assertEqual(('v1:a:s:1:99', KEY), found)
+        for bad in ('', 'v1:a:s:1:99', 'v1:a:s:1:99:zz', KEY.hex()):
+            self.assertRaises(handshake.Malformed, handshake.Credential.parse, bad)
