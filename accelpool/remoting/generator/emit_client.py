@@ -62,7 +62,9 @@ def _stub(interface: Interface, f: Function) -> list[str]:
     lines += _send(interface, f)
     for a in f.args:
         if a.creates:
-            lines += ['    if (!status)', f'        *{a.name} = handle_value(HANDLE_{a.creates.upper()}, call.{a.name});']
+            kind = f'HANDLE_{a.creates.upper()}'
+            lines += ['    if (!status)', f'        *{a.name} = handle_value({kind}, call.{a.name});',
+                      '    else', f'        handle_free({kind}, call.{a.name});']
         elif a.destroys:
             lines += [f'    handle_free(HANDLE_{a.destroys.upper()}, call.{a.name});']
         elif a.returns:
@@ -94,7 +96,8 @@ def _input(interface: Interface, a: Argument) -> list[str]:
 
 
 def _send(interface: Interface, f: Function) -> list[str]:
-    flags = ' | '.join(filter(None, ['CALL_WORK' if f.work else '', 'CALL_IDLE' if f.idle else ''])) or '0'
+    words = {'CALL_WORK': f.work, 'CALL_IDLE': f.idle, 'CALL_ALWAYS': any(a.destroys for a in f.args)}
+    flags = ' | '.join(word for word, wanted in words.items() if wanted) or '0'
     call = '&call, sizeof call' if fields(interface, f) else 'NULL, 0'
     head = f'device, {opcode(interface, f)}, {call}'
     if f.reply == 'none':

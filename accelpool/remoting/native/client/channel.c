@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,7 +86,8 @@ static void lose(struct channel *c)
 /* Errors after which a CUDA context is of no more use: they are returned again and again (CUDA driver API, CUresult). */
 static int stays(int error)
 {
-    return error == 700 || error == 702 || error == CHANNEL_LOST || (error >= 714 && error <= 719) || error == 999;
+    return error == 700 || error == 702 || error == CHANNEL_LOST || error == 710 || (error >= 714 && error <= 719) ||
+           error == 999;
 }
 
 static void note_sticky(struct channel *c, int error)
@@ -539,11 +541,16 @@ int channel_send(struct channel *c, uint16_t opcode, const struct iovec *parts, 
 {
     int error = channel_error(c);
 
-    if (error)
-        return error;
+    return error ? error : channel_tell(c, opcode, parts, count);
+}
+
+int channel_tell(struct channel *c, uint16_t opcode, const struct iovec *parts, int count)
+{
+    if (atomic_load(&c->lost))
+        return CHANNEL_LOST;
     pthread_mutex_lock(&c->send_lock);
     int idle = everything_acknowledged(c) && c->out_start == c->out_end;
-    error = append(c, opcode, 0, parts, count);
+    int error = append(c, opcode, 0, parts, count);
     if (!error && (idle || c->out_end - c->out_start >= OUT_FLUSH || everything_acknowledged(c)))
         error = flush(c);
     unlock_send(c);
@@ -630,6 +637,18 @@ static void release(struct channel *c)
     free(c);
 }
 
+/* The program's signals are not for this thread. */
+static int start_background(struct channel *c)
+{
+    sigset_t all, before;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = pthread_create(&c->background, NULL, background, c);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return error;
+}
+
 struct channel *channel_open(int socket, uint64_t window_bytes)
 {
     struct channel *c = calloc(1, sizeof *c);
@@ -645,7 +664,7 @@ struct channel *channel_open(int socket, uint64_t window_bytes)
     pthread_mutex_init(&c->ring_lock, NULL);
     pthread_mutex_init(&c->wait_lock, NULL);
     pthread_cond_init(&c->changed, NULL);
-    if (c->wake < 0 || !c->out || !c->in || pthread_create(&c->background, NULL, background, c)) {
+    if (c->wake < 0 || !c->out || !c->in || start_background(c)) {
         release(c);
         return NULL;
     }

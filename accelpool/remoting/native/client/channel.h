@@ -46,7 +46,10 @@ void channel_forget(struct channel *channel);
 
 /* A call without reply. The parts are copied. Returns an earlier asynchronous error, if one is due. */
 int channel_send(struct channel *channel, uint16_t opcode, const struct iovec *parts, int count);
-/* The same, followed by `length` bytes in DATA frames; returns when `data` may be changed. */
+/* The same, and nothing but a lost connection keeps it from being sent: for what must not be left out, such as the end of a
+ * handle's life. An earlier asynchronous error stays for the next call. */
+int channel_tell(struct channel *channel, uint16_t opcode, const struct iovec *parts, int count);
+/* A call without reply, followed by `length` bytes in DATA frames; returns when `data` may be changed. */
 int channel_send_bulk(struct channel *channel, uint16_t opcode, const struct iovec *parts, int count, const void *data,
                       size_t length);
 /* A call that waits. Returns the reply's status, or an asynchronous error that came with it. */

@@ -59,8 +59,9 @@ void context_primary_open(struct device *device);
 /* --- session.c: calls --------------------------------------------------------------------------------------------- */
 
 enum call_flags {
-    CALL_WORK = 1, /* the device gets something to do */
-    CALL_IDLE = 2, /* on success the device has done everything that came before */
+    CALL_WORK = 1,   /* the device gets something to do */
+    CALL_ALWAYS = 4, /* also when an asynchronous error is due: then that error is returned, but the call is made */
+    CALL_IDLE = 2,   /* on success the device has done everything that came before */
 };
 
 CUresult session_post(struct device *device, uint16_t opcode, const void *call, size_t length, int flags);

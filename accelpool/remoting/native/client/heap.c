@@ -29,6 +29,7 @@ struct heap {
     pthread_cond_t leased;
     struct segments segments;
     uint8_t *mapped;     /* a bit for every granule */
+    uint64_t mapped_end; /* no granule from here on has ever been mapped */
     uint64_t unused;     /* leased bytes that no allocation has */
     uint64_t allocated;
     uint64_t epoch;      /* raised whenever the device was seen idle; starts at 1 */
@@ -44,7 +45,10 @@ static void set_mapped(struct heap *h, uint64_t address, uint64_t length, int on
 {
     if (address < h->base || address - h->base > h->size || length > h->size - (address - h->base))
         return; /* not a place that we asked for */
-    for (uint64_t g = (address - h->base) / h->granule, n = length / h->granule; n--; g++)
+    uint64_t g = (address - h->base) / h->granule, n = length / h->granule;
+    if (on && g + n > h->mapped_end)
+        h->mapped_end = g + n;
+    for (; n--; g++)
         if (on)
             h->mapped[g / 8] |= (uint8_t)(1u << g % 8);
         else
@@ -57,7 +61,39 @@ static void give_back(struct heap *h, uint64_t address, uint64_t length, uint64_
     struct wire_lease_return back = {.address = address, .length = length, .bytes = bytes};
     struct iovec part = {&back, sizeof back};
 
-    channel_send(h->channel, WIRE_LEASE_RETURN, &part, 1);
+    channel_tell(h->channel, WIRE_LEASE_RETURN, &part, 1);
+}
+
+/* Gives every mapped granule back that lies wholly in a free segment of this subtree. Returns how many runs there were. */
+static unsigned unmap_free(struct heap *h, const struct segment *segment)
+{
+    unsigned runs = 0;
+
+    if (!segment || segment->largest < h->granule)
+        return 0;
+    runs += unmap_free(h, segment->left);
+    if (!segment->used) {
+        uint64_t at = (segment->start - h->base + h->granule - 1) / h->granule;
+        uint64_t end = (segment->start - h->base + segment->size) / h->granule;
+
+        end = end < h->mapped_end ? end : h->mapped_end;
+        while (at < end) {
+            uint64_t first = at;
+
+            while (at < end && is_mapped(h, at))
+                at++;
+            if (at > first) {
+                uint64_t address = h->base + first * h->granule, length = (at - first) * h->granule;
+
+                set_mapped(h, address, length, 0);
+                give_back(h, address, length, 0);
+                runs++;
+            } else {
+                at++;
+            }
+        }
+    }
+    return runs + unmap_free(h, segment->right);
 }
 
 static void recall(void *opaque, uint64_t bytes)
@@ -68,8 +104,9 @@ static void recall(void *opaque, uint64_t bytes)
     pthread_mutex_lock(&h->lock);
     uint64_t unused = h->unused;
     h->unused = 0;
+    give_back(h, 0, 0, unused); /* first and by itself: this is what the other session waits for */
+    unmap_free(h, h->segments.root);
     pthread_mutex_unlock(&h->lock);
-    give_back(h, 0, 0, unused);
 }
 
 /* Reserves the range here and at the worker; 0 or a CUresult. */
@@ -190,7 +227,7 @@ static int allocate(struct heap *h, uint64_t bytes, uint64_t *start)
         return OUT_OF_MEMORY;
     *start = segment->start;
     if (segment->epoch == h->epoch) { /* freed since the device was last idle: it may still be in use */
-        channel_send(h->channel, WIRE_BARRIER, NULL, 0);
+        channel_tell(h->channel, WIRE_BARRIER, NULL, 0);
         h->epoch++;
     }
     for (;;) {
@@ -207,6 +244,11 @@ static int allocate(struct heap *h, uint64_t bytes, uint64_t *start)
     uint64_t have = h->unused < bytes ? h->unused : bytes;
     h->unused -= have;
     int error = lease(h, address, length, bytes - have);
+    if (error == OUT_OF_MEMORY && unmap_free(h, h->segments.root)) {
+        /* Holes too small for this allocation were mapped; what may be mapped at once is bounded. */
+        find_unmapped(h, *start, bytes, &address, &length);
+        error = lease(h, address, length, bytes - have);
+    }
     if (error) {
         h->unused += have;
         segments_give(&h->segments, segments_find(&h->segments, *start), 0);

@@ -165,7 +165,7 @@ CUresult cuLinkDestroy(CUlinkState state)
     if (status)
         return status;
     struct wire_link_handle call = {.link = (uint32_t)link->id};
-    status = session_post(link->device, WIRE_LINK_DESTROY, &call, sizeof call, 0);
+    status = session_post(link->device, WIRE_LINK_DESTROY, &call, sizeof call, CALL_ALWAYS);
     handle_free(HANDLE_LINK, link->id);
     free(link->image);
     free(link);

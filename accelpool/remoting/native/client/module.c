@@ -234,7 +234,7 @@ void module_unload(struct module *module)
     if (*link)
         *link = module->next;
     pthread_mutex_unlock(&lock);
-    session_post(module->device, WIRE_MODULE_UNLOAD, &call, sizeof call, 0);
+    session_post(module->device, WIRE_MODULE_UNLOAD, &call, sizeof call, CALL_ALWAYS);
     destroy(module);
 }
 

@@ -13,6 +13,11 @@ CUresult session_post(struct device *device, uint16_t opcode, const void *call, 
 
     if (flags & CALL_WORK)
         session_worked(device);
+    if (flags & CALL_ALWAYS) {
+        CUresult status = channel_tell(device->channel, opcode, &part, length ? 1 : 0);
+
+        return status ? status : channel_error(device->channel);
+    }
     return channel_send(device->channel, opcode, &part, length ? 1 : 0);
 }
 

@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Just enough of an agent, in one thread, to put a real client library in front of a real worker.
+
+It admits everybody who holds its one credential, grants all memory up to the slice's limit and all of the device,
+and translates PTX where the worker cannot.  Tests of admission, metering and sharing use the real agent.
+"""
+
+import array
+import contextlib
+import json
+import os
+import pathlib
+import secrets
+import selectors
+import socket
+import struct
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+from accelpool.remoting import artefacts, handshake
+
+LIMIT = 512 << 20
+PACKET = struct.Struct('<IIQQQ')
+RESERVE, RELEASE, WANT, TRANSLATE, MEMINFO, GRANT = 2, 3, 4, 7, 8, 4
+FOREVER_NS = 1 << 60
+DEVICE = 'name=loop-back device;uuid=00112233445566778899aabbccddeeff;memory_mib=30720;cc=8.6;sm=16;pci=0000:01:00.0'
+
+#: PTX -> file of a shared object, or None: it does not compile.
+Translate = Callable[[bytes], pathlib.Path | None]
+
+
+def translate_with_package(ptx: bytes) -> pathlib.Path | None:
+    """The package's own translator, into a fresh temporary file."""
+    from accelpool.drivers.mock import ptx as translator
+
+    path = pathlib.Path(tempfile.mkdtemp(prefix='accelpool-loopback-')) / 'module.so'
+    try:
+        translator.compile_module(ptx.rstrip(b'\0'), path)
+    except translator.PtxError:
+        return None
+    return path
+
+
+class Loopback:
+    """A listening stand-in agent; sessions live as long as it does."""
+
+    def __init__(self, place: pathlib.Path, *, limit: int = LIMIT, translate: Translate = translate_with_package,
+                 tcp: bool = False) -> None:
+        self.limit, self.reserved, self._translate = limit, 0, translate
+        self._key = secrets.token_bytes(32)
+        self._claims = f'v1:allocation:slice:1:{int(time.time()) + 3600}'
+        self._listener = socket.create_server(('127.0.0.1', 0)) if tcp else socket.socket(socket.AF_UNIX)
+        if tcp:
+            self.url = 'tcp://{}:{}'.format(*self._listener.getsockname())
+        else:
+            self._listener.bind(str(place / 'agent.sock'))
+            self._listener.listen()
+            self.url = f'unix://{place}/agent.sock'
+        self.attachment = place / 'attachment.json'
+        self._write_attachment()
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._server = ours
+        self.sessions: dict[int, socket.socket] = {}
+        self.pids: dict[int, int] = {}
+        self._process = subprocess.Popen([str(artefacts.worker()), '--fork-server'], pass_fds=[3], close_fds=True,
+                                         preexec_fn=lambda: os.dup2(theirs.fileno(), 3))
+        theirs.close()
+        self._stop, self._wake = socket.socketpair()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _write_attachment(self) -> None:
+        text = json.dumps({'version': 1, 'technique': 'interpose', 'allocation': 'allocation', 'holder': None,
+                           'devices': [{'ordinal': 0, 'slice': 'slice', 'interface': 'cuda', 'expires': 0,
+                                        'urls': [{'url': self.url, 'network': 'default'}],
+                                        'credential': f'{self._claims}:{self.credential_key.hex()}'}]})
+        descriptor = os.open(self.attachment, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with open(descriptor, 'w') as file:
+            file.write(text)
+
+    @property
+    def credential_key(self) -> bytes:
+        return self._key
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """For a program that shall use the slice."""
+        library = str(artefacts.client_library_dir('cuda'))
+        inherited = {k: v for k, v in os.environ.items() if k not in {'LD_PRELOAD'}}
+        return inherited | {'ACCELPOOL_ATTACHMENT': str(self.attachment), 'LD_LIBRARY_PATH': library}
+
+    def close(self) -> None:
+        self._stop.close()
+        self._thread.join()
+        self._server.close()
+        self._process.wait(10)
+        self._listener.close()
+
+    # --- the one thread ---
+
+    def _run(self) -> None:
+        with selectors.DefaultSelector() as selector:
+            self._selector = selector
+            selector.register(self._listener, selectors.EVENT_READ, self._admit)
+            selector.register(self._server, selectors.EVENT_READ, self._report)
+            selector.register(self._wake, selectors.EVENT_READ, None)
+            while True:
+                for key, _events in selector.select():
+                    if key.data is None:
+                        return
+                    key.data()
+
+    def _report(self) -> None:
+        data = self._server.recv(65536)
+        if not data:
+            self._selector.unregister(self._server)
+            return
+        kind, session, a, _b, _c = PACKET.unpack_from(data)
+        if kind == 33:
+            self.pids[session] = a
+
+    def _admit(self) -> None:
+        connection, _ = self._listener.accept()
+        with contextlib.closing(connection), contextlib.suppress(ConnectionError):
+            connection.settimeout(5)
+            if connection.family == socket.AF_INET:
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            hello = handshake.parse_hello(self._frame(connection))
+            nonce = secrets.token_bytes(handshake.NONCE)
+            if hello.claims != self._claims:
+                connection.sendall(handshake.refused(1, 'this credential is not for this agent'))
+                return
+            connection.sendall(handshake.challenge(nonce, handshake.agent_proof(self._key, hello.nonce, nonce)))
+            if self._frame(connection) != handshake.client_proof(self._key, hello.nonce, nonce):
+                connection.sendall(handshake.refused(1, 'wrong proof'))
+                return
+            self._spawn(connection)
+
+    def _frame(self, connection: socket.socket) -> bytes:
+        length, _opcode = handshake.parse_header(self._exactly(connection, handshake.HEADER.size))
+        return self._exactly(connection, length)
+
+    @staticmethod
+    def _exactly(connection: socket.socket, length: int) -> bytes:
+        data = b''
+        while len(data) < length:
+            part = connection.recv(length - len(data))
+            if not part:
+                raise ConnectionError
+            data += part
+        return data
+
+    def _spawn(self, connection: socket.socket) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        session = len(self.sessions) + 1
+        self.sessions[session] = ours
+        parameters = {'interface': 'cuda', 'library': str(artefacts.emulated_library('cuda')), 'slice': 'slice',
+                      'allocation': 'allocation', 'project': 'test', 'memory_limit': str(self.limit),
+                      'compute': '100', 'strict': '0', 'window_bytes': str(4 << 20),
+                      'env:ACCELPOOL_EMU_DEVICE': DEVICE}
+        blob = b''.join(f'{k}\0{v}\0'.encode() for k, v in parameters.items())
+        connection.settimeout(None)
+        self._send(self._server, PACKET.pack(32, session, 0, 0, 0) + blob, [connection.fileno(), theirs.fileno()])
+        theirs.close()
+        self._selector.register(ours, selectors.EVENT_READ, lambda: self._serve(session, ours))
+
+    @staticmethod
+    def _send(to: socket.socket, data: bytes, descriptors: list[int]) -> None:
+        rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', descriptors))
+        to.sendmsg([data], [rights] if descriptors else [])
+
+    def _serve(self, session: int, control: socket.socket) -> None:
+        try:
+            data, descriptors, _flags, _address = socket.recv_fds(control, 65536, 1)
+        except ConnectionError:
+            data, descriptors = b'', []
+        if not data:
+            self._selector.unregister(control)
+            return
+        kind, question, a, b, _c = PACKET.unpack_from(data)
+        if kind == RESERVE:
+            granted = min(a + b, self.limit - self.reserved) if a <= self.limit - self.reserved else 0
+            self.reserved += granted
+            self._send(control, PACKET.pack(RESERVE, question, granted, 0, 0), [])
+        elif kind == RELEASE:
+            self.reserved -= a
+        elif kind == WANT:
+            self._send(control, PACKET.pack(GRANT, 0, FOREVER_NS, 0, 0), [])
+        elif kind == MEMINFO:
+            self._send(control, PACKET.pack(MEMINFO, question, self.limit - self.reserved, self.limit, 0), [])
+        elif kind == TRANSLATE:
+            self._answer_translation(control, question, descriptors[0], a)
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+    def _answer_translation(self, control: socket.socket, question: int, descriptor: int, length: int) -> None:
+        module = self._translate(os.pread(descriptor, length, 0))
+        if module is None:
+            self._send(control, PACKET.pack(TRANSLATE, question, 218, 0, 0) + b'it does not compile', [])
+            return
+        with open(module, 'rb') as file:
+            self._send(control, PACKET.pack(TRANSLATE, question, 0, 0, 0), [file.fileno()])
+
+
+@contextlib.contextmanager
+def running(**options: object) -> Iterator[Loopback]:
+    """A stand-in agent for the length of a with block."""
+    with tempfile.TemporaryDirectory() as place:
+        agent = Loopback(pathlib.Path(place), **options)  # type: ignore[arg-type]
+        try:
+            yield agent
+        finally:
+            agent.close()
