@@ -5,6 +5,7 @@ Two hosts with two devices each; profiles ``small`` and ``impossible``.  Message
 caller's thread.
 """
 
+import json
 import pathlib
 import tempfile
 import uuid
@@ -67,7 +68,8 @@ class Conductor:
         if allocation_id in Pool.held:
             return
         with db.writer() as session:
-            db_allocation.transition(session, allocation_id, states.Event.BIND)
+            if db_allocation.get(session, allocation_id).state == states.State.SCHEDULED:
+                db_allocation.transition(session, allocation_id, states.Event.BIND)
             db_allocation.bound(
                 session, allocation_id,
                 [item.id for item in db_slice.of_allocation(session, allocation_id, self._host)])
@@ -124,7 +126,11 @@ class Pool:
 
     def _fill(self, session: Any) -> dict[str, Any]:
         default = db_pool.ensure_default(session)
-        variables = {'default': default.id}
+        variables: dict[str, Any] = {
+            'default': default.id,
+            'oversized': json.dumps({'name': 'x' * cfg.CONF.api.max_body_size}),
+            'nested': '[' * 30000,
+        }
         for name in ('host-a', 'host-b'):
             host = db_host.heard_of(session, name, [{'url': 'tcp://127.0.0.3:40001', 'network': 'default'}])
             variables[name.replace('-', '_')] = host.id
