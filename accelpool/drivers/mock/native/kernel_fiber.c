@@ -35,7 +35,7 @@ __asm__(".text\n.globl kernel_switch_stack\n.hidden kernel_switch_stack\n.type k
         ".globl kernel_stack_entry\n.hidden kernel_stack_entry\n.type kernel_stack_entry,@function\n"
         "kernel_stack_entry:\n  movq %r12, %rdi\n  callq *%r13\n  ud2\n"
         ".size kernel_stack_entry, .-kernel_stack_entry\n");
-#define FRAME_WORDS 8u /* r15 r14 r13 r12 rbx rbp return 0 */
+#define FRAME_WORDS 9u /* r15 r14 r13 r12 rbx rbp return 0 0: the entry finds an aligned stack */
 static void frame_fill(void **frame, struct fiber *fiber, void (*entry)(struct fiber *))
 {
     frame[2] = (void *)(uintptr_t)entry;
