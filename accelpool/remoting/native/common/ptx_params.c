@@ -151,13 +151,15 @@ static int read_parameters(struct scanner *s, struct ptx_kernel *kernel)
 {
     struct declaration d = {.vector = 1, .elements = 1};
     uint32_t end = 0;
+    int empty = 1;
 
     for (struct token token = next(s); token.length; token = next(s)) {
         int last = is(token, ")");
 
+        if (last && empty)
+            return 0;
+        empty = 0;
         if (last || is(token, ",")) {
-            if (last && !d.element && !kernel->count)
-                return 0; /* an empty list */
             if (add(kernel, &d, &end))
                 return -1;
             if (last)

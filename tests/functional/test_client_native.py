@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The client library's C parts, each against a test program, with address and undefined-behaviour sanitizers."""
+
+import pathlib
+import subprocess
+import tempfile
+import unittest
+
+from accelpool.remoting.generator import __main__ as generator
+
+ROOT = pathlib.Path(__file__).parents[2]
+NATIVE = ROOT / 'accelpool/remoting/native'
+SANITIZERS = ['-fsanitize=address,undefined', '-fno-sanitize-recover=undefined', '-fno-omit-frame-pointer']
+
+
+class ClientNative(unittest.TestCase):
+    def run_test(self, test: str, *sources: str, runs: tuple[tuple[str, ...], ...] = ((),)) -> None:
+        with tempfile.TemporaryDirectory() as place:
+            generator.main(['--out', place])
+            program = f'{place}/{test}'
+            subprocess.run(
+                ['gcc', '-std=c11', '-D_GNU_SOURCE', '-O1', '-g', '-Wall', '-Wextra', '-Werror', '-Wshadow', '-pthread',
+                 *SANITIZERS, f'-I{place}', f'-I{NATIVE}/common', f'-I{NATIVE}/client', '-o', program,
+                 str(ROOT / f'tests/native/client/{test}.c'), *(str(NATIVE / source) for source in sources)], check=True)
+            for arguments in runs:
+                result = subprocess.run([program, *arguments], capture_output=True, text=True)
+                self.assertEqual(0, result.returncode, f'{arguments}: {result.stderr}')
+
+    def test_heap_random_allocations_and_frees(self) -> None:
+        self.run_test('heap_test', 'client/heap.c', 'client/segments.c',
+                      runs=tuple((str(seed), '1500') for seed in range(8)))
+
+    def test_ptx_parameter_tables(self) -> None:
+        self.run_test('ptx_params_test', 'common/ptx_params.c')
+
+    def test_handles(self) -> None:
+        self.run_test('handle_test', 'client/handle.c')
