@@ -126,7 +126,7 @@ class Embedded:
         for number, host in enumerate(self._hosts):
             place = self._host_dir(host)
             self._start(AgentProcess(host, [
-                '--host', host, '--state-dir', str(place), '--touched-limit-mib', str(touched), '--foreground',
+                '--host', host, '--state-dir', str(place), '--touched-limit-mib', str(touched),
                 # 127.0.0.1 is the API's; every address in 127.0.0.0/8 is this machine's own.
                 '--listen', f'tcp://127.0.0.{number + 2}:0',
             ], self._dir / 'log' / f'agent-{host}.log', os.getpid()))

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``accelpool-agent``: admits sessions on this host's slices and supervises their workers.
+
+It takes its orders from the conductor through a unix socket; it is neither on the message bus nor in the database, and
+takes command-line arguments only.
+"""
+
+import argparse
+import asyncio
+import logging
+import pathlib
+import sys
+from collections.abc import Sequence
+
+from accelpool.remoting.agent import app
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog='accelpool-agent', description=__doc__.partition('\n')[0])
+    parser.add_argument('--host', required=True, help="this host's name, as its conductor says it")
+    parser.add_argument('--state-dir', required=True, type=pathlib.Path, metavar='<dir>')
+    parser.add_argument('--listen', action='append', default=[], metavar='tcp://127.x.y.z:<port>[,<network>]',
+                        help='where sessions come in; repeat for several networks; port 0 takes a free one')
+    parser.add_argument('--touched-limit-mib', type=int, default=4096, metavar='<MiB>',
+                        help='host memory that emulated devices may really touch (default: %(default)s)')
+    options = parser.parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format='%(asctime)s %(levelname)s %(name)s %(message)s')
+    try:
+        asyncio.run(app.run(options.host, options.state_dir, options.listen, options.touched_limit_mib))
+    except (OSError, ValueError) as failure:
+        print(f'accelpool-agent: {failure}', file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

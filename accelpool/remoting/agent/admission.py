@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who may have a session or hold an allocation: the handshake of every connection to this host's listeners.
+
+An unauthenticated peer may send 4 KiB, take five seconds, and be one of so many; whatever it sends, it gets a refusal
+at most.  What its credential says is looked at only after it has proved it.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import secrets
+import socket
+import time
+from collections import Counter
+from collections.abc import Callable
+
+from accelpool import errors
+from accelpool.remoting import handshake
+from accelpool.remoting.agent import credential
+from accelpool.remoting.agent.sessions import Sessions
+
+LOG = logging.getLogger(__name__)
+
+#: Connections that may be in the handshake at a time.
+CONCURRENT = 128
+BAD, EXPIRED, REVOKED, BUSY, MALFORMED = 1, 2, 3, 5, 6
+
+
+class Refused(Exception):
+    """The peer does not get in."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Admission:
+    """Decides about connections; passes sessions on and keeps holders."""
+
+    def __init__(self, host_key: bytes, sessions: Sessions, events: Callable[..., None]) -> None:
+        self._key = host_key
+        self._sessions = sessions
+        self._events = events
+        self._gate = asyncio.Semaphore(CONCURRENT)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._holders: Counter[str] = Counter()
+
+    @property
+    def holders(self) -> list[str]:
+        """The allocations that have an open holder connection."""
+        return list(self._holders)
+
+    async def listen(self, listener: socket.socket) -> None:
+        """Take connections for ever."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                connection, _ = await loop.sock_accept(listener)
+            except OSError as failure:  # out of descriptors: those who are in finish first
+                LOG.warning('Cannot accept a connection: %s', failure)
+                await asyncio.sleep(0.1)
+                continue
+            task = asyncio.ensure_future(self._serve(connection))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, connection: socket.socket) -> None:
+        with connection:
+            connection.setblocking(False)
+            if connection.family == socket.AF_INET:
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            try:
+                async with asyncio.timeout(handshake.MAX_SECONDS), self._gate:
+                    kind, claims = await self._admit(connection)
+            except Refused as refused:
+                with contextlib.suppress(OSError):
+                    connection.send(handshake.refused(refused.code, str(refused)))
+                return
+            except (OSError, TimeoutError, EOFError):
+                return
+            if kind == handshake.KIND_HOLDER:
+                await self._hold(connection, claims.allocation_id)
+
+    async def _admit(self, connection: socket.socket) -> tuple[int, credential.Claims]:
+        """Do the handshake; a session is handed to its worker."""
+        try:
+            hello = handshake.parse_hello(await self._frame(connection, handshake.HELLO))
+            key = credential.derive(self._key, hello.claims)
+            nonce = secrets.token_bytes(handshake.NONCE)
+            await asyncio.get_running_loop().sock_sendall(connection, handshake.challenge(
+                nonce, handshake.agent_proof(key, hello.nonce, nonce)))
+            proof = await self._frame(connection, handshake.PROOF)
+            if not secrets.compare_digest(proof, handshake.client_proof(key, hello.nonce, nonce)):
+                raise Refused(BAD, 'this credential is not of this agent')
+            claims = credential.Claims.parse(hello.claims)
+        except (handshake.Malformed, credential.Malformed) as failure:
+            raise Refused(MALFORMED, str(failure)) from failure
+        if claims.expires < time.time():
+            raise Refused(EXPIRED, 'the credential has expired; ask for the attachment again')
+        holds = hello.kind == handshake.KIND_HOLDER
+        if holds != (claims.slice_id == credential.HOLDER):
+            raise Refused(BAD, 'the credential is for something else')
+        if not holds:
+            self._start(connection, claims)
+        return hello.kind, claims
+
+    def _start(self, connection: socket.socket, claims: credential.Claims) -> None:
+        state = self._sessions.slices.get(claims.slice_id)
+        if state is None or state.slice.allocation_id != claims.allocation_id \
+                or state.slice.generation != claims.generation:
+            raise Refused(REVOKED, 'the slice is not yours any more')
+        try:
+            self._sessions.start(claims.slice_id, connection)
+        except errors.Conflict as failure:
+            raise Refused(BUSY, failure.detail) from failure
+
+    async def _frame(self, connection: socket.socket, wanted: int) -> bytes:
+        length, opcode = handshake.parse_header(await _exactly(connection, handshake.HEADER.size))
+        if opcode != wanted:
+            raise handshake.Malformed(f'frame {opcode} instead of {wanted}')
+        return await _exactly(connection, length)
+
+    async def _hold(self, connection: socket.socket, allocation_id: str) -> None:
+        """Watch a holder's connection; its end is the holder's death."""
+        loop = asyncio.get_running_loop()
+        self._holders[allocation_id] += 1
+        self._events('holder-open', allocation_id=allocation_id)
+        try:
+            await loop.sock_sendall(connection, handshake.frame(handshake.WELCOME))
+            while await loop.sock_recv(connection, 64):
+                pass
+        except OSError:
+            pass
+        finally:
+            self._holders[allocation_id] -= 1
+            if not self._holders[allocation_id]:
+                del self._holders[allocation_id]
+                self._events('holder-closed', allocation_id=allocation_id)
+
+
+async def _exactly(connection: socket.socket, size: int) -> bytes:
+    """Read so many bytes and not one more: what follows belongs to the worker."""
+    data = b''
+    while len(data) < size:
+        part = await asyncio.get_running_loop().sock_recv(connection, size - len(data))
+        if not part:
+            raise EOFError
+        data += part
+    return data
+
+
+def listener(url: str) -> socket.socket:
+    """Open a listening socket for ``tcp://127.x.y.z:port`` (port 0: a free one) or ``unix:///path``.
+
+    :raises ValueError: plaintext TCP anywhere but on loopback, or no URL of these
+    """
+    scheme, _, where = url.partition('://')
+    if scheme == 'unix':
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(where)
+        opened = socket.socket(socket.AF_UNIX)
+        opened.bind(where)
+        os.chmod(where, 0o666)  # noqa: S103  the credential decides, not the file's mode
+        opened.listen(CONCURRENT)
+    elif scheme == 'tcp':
+        host, _, port = where.rpartition(':')
+        if not host.startswith('127.'):
+            raise ValueError(f'{url}: without TLS an agent listens in 127.0.0.0/8 only')
+        opened = socket.create_server((host, int(port)), backlog=CONCURRENT)
+    else:
+        raise ValueError(f'{url}: an agent listens on tcp:// or unix://')
+    opened.setblocking(False)
+    return opened

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The agent of one host: wires listeners, sessions and the control socket together and runs until it is told to end."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import pathlib
+import signal
+from collections.abc import Sequence
+from typing import Any
+
+from accelpool.remoting.agent import credential
+from accelpool.remoting.agent.admission import Admission, listener
+from accelpool.remoting.agent.control import Control
+from accelpool.remoting.agent.sessions import FIRST_UID, Sessions
+from accelpool.remoting.agent.touch import TouchPage
+from accelpool.remoting.agent.translator import Translator
+
+LOG = logging.getLogger(__name__)
+
+MIB = 1 << 20
+#: The network's name of a URL without a label of its own.
+DEFAULT_NETWORK = 'default'
+
+
+async def run(host: str, state_dir: pathlib.Path, listen: Sequence[str], touched_limit_mib: int) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    :param listen: ``url`` or ``url,network``
+    :param touched_limit_mib: how much host memory the emulated devices may really touch, MiB
+    :raises ValueError: a URL that an agent cannot listen on, or a key that others can read
+    """
+    root = os.geteuid() == 0
+    state_dir.mkdir(parents=True, exist_ok=True)
+    key = credential.load_host_key(state_dir / 'host.key')
+    opened = [listener(text.partition(',')[0]) for text in listen]
+    advertise = [{'url': 'tcp://{}:{}'.format(*one.getsockname()), 'network': text.partition(',')[2] or DEFAULT_NETWORK}
+                 for text, one in zip(listen, opened, strict=True)]
+    data_socket = f'unix://{state_dir.absolute()}/data.sock'
+    opened.append(listener(data_socket))
+
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    about: dict[str, Any] = {
+        'version': 1, 'host': host, 'pid': os.getpid(), 'data_socket': data_socket,
+        'advertise': advertise or [{'url': data_socket, 'network': DEFAULT_NETWORK}],
+        'capabilities': {'root': root, 'uid_per_session': root, 'no_new_privs': True, 'non_dumpable': True,
+                         'seccomp': True, 'tls': False},
+    }
+    control = Control(key, about)
+    translator = Translator(state_dir / 'translator', FIRST_UID if root else 0)
+    sessions = control.sessions = Sessions(translator, TouchPage(touched_limit_mib * MIB), control.event, stop.set)
+    admission = control.admission = Admission(key, sessions, control.event)
+    server = await control.listen(state_dir / 'agent.sock')
+    tasks = [asyncio.ensure_future(admission.listen(one)) for one in opened]
+    _say(state_dir / 'agent.json', about)
+    LOG.info('The agent of %s serves %s%s', host, ', '.join(one['url'] for one in advertise),
+             '' if root else '; it is not root, so sessions share its uid')
+    await stop.wait()
+    for task in tasks:
+        task.cancel()
+    server.close()
+    await sessions.close()
+    translator.close()
+    (state_dir / 'agent.json').unlink(missing_ok=True)
+
+
+def _say(path: pathlib.Path, about: dict[str, Any]) -> None:
+    fresh = path.with_suffix('.new')
+    fresh.write_text(json.dumps(about))
+    with contextlib.suppress(OSError):
+        fresh.replace(path)

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Credentials of sessions and holders: minted and checked by the same agent, with its own clock.
+
+A credential is ``v1:<allocation>:<slice>:<generation>:<expiry>:<K>`` where everything before the last colon are the
+claims and K = HMAC-SHA256(host key, claims) in hex.  Nothing is stored: the agent computes K again from the claims
+that a client shows, so the one secret is the host key.  A holder's credential has ``holder`` for its slice.
+"""
+
+import contextlib
+import hmac
+import os
+import pathlib
+import re
+import secrets
+from typing import NamedTuple, Self
+
+VERSION = 'v1'
+HOLDER = 'holder'
+KEY_BYTES = 32
+_NAME = re.compile(r'[0-9A-Za-z-]{1,64}')
+_NUMBER = re.compile(r'0|[1-9][0-9]{0,18}')
+
+
+class Malformed(ValueError):
+    """Text that no agent has minted."""
+
+
+class Claims(NamedTuple):
+    """What a credential says; true only together with K."""
+
+    allocation_id: str
+    slice_id: str        # or HOLDER
+    generation: int
+    expires: int         # unix seconds
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read claims.  :raises Malformed:"""
+        parts = text.split(':')
+        if len(parts) != 5 or parts[0] != VERSION:
+            raise Malformed('the claims are not of a kind that this agent knows')
+        _version, allocation_id, slice_id, generation, expires = parts
+        if not (_NAME.fullmatch(allocation_id) and _NAME.fullmatch(slice_id)
+                and _NUMBER.fullmatch(generation) and _NUMBER.fullmatch(expires)):
+            raise Malformed('the claims contain something that they cannot')
+        return cls(allocation_id, slice_id, int(generation), int(expires))
+
+    def __str__(self) -> str:
+        return f'{VERSION}:{self.allocation_id}:{self.slice_id}:{self.generation}:{self.expires}'
+
+
+def derive(host_key: bytes, claims: str) -> bytes:
+    """Return K, the 32 bytes that prove the claims."""
+    return hmac.digest(host_key, claims.encode(), 'sha256')
+
+
+def mint(host_key: bytes, claims: Claims) -> str:
+    """Return the whole credential."""
+    text = str(claims)
+    return f'{text}:{derive(host_key, text).hex()}'
+
+
+def load_host_key(path: pathlib.Path) -> bytes:
+    """Return the host's key, made at the first call (mode 0600, complete or not there at all).
+
+    :raises ValueError: the file is not a key, or others may read it
+    """
+    try:
+        return _read_key(path)
+    except FileNotFoundError:
+        pass
+    temporary = path.with_name(f'.{path.name}.{os.getpid()}')
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with open(descriptor, 'wb') as file:
+            file.write(secrets.token_bytes(KEY_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError):
+            os.link(temporary, path)  # unlike rename, never replaces the key of an agent that was faster
+    finally:
+        os.unlink(temporary)
+    return _read_key(path)
+
+
+def _read_key(path: pathlib.Path) -> bytes:
+    with open(path, 'rb') as file:
+        if os.fstat(file.fileno()).st_mode & 0o077:
+            raise ValueError(f'{path} must not be accessible to others; chmod 600 it')
+        key = file.read(KEY_BYTES + 1)
+    if len(key) != KEY_BYTES:
+        raise ValueError(f'{path} is not a host key of {KEY_BYTES} bytes')
+    return key

@@ -1,0 +1,303 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Slices of this host and the sessions on them: what workers ask, the ledgers and arbiters answer.
+
+Everything here runs on the event loop's thread, so ledgers and arbiters need no locks.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from accelpool import errors
+from accelpool.remoting.agent import arbiter, ledger, packets
+from accelpool.remoting.agent.forkserver import ForkServer
+from accelpool.remoting.agent.touch import TouchPage
+from accelpool.remoting.agent.translator import FAILED, Translator
+from accelpool.types import Slice
+
+LOG = logging.getLogger(__name__)
+
+MIB = 1 << 20
+#: How much a client may have sent and not seen acknowledged.
+WINDOW_BYTES = 16 * MIB
+#: Sessions that one slice may have at a time.
+SESSIONS = 64
+#: Seconds that a session has to end by itself.
+GRACE = 1.0
+#: First uid of sessions; each has its own (the range that Linux distributions leave to containers).
+FIRST_UID = 200_000
+
+Events = Callable[..., None]
+
+
+class DeviceState:
+    """A device that has slices here: its arbiter and the timer that the arbiter wants."""
+
+    def __init__(self) -> None:
+        self.arbiter = arbiter.Arbiter()
+        self.timer: asyncio.TimerHandle | None = None
+
+
+class SliceState:
+    """A slice that may have sessions."""
+
+    def __init__(self, wanted: Slice, project: str, device: dict[str, Any]) -> None:
+        self.slice = wanted
+        self.project = project
+        self.device = device
+        self.ledger = ledger.Ledger(wanted.memory * MIB)
+        self.sessions: dict[int, Session] = {}
+        self.device_ns = self.launches = 0
+        self.timer: asyncio.TimerHandle | None = None
+
+
+class Session:
+    """One worker."""
+
+    def __init__(self, number: int, state: SliceState, slot: int) -> None:
+        self.number = number
+        self.state = state
+        self.slot = slot
+        self.allocated = 0
+        self.ended = asyncio.Event()
+        self.channel: packets.Channel
+
+
+class Sessions:
+    """All slices, devices and sessions of this host."""
+
+    def __init__(self, translator: Translator, touch: TouchPage, events: Events, stop: Callable[[], None]) -> None:
+        """
+        :param events: told what happens: name, then fields
+        :param stop: called when the fork server has died: nothing works without it
+        """
+        self.slices: dict[str, SliceState] = {}
+        self._devices: dict[str, DeviceState] = {}
+        self._sessions: dict[int, Session] = {}
+        self._numbers = itertools.count(1)
+        self._translator = translator
+        self._touch = touch
+        self._events = events
+        self._forkserver = ForkServer(self._exited, stop)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # --- slices ---
+
+    def bind(self, wanted: Slice, project: str, device: dict[str, Any]) -> None:
+        """Admit sessions to a slice; one that is known takes the new share and size."""
+        now = time.monotonic_ns()
+        known = self.slices.get(wanted.id)
+        if known is None:
+            self.slices[wanted.id] = SliceState(wanted, project, device)
+        else:
+            known.slice = wanted
+            self._tell(known.ledger.resize(wanted.memory * MIB), known)
+        on = self._devices.setdefault(wanted.device_id, DeviceState())
+        on.arbiter.add_slice(wanted.id, wanted.compute, wanted.strict, now)
+
+    async def unbind(self, slice_id: str) -> int:
+        """End a slice's sessions and forget it; returns how many sessions there were.
+
+        :raises NotFound: the slice is not bound
+        """
+        state = self.slices.pop(slice_id, None)
+        if state is None:
+            raise errors.NotFound(f'Slice {slice_id} is not bound here')
+        ending = list(state.sessions.values())
+        await self.end(ending, packets.END_UNBOUND)
+        self._devices[state.slice.device_id].arbiter.remove_slice(slice_id)
+        return len(ending)
+
+    async def end(self, ending: Iterable[Session], reason: int) -> None:
+        """End sessions; those that do not by themselves are killed.  Returns when their workers are dead."""
+        chosen = list(ending)
+        for session in chosen:
+            session.channel.send(packets.END, a=reason)
+        waiting = [asyncio.ensure_future(session.ended.wait()) for session in chosen]
+        if waiting:
+            _, late = await asyncio.wait(waiting, timeout=GRACE)
+            for session in chosen:
+                if not session.ended.is_set():
+                    self._forkserver.kill(session.number)
+            if late:
+                await asyncio.wait(late)
+
+    async def close(self) -> None:
+        await self.end(list(self._sessions.values()), packets.END_SHUTDOWN)
+        self._forkserver.close()
+
+    # --- sessions ---
+
+    def start(self, slice_id: str, connection: socket.socket) -> None:
+        """Start a worker for an authenticated connection; the worker says WELCOME.
+
+        :raises Conflict: the slice, or the host, has as many sessions as it can have
+        """
+        state = self.slices[slice_id]
+        slot = self._touch.take() if len(state.sessions) < SESSIONS else None
+        if slot is None:
+            raise errors.Conflict('the slice has as many sessions as it can have')
+        number = next(self._numbers)
+        session = Session(number, state, slot)
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        session.channel = packets.Channel(
+            ours, lambda packet: self._packet(session, packet), lambda: self._forkserver.kill(number))
+        self._sessions[number] = state.sessions[number] = session
+        state.ledger.join(number)
+        self._devices[state.slice.device_id].arbiter.join(number, slice_id)
+        with theirs:
+            started = self._forkserver.spawn(number, self._parameters(state, slot), [
+                connection.fileno(), theirs.fileno(), self._touch.descriptor])
+        self._event('session-open', state)
+        if not started:
+            self._exited(number, -1)
+
+    @staticmethod
+    def _parameters(state: SliceState, slot: int) -> dict[str, str]:
+        wanted, device = state.slice, state.device
+        environment = device.get('env', {}) | {'ACCELPOOL_TOUCH_SLOT': str(slot)}
+        identity = {'uid': str(FIRST_UID + 1 + slot), 'gid': str(FIRST_UID + 1 + slot)} if os.geteuid() == 0 else {}
+        return {
+            'interface': device['interface'], 'library': device['library'], 'slice': wanted.id,
+            'allocation': wanted.allocation_id, 'project': state.project,
+            'memory_limit': str(wanted.memory * MIB), 'compute': str(wanted.compute),
+            'strict': str(int(wanted.strict)), 'window_bytes': str(WINDOW_BYTES), **identity,
+            **{f'env:{name}': str(value) for name, value in environment.items()}}
+
+    def _exited(self, number: int, status: int) -> None:
+        """A worker is dead: everything that it held is free."""
+        session = self._sessions.pop(number, None)
+        if session is None:
+            return
+        state = session.state
+        if status not in {0, 9}:
+            LOG.warning('Session %d on slice %s ended with wait status %d', number, state.slice.id, status)
+        session.channel.close()
+        self._touch.give(session.slot)
+        del state.sessions[number]
+        self._tell(state.ledger.leave(number), state)
+        on = self._devices[state.slice.device_id]
+        self._instruct(on, on.arbiter.leave(number, time.monotonic_ns()))
+        session.ended.set()
+        self._event('session-end', state)
+
+    def _event(self, name: str, state: SliceState) -> None:
+        self._events(name, allocation_id=state.slice.allocation_id, slice_id=state.slice.id)
+
+    # --- what workers say ---
+
+    def _packet(self, session: Session, packet: packets.Packet) -> None:
+        try:
+            self._answer(session, packet)
+        except (ledger.ProtocolError, ValueError) as failure:
+            LOG.warning('Session %d breaks the rules: %s', session.number, failure)
+            session.channel.send(packets.END, a=packets.END_REFUSED)
+            self._forkserver.kill(session.number)
+        finally:
+            if packet.type != packets.TRANSLATE:
+                for descriptor in packet.descriptors:
+                    os.close(descriptor)
+
+    def _answer(self, session: Session, packet: packets.Packet) -> None:
+        state, now = session.state, time.monotonic_ns()
+        on = self._devices[state.slice.device_id]
+        match packet.type:
+            case packets.READY:
+                pass
+            case packets.RESERVE:
+                self._tell(state.ledger.reserve(session.number, packet.id, packet.a, packet.b, now), state)
+            case packets.RELEASE:
+                self._tell(state.ledger.release(session.number, packet.a, bool(packet.b)), state)
+            case packets.WANT:
+                self._instruct(on, on.arbiter.want(session.number, now))
+            case packets.YIELD:
+                state.device_ns += packet.a
+                self._instruct(on, on.arbiter.give(session.number, packet.a, bool(packet.b), now))
+            case packets.USAGE:
+                state.device_ns += packet.a
+                state.launches += packet.c
+                session.allocated = packet.b
+                self._instruct(on, on.arbiter.use(session.number, packet.a, now))
+            case packets.MEMINFO:
+                session.channel.send(packets.MEMINFO, packet.id, state.ledger.free, state.ledger.limit)
+            case packets.TRANSLATE:
+                task = asyncio.ensure_future(self._translate(session, packet))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+            case _:
+                raise ValueError(f'a packet of type {packet.type}')
+
+    async def _translate(self, session: Session, packet: packets.Packet) -> None:
+        status, log, module = FAILED, b'no descriptor came along', -1
+        try:
+            if packet.descriptors:
+                status, log, module = await self._translator.translate(packet.descriptors[0], packet.a)
+            session.channel.send(packets.TRANSLATE, packet.id, status & 0xFFFFFFFF, blob=log,
+                                 descriptors=[module] if module >= 0 else [])
+        finally:
+            for descriptor in (*packet.descriptors, *([module] if module >= 0 else [])):
+                with contextlib.suppress(OSError):
+                    os.close(descriptor)
+
+    def _tell(self, actions: Iterable[ledger.Action], state: SliceState) -> None:
+        """Send a ledger's decisions; keep its timer."""
+        for action in actions:
+            session = self._sessions.get(action.session)
+            if session is None:
+                continue
+            if isinstance(action, ledger.Answer):
+                session.channel.send(packets.RESERVE, action.question, action.granted)
+            else:
+                session.channel.send(packets.RECALL, a=action.wanted)
+        if state.timer is not None:
+            state.timer.cancel()
+        due = state.ledger.deadline
+        state.timer = None if due is None else self._at(
+            due, lambda: self._tell(state.ledger.expire(time.monotonic_ns()), state))
+
+    def _instruct(self, on: DeviceState, instructions: Iterable[arbiter.Instruction]) -> None:
+        """Send an arbiter's decisions; keep its timer."""
+        for instruction in instructions:
+            session = self._sessions.get(instruction.session)
+            if session is None:
+                continue
+            if isinstance(instruction, arbiter.Grant):
+                session.channel.send(packets.GRANT, a=instruction.budget)
+            else:
+                session.channel.send(packets.REVOKE)
+        if on.timer is not None:
+            on.timer.cancel()
+        due = on.arbiter.deadline()
+        on.timer = None if due is None else self._at(
+            due, lambda: self._instruct(on, on.arbiter.tick(time.monotonic_ns())))
+
+    @staticmethod
+    def _at(due: int, act: Callable[[], None]) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(max(0.0, (due - time.monotonic_ns()) / 1e9), act)
+
+    # --- reports ---
+
+    def report(self) -> list[dict[str, Any]]:
+        """Return every slice with what it uses: bytes, nanoseconds of device time, launches."""
+        return [{
+            'slice_id': state.slice.id, 'allocation_id': state.slice.allocation_id,
+            'generation': state.slice.generation, 'sessions': len(state.sessions),
+            'allocated_bytes': sum(session.allocated for session in state.sessions.values()),
+            'charged_bytes': state.ledger.reserved, 'peak_bytes': state.ledger.peak,
+            'limit_bytes': state.ledger.limit, 'device_ns': state.device_ns, 'launches': state.launches,
+        } for state in self.slices.values()]
+
+    def usage(self) -> dict[str, Any]:
+        """Return what slices, devices and the host use."""
+        return {
+            'slices': self.report(),
+            'devices': [{'device_id': name, 'busy_ns': on.arbiter.busy_ns, 'grants': on.arbiter.grants}
+                        for name, on in self._devices.items()],
+            'touched_bytes': self._touch.total, 'touched_limit': self._touch.limit,
+        }
