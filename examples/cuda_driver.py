@@ -78,3 +78,17 @@ def launch(function: ctypes.c_void_p, blocks: int, threads: int, *arguments: cty
 
 def synchronize() -> None:
     call('cuCtxSynchronize')
+
+
+def event() -> ctypes.c_void_p:
+    handle = ctypes.c_void_p()
+    call('cuEventCreate', ctypes.byref(handle), 0)
+    return handle
+
+
+def record(handle: ctypes.c_void_p) -> None:
+    call('cuEventRecord', handle, None)
+
+
+def wait(handle: ctypes.c_void_p) -> None:
+    call('cuEventSynchronize', handle)

@@ -78,11 +78,11 @@ shown accelpool run --profile small "${remote[@]}" -- python examples/memory_cap
 shown accelpool run --profile small "${remote[@]}" -- python examples/memory_cap.py --processes 2
 
 step 'A slice of 30 %, and a second one of all the rest of the same device'
-first=$(accelpool allocation create --profile small "${remote[@]}" --wait -f json)
+first=$(accelpool allocation create --profile small --model gpu-emu "${remote[@]}" --wait -f json)
 one=$(field id <<<"$first")
 device=$(python -c 'import json, sys; print(json.load(sys.stdin)["slices"][0]["device_id"])' <<<"$first")
 free=$(accelpool device show "$device" -f json | field free_memory)
-two=$(accelpool allocation create --compute 70 --memory "$free" "${remote[@]}" --wait -f json | field id)
+two=$(accelpool allocation create --model gpu-emu --compute 70 --memory "$free" "${remote[@]}" --wait -f json | field id)
 shown accelpool allocation list
 shown accelpool run --allocation "$two" -- python examples/memory_cap.py --once
 
@@ -101,7 +101,7 @@ PYTHON
 
 step 'What happened, what it used; then give it back'
 shown accelpool allocation event list "$two"
-shown accelpool allocation usage show "$two"
+shown accelpool allocation usage list "$two"
 shown accelpool allocation delete "$one" "$two" --wait
 shown accelpool device list
 python - <(accelpool device list -f json) <<'PYTHON'

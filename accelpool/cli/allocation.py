@@ -127,15 +127,17 @@ class ListEvent(_OfAllocation):
     columns = ('time', 'event', 'from_state', 'to_state', 'detail')
 
 
-class ShowUsage(base.One):
-    """Show what an allocation's slices use now."""
+class ListUsage(base.List):
+    """List what an allocation's slices use now."""
 
-    noun = 'allocations'
+    columns = ('slice_id', 'host', 'sessions', 'charged_bytes', 'peak_bytes', 'limit_bytes', 'device_ns', 'launches')
 
     def get_parser(self, prog_name: str) -> base.Parser:
-        parser: base.Parser = super().get_parser(prog_name)
-        parser.add_argument('id', metavar='<allocation>')
+        parser = super().get_parser(prog_name)
+        parser.add_argument('allocation', metavar='<allocation>')
         return parser
 
-    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], base.Row]:
-        return self.shown(self.client.get(f'/allocations/{parsed_args.id}/usage'))
+    def take_action(self, parsed_args: argparse.Namespace) -> Any:
+        found = self.client.get(f'/allocations/{parsed_args.allocation}/usage')
+        rows = [{**(one['usage'] or {}), 'slice_id': one['id'], 'host': one['host']} for one in found['slices']]
+        return self.columns, [self.formatted(row, self.columns) for row in rows]
