@@ -73,7 +73,7 @@ def _pack(arguments: Sequence[Argument | bytes]) -> bytes:
     data = bytearray()
     for argument in arguments:
         if isinstance(argument, bytes):
-            raw, align = argument, 16
+            raw, align = argument, 8
         elif isinstance(argument, np.generic):
             raw, align = argument.tobytes(), argument.nbytes
         else:

@@ -195,16 +195,18 @@ static uint32_t complete_mask(const struct warp *warp, const struct fiber *fiber
     return members;
 }
 
-/* The lanes at the place where the lowest waiting lane without member mask stands. */
+/* The lanes without member mask that are behind the others: places are numbered in program order, and lanes that wait
+ * further down wait for the ones that are still to come, as they would where a branch joins again. */
 static uint32_t complete_site(const struct warp *warp)
 {
-    uint32_t members = 0, site = 0;
+    uint32_t members = 0, first = 0;
     for (uint32_t rest = warp->waiting; rest; rest &= rest - 1u) {
-        const struct kernel_warp_io *io = warp->lanes[lowest(rest)]->warp_io;
-        if (!site)
-            site = io->site;
-        if (site && io->site == site)
-            members |= 1u << lowest(rest);
+        uint32_t site = warp->lanes[lowest(rest)]->warp_io->site;
+        if (!site || (first && site > first))
+            continue;
+        members = site == first ? members : 0;
+        first = site;
+        members |= 1u << lowest(rest);
     }
     return members;
 }
