@@ -40,7 +40,7 @@ finish() {
     fi
     if [ "$status" != 0 ]; then
         echo "quickstart: failed; the last lines of the service's log:" >&2
-        tail -n 40 "$work/service.log" >&2 || true
+        tail -n 40 "$work/service.log" "$work"/state/log/*.log >&2 || true
     fi
     rm -rf "$work"
     exit "$status"
@@ -69,7 +69,7 @@ step 'An unmodified numba-cuda program on host-a with a slice of a device of hos
 shown accelpool run --profile small "${remote[@]}" -- python examples/numba_vector.py
 
 step 'A C program on the CUDA driver API, the same way'
-library=$(python -c 'from accelpool.remoting import artefacts; print(artefacts.client_library("cuda"))')
+library=$(python -P -c 'from accelpool.remoting import artefacts; print(artefacts.client_library("cuda"))')
 shown gcc -O2 -o "$work/vector_add" examples/vector_add.c "$library"
 shown accelpool run --profile small "${remote[@]}" -- "$work/vector_add"
 

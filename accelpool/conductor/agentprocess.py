@@ -42,7 +42,7 @@ class AgentProcess:
         :param pid: this process
         """
         self._host = host
-        self._command = [sys.executable, '-c', BOOTSTRAP, str(pid), *arguments]
+        self._command = [sys.executable, '-P', '-c', BOOTSTRAP, str(pid), *arguments]
         self._log = log
         self._stopped = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None

@@ -83,7 +83,7 @@ class Translator:
         ours.setblocking(False)
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, '-c', BOOTSTRAP, str(self._uid)], cwd=self._cache, pass_fds=[3],
+                [sys.executable, '-P', '-c', BOOTSTRAP, str(self._uid)], cwd=self._cache, pass_fds=[3],
                 preexec_fn=lambda: os.dup2(theirs.fileno(), 3),
                 env={'PATH': os.environ.get('PATH', os.defpath), 'TMPDIR': '.', 'HOME': '.', 'LC_ALL': 'C.UTF-8',
                      'ACCELPOOL_TRANSLATOR_CACHE': '.', 'PYTHONPATH': os.pathsep.join(p for p in sys.path if p)})
