@@ -66,13 +66,18 @@ class _Connection:
 
     def ask(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
         """:raises OSError: the agent went away or did not answer in time"""
-        number = next(self._numbers)
-        request = {'v': VERSION, 'id': number, 'method': method, 'params': params}
-        self._socket.sendall(json.dumps(request).encode() + b'\n')
+        number = self.send(method, params)
         answer = self.line()
         if answer.get('id') != number:
             raise OSError(f'answer {answer.get("id")} came to request {number}')
         return answer
+
+    def send(self, method: str, params: dict[str, Any]) -> int:
+        """Send a request and return its number."""
+        number = next(self._numbers)
+        request = {'v': VERSION, 'id': number, 'method': method, 'params': params}
+        self._socket.sendall(json.dumps(request).encode() + b'\n')
+        return number
 
     def line(self) -> dict[str, Any]:
         """Return the next line.  :raises OSError: the agent closed the connection, or sent something else"""
@@ -141,7 +146,7 @@ class AgentClient:
     def watch(self) -> Iterator[dict[str, Any]]:
         """Yield the agent's events until it goes away or :meth:`close` is called.
 
-        Being connected is itself an event: ``{'event': 'connected'}`` comes first.
+        Being connected is itself an event: ``{'event': 'connected'}`` stands for that.
 
         :raises AgentUnavailable: it is not there
         """
@@ -150,11 +155,15 @@ class AgentClient:
         except OSError as error:
             raise errors.AgentUnavailable(f'The agent at {self._path} does not answer: {error}') from error
         try:
-            _result(connection.ask('watch', {}))
-            connection.forget_timeout()
-            yield {'event': 'connected'}
+            connection.send('watch', {})
             while not self._closed.is_set():
-                yield connection.line()
+                line = connection.line()
+                if 'event' in line:  # the first may come before the answer
+                    yield line
+                else:
+                    _result(line)
+                    connection.forget_timeout()
+                    yield {'event': 'connected'}
         except OSError:
             return
         finally:

@@ -142,8 +142,10 @@ class Conductor:
     def reconcile(self) -> None:
         """Bring agent and drivers to what the database says.
 
-        :raises AgentUnavailable: there is no agent; it is done when one comes
+        :raises AgentUnavailable: there is no agent any more; it is done when one comes
         """
+        if not self._agent_seen.is_set():
+            return
         admitted = {used['slice_id']: used['generation'] for used in self.agent.slices()}
         carved = self._slices.carved()
         with db_session.reader() as session:
@@ -198,9 +200,9 @@ class Conductor:
             case 'connected':
                 LOG.info('The agent of %s answers', self._host)
                 self._advertise = self.agent.hello().get('advertise', [])
+                self._agent_seen.set()
                 self._reconcile.poke()
                 self._heartbeat.poke()
-                self._agent_seen.set()
             case 'holder-closed':
                 self._release(event['allocation_id'], 'its holder has gone')
 

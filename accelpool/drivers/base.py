@@ -150,8 +150,7 @@ def load(names: Iterable[str], host: str, state_dir: pathlib.Path) -> dict[str, 
     for name in names:
         try:
             found: stevedore.DriverManager[Driver] = stevedore.DriverManager(
-                NAMESPACE, name, invoke_on_load=True, invoke_args=(host, state_dir),
-                warn_on_missing_entrypoint=False)
+                NAMESPACE, name, invoke_on_load=True, invoke_args=(host, state_dir))
         except RuntimeError as error:  # stevedore's NoMatches and the import's own failure
             raise errors.NotSupported(f'There is no driver {name} (entry points {NAMESPACE}): {error}') from error
         assert isinstance(found.driver, Driver)
