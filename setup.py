@@ -23,10 +23,17 @@ class BuildNative(build_ext):
         return [str(path) for path in root.rglob('*') if path.is_file()]
 
 
+class Distribution(setuptools.Distribution):
+    """Knows our build_ext; pbr replaces whatever setup() is told of commands."""
+
+    def get_command_class(self, command: str) -> type[setuptools.Command]:
+        return BuildNative if command == 'build_ext' else super().get_command_class(command)
+
+
 setuptools.setup(
     setup_requires=['pbr>=7.0'],
     pbr=True,
     # The one "extension" only tells setuptools that the wheel belongs to one platform.
     ext_modules=[setuptools.Extension('accelpool._native', sources=[])],
-    cmdclass={'build_ext': BuildNative},
+    distclass=Distribution,
 )
