@@ -50,8 +50,8 @@ class _Frame(pecan.hooks.PecanHook):  # type: ignore[misc]
             headers[microversions.HEADER] = f'{microversions.SERVICE_TYPE} {version}'
 
 
-class _Healthcheck:
-    """Answers ``/healthcheck`` before authentication; everything else goes on."""
+class _Front:
+    """Answers ``/healthcheck`` before authentication, and whatever a middleware fails on."""
 
     def __init__(self, application: auth.WSGIApp) -> None:
         self._application = application
@@ -59,7 +59,10 @@ class _Healthcheck:
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         chosen = self._healthcheck if environ.get('PATH_INFO') == '/healthcheck' else self._application
-        answer: Iterable[bytes] = chosen(environ, start_response)
+        try:
+            answer: Iterable[bytes] = chosen(environ, start_response)
+        except Exception as failure:
+            answer = faults.response(failure, environ)(environ, start_response)
         return answer
 
 
@@ -71,7 +74,7 @@ def make_app(protect: Callable[[auth.WSGIApp], auth.WSGIApp] = auth.protect) -> 
     application: auth.WSGIApp = pecan.make_app(
         root.RootController(), debug=False, force_canonical=False, guess_content_type_from_ext=False,
         hooks=[_Frame()], request_cls=_Request)
-    application = _Healthcheck(protect(application))
+    application = _Front(protect(application))
     application = request_id.RequestId(application, cfg.CONF)
     application = http_proxy_to_wsgi.HTTPProxyToWSGI(application, cfg.CONF)
     return application

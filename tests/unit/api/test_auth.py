@@ -7,6 +7,7 @@ import unittest
 
 import webob
 from oslo_config import cfg
+from oslo_middleware import exceptions
 
 from accelpool import conf, errors
 from accelpool.api import auth, context
@@ -56,6 +57,17 @@ class HttpBasicTest(_Strategy):
     def test_the_right_password(self) -> None:
         self.assertEqual(['accelpool', 'default', ['admin', 'member', 'reader']],
                          self.answer(('accelpool', 'secret')).json)
+
+    def test_a_new_password_counts_at_once(self) -> None:
+        self.assertEqual(200, self.answer(('accelpool', 'secret')).status_int)
+        auth.write_htpasswd(self.path, 'accelpool', 'changed')
+        self.assertEqual(401, self.answer(('accelpool', 'secret')).status_int)
+        self.assertEqual(200, self.answer(('accelpool', 'changed')).status_int)
+
+    def test_a_file_that_is_not_there(self) -> None:
+        cfg.CONF.set_override('htpasswd_file', '/nonexistent', group='api')
+        with self.assertRaises(exceptions.ConfigInvalid):
+            auth.protect(_echo)
 
     def test_everything_else(self) -> None:
         for authorization in (None, ('accelpool', 'wrong'), ('nobody', 'secret'), ('', ''), 'Basic !', 'Bearer x', ''):
