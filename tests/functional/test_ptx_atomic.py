@@ -86,11 +86,10 @@ class AtomicTest(unittest.TestCase):
     red.relaxed.gpu.global.add.u32 [%o], 1;
     atom.global.acq_rel.sys.inc.u32 %r, [%o+4], 999999;
     red.global.add.f64 [%o+8], 0d3FE0000000000000;
-    red.global.add.v2.f32 [%o+16], {0f3F800000, 0f40000000};
+    mov.f32 %f, 0f3F800000; red.global.add.v2.f32 [%o+16], {%f, %f};
     ret;
 }
-""".replace('red.global.add.v2.f32 [%o+16], {0f3F800000, 0f40000000};',
-            'mov.f32 %f, 0f3F800000; red.global.v2.f32.add [%o+16], {%f, %f};').replace('v2.f32.add', 'add.v2.f32'))
+""")
         out = Buffer(np.zeros(6, np.uint32))
         module.run('count', 100, 256, out)
         self.assertEqual([25600, 25600], list(out.array[:2]))

@@ -50,8 +50,8 @@ JOIN:
     shfl.sync.bfly.b32 %r4, %r2, 1, 31, -1; shl.b32 %r4, %r4, 16; or.b32 %r2, %r2, %r4;
 """) + kernel('leavers', """
     setp.lt.u32 %p0, %r0, 7; @%p0 exit;
-    vote.sync.ballot.b32 %r2, 1, 0xffffffff;
-""".replace('%r2, 1,', '%r2, %p1,').replace('setp.lt', 'setp.eq.u32 %p1, 0, 0; setp.lt')) + kernel('matches', """
+    setp.eq.u32 %p1, %r11, 0; vote.sync.ballot.b32 %r2, %p1, 0xffffffff;
+""") + kernel('matches', """
     match.any.sync.b32 %r2, %r1, -1; cvt.u64.u32 %k, %r1; match.all.sync.b64 %r3|%p0, %k, -1;
     @%p0 xor.b32 %r2, %r2, %r3; elect.sync %r4|%p1, -1; @%p1 not.b32 %r2, %r2;
 """) + kernel('old_forms', """
