@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #define API __attribute__((visibility("default")))
 #define GRANULE ((size_t)2 << 20)
@@ -18,6 +19,7 @@
 #define STUB_HIDDEN 2u    /* device memory is not host-visible */
 #define STUB_LAUNCH 4u    /* launches fail with 719 */
 #define STUB_FULL 8u      /* cuMemCreate fails */
+#define STUB_HANG 16u     /* synchronisation waits until this bit goes */
 
 static atomic_uint mode;
 static uint64_t range, range_size;
@@ -40,7 +42,12 @@ API int cuDeviceGetCount(int *count) { *count = 1; return 0; }
 API int cuDeviceGet(int *device, int ordinal) { *device = 0; return invalid(ordinal != 0); }
 API int cuDevicePrimaryCtxRetain(void **context, int device) { *context = &mode; return invalid(device != 0); }
 API int cuCtxSetCurrent(void *context) { return invalid(context != &mode); }
-API int cuCtxSynchronize(void) { return 0; }
+API int cuCtxSynchronize(void)
+{
+    while (atomic_load(&mode) & STUB_HANG)
+        usleep(1000);
+    return 0;
+}
 API int cuDriverGetVersion(int *version) { *version = 13000; return 0; }
 API int cuDeviceGetName(char *name, int length, int device) { snprintf(name, (size_t)length, "stub %d", device); return 0; }
 API int cuDeviceGetUuid_v2(void *uuid, int device) { memset(uuid, 0xab, 16); return invalid(device != 0); }

@@ -293,13 +293,15 @@ static void lease_job(struct session *s, const struct call *call)
 
     memcpy(&job, call->payload, sizeof job);
     const struct wire_lease *lease = &job.lease;
+    returns_wait(m, job.ticket); /* the ledger and the granules have what the client gave back before */
+    pthread_mutex_unlock(&m->lock);
     if (lease->need || lease->extra) {
         granted = ledger_reserve(s, lease->need, lease->extra);
         if (granted < lease->need || (lease->need == 0 && granted == 0 && lease->length == 0))
             status = CU_OUT_OF_MEMORY;
     }
     if (!status && lease->length) {
-        returns_wait(m, job.ticket);
+        pthread_mutex_lock(&m->lock);
         status = lease_map(s, lease->address, lease->length, atomic_load(&m->leased) + granted);
         pthread_mutex_unlock(&m->lock);
     }

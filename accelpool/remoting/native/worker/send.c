@@ -4,10 +4,12 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "state.h"
 
 #define SEND_PARTS 4
+#define SEND_PATIENCE_NS 50000000 /* how long the control thread waits for the lock */
 
 /* With the lock held. */
 static int send_all(struct session *s, struct iovec *parts, int count)
@@ -49,13 +51,20 @@ static int send_locked(struct session *s, uint16_t opcode, uint16_t flags, uint6
     return send_all(s, all, count + 1);
 }
 
-/* A frame that may be put off or left out: only when nobody is sending and the socket has room. */
+/* A frame that may be put off or left out: only when nobody is stuck in sending and the socket has room. */
 static int send_if_free(struct session *s, uint16_t opcode, const struct iovec *part, int count)
 {
     struct pollfd ready = {.fd = s->sock, .events = POLLOUT};
+    struct timespec until;
     int result = -1;
 
-    if (pthread_mutex_trylock(&s->sender.lock))
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += SEND_PATIENCE_NS;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_nsec -= 1000000000;
+        until.tv_sec++;
+    }
+    if (pthread_mutex_timedlock(&s->sender.lock, &until))
         return -1;
     if (poll(&ready, 1, 0) == 1 && ready.revents == POLLOUT)
         result = send_locked(s, opcode, 0, 0, part, count);
@@ -67,9 +76,9 @@ void send_recall(struct session *s, uint64_t bytes)
 {
     struct iovec part = {&bytes, sizeof bytes};
 
-    atomic_store(&s->sender.recall, 0);
-    if (send_if_free(s, WIRE_RECALL, &part, 1))
-        atomic_store(&s->sender.recall, bytes);
+    atomic_store(&s->sender.recall, bytes); /* whoever is sending now takes it along */
+    if (send_if_free(s, WIRE_RECALL, &part, 1) == 0)
+        atomic_store(&s->sender.recall, 0);
 }
 
 void send_bye(struct session *s)
@@ -139,7 +148,7 @@ void call_reply(struct session *s, const struct call *call, int32_t status, cons
 {
     if (call->flags & WIRE_WANT_REPLY) {
         /* An answer acknowledges what came before it; only the main thread's own counter can say that nothing else did. */
-        if (call->sequence == s->reader.sequence && pthread_equal(pthread_self(), s->main))
+        if (pthread_equal(pthread_self(), s->main) && call->sequence == s->reader.sequence)
             s->reader.unacknowledged = 0;
         send_chunk(s, call, status, payload, length, 0);
     } else if (status) {

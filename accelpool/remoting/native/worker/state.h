@@ -129,7 +129,7 @@ void send_frame(struct session *s, uint16_t opcode, uint16_t flags, uint64_t seq
 /* A chunk of a reply: {status, sticky} and bytes; more = another one follows. */
 void send_chunk(struct session *s, const struct call *call, int32_t status, const void *bytes, size_t length, int more);
 void send_ack(struct session *s);
-/* These two never block: the control thread must stay free to end a session whose client does not read. */
+/* These two never block for long: the control thread must stay free to end a session whose client does not read. */
 void send_recall(struct session *s, uint64_t bytes);
 void send_bye(struct session *s);
 void send_deferred(struct session *s, int32_t status);

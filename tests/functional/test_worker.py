@@ -1,0 +1,397 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A worker process as a client and an agent see it, with the stub vendor library of tests/native."""
+
+import hashlib
+import pathlib
+import random
+import struct
+import unittest
+from typing import ClassVar, Final
+
+from tests.functional import worker_peer as peer
+from tests.functional.worker_peer import BASE, GRANULE, MIB
+
+SYNCHRONIZE: Final = 64
+STREAM_CREATE, STREAM_DESTROY, STREAM_SYNCHRONIZE = 65, 67, 68
+MEMSET_D8: Final = 78
+SET_LIMIT: Final = 92
+STUB_MODE: Final = 0x57
+BUSY, HIDDEN, LAUNCH_FAILS, FULL, HANG = 1, 2, 4, 8, 16
+INVALID_VALUE, OUT_OF_MEMORY, INVALID_PTX, INVALID_HANDLE, LAUNCH_FAILED, NOT_SUPPORTED = 1, 2, 218, 400, 719, 801
+PTX: Final = b'.version 8.0\n.visible .global .align 4 .u32 g1 = 7;\n.const .f32 gx[2];\n// .global .u32 gno;\n' \
+             b'.visible .entry store(.param .u64 .ptr .global gparam) { .reg .u32 %r; ret; }\n\0'
+
+
+def module_call(image: bytes, number: int, digest: bytes | None = None) -> bytes:
+    """struct wire_module_call of a PTX library."""
+    return struct.pack('<IIQ32sII', number, 1, len(image), digest or hashlib.sha256(image).digest(), 1, 0) + bytes(128)
+
+
+class WorkerCase(unittest.TestCase):
+    """Starts a worker for each test."""
+
+    sanitizer: ClassVar[str] = ''
+    directory: ClassVar[pathlib.Path]
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.directory = peer.build('harness', cls.sanitizer)
+
+    def start(self, *, limit: int = 256 * MIB) -> peer.Session:
+        """A session with its range, closed after the test; a sanitizer's finding fails the test."""
+        session = peer.Session(self.directory, self.directory / 'libstub.so', limit=limit).reserve_range()
+        self.addCleanup(self._check_end, session)
+        return session
+
+    def _check_end(self, session: peer.Session) -> None:
+        self.errors = session.close()
+        self.assertNotIn('Sanitizer', self.errors)
+        self.assertNotIn('runtime error', self.errors)
+        self.assertGreaterEqual(session.process.returncode, 0)
+
+    def mode(self, session: peer.Session, bits: int) -> None:
+        """How the stub behaves from here on."""
+        self.assertEqual(0, session.call(SET_LIMIT, struct.pack('<iQ', STUB_MODE, bits)).status)
+
+    def assert_ended(self, session: peer.Session) -> None:
+        """The worker closes the connection and its process ends in order."""
+        with self.assertRaises(peer.Ended):
+            while True:
+                session.frame()
+        self.assertEqual(0, session.process.wait(20))
+
+
+class TestStart(WorkerCase):
+    """Handshake tail."""
+
+    def test_welcome_carries_limit_and_snapshot(self) -> None:
+        session = self.start(limit=96 * MIB)
+        version, _zero, window, limit, granule, size, length, _zero2 = struct.unpack_from('<HHIQQQII', session.welcome)
+        self.assertEqual((1, 4 * MIB, 96 * MIB, GRANULE), (version, window, limit, granule))
+        self.assertEqual(len(session.welcome), 40 + length)
+        self.assertGreaterEqual(size, 4 * limit)
+        self.assertEqual(13000, struct.unpack_from('<i', session.welcome, 40)[0])
+        self.assertEqual(b'stub 0', session.welcome[56:56 + 256].rstrip(b'\0'))
+        attributes = struct.unpack_from('<192i', session.welcome, 40 + 16 + 256 + 32 + 16)
+        self.assertEqual((750, -2**31), (attributes[75], attributes[101]))
+        session.agent.wait_for(peer.READY)
+
+    def test_a_library_that_does_not_open_is_refused(self) -> None:
+        with self.assertRaises(peer.Ended) as ended:
+            peer.Session(self.directory, self.directory / 'missing.so')
+        self.assertIn(b'does not start', ended.exception.args[0])
+
+    def test_a_range_that_is_taken_or_odd_can_be_tried_again(self) -> None:
+        session = peer.Session(self.directory, self.directory / 'libstub.so')
+        self.addCleanup(session.close)
+        for base in (0, BASE + 4096, 1 << 50, 2**64 - GRANULE):
+            self.assertEqual(INVALID_VALUE, session.call(peer.RANGE, struct.pack('<QQ', base, session.range_size)).status)
+        self.assertEqual(INVALID_VALUE, session.call(peer.RANGE, struct.pack('<QQ', BASE, GRANULE)).status)
+        session.reserve_range()
+
+
+class TestMemory(WorkerCase):
+    """Leases and what may be touched."""
+
+    def test_lease_maps_and_returns(self) -> None:
+        session = self.start()
+        answer = session.lease(BASE, 2 * GRANULE, 3 * MIB, MIB)
+        self.assertEqual((0, struct.pack('<3Q', 4 * MIB, BASE, 2 * GRANULE)), (answer.status, answer.body))
+        self.assertEqual(252 * MIB, session.agent.free)
+        session.copy_in(BASE + GRANULE - 4, b'across..')
+        self.assertEqual(b'across..', session.copy_out(BASE + GRANULE - 4, 8).body)
+        session.send(peer.LEASE_RETURN, struct.pack('<3Q', BASE, GRANULE, 2 * MIB))
+        info = session.call(peer.MEMINFO)
+        self.assertEqual((254 * MIB, 256 * MIB), struct.unpack('<QQ', info.body))
+        self.assertEqual(INVALID_VALUE, session.copy_out(BASE + GRANULE - 4, 8).status)
+        self.assertEqual(0, session.copy_out(BASE + GRANULE, 8).status)
+        self.assertEqual(0, session.lease(BASE, GRANULE, 0).status)
+        self.assertEqual(bytes(8), session.copy_out(BASE + GRANULE - 8, 8).body)  # mapped anew: nothing of before
+
+    def test_out_of_memory_leaves_nothing_behind(self) -> None:
+        session = self.start()
+        self.assertEqual(OUT_OF_MEMORY, session.lease(BASE, GRANULE, 257 * MIB).status)
+        self.assertEqual(0, session.lease(BASE, GRANULE, 255 * MIB).status)
+        self.assertEqual(OUT_OF_MEMORY, session.lease(BASE + GRANULE, GRANULE, 2 * MIB).status)
+        self.mode(session, FULL)
+        self.assertEqual(OUT_OF_MEMORY, session.lease(BASE + GRANULE, GRANULE, MIB).status)
+        self.mode(session, 0)
+        self.assertEqual(0, session.lease(BASE + GRANULE, GRANULE, MIB).status)
+
+    def test_mapping_beyond_what_is_leased_is_bounded(self) -> None:
+        session = self.start()
+        self.assertEqual(OUT_OF_MEMORY, session.lease(BASE, 256 * MIB, 256).status)
+        session.agent.wait_for(peer.RELEASE)
+        self.assertEqual(256 * MIB, session.agent.free)
+        self.assertEqual(0, session.lease(BASE, 96 * MIB, 256).status)
+
+    def test_a_return_of_what_was_not_leased_ends_the_session(self) -> None:
+        session = self.start()
+        session.lease(BASE, GRANULE, MIB)
+        session.send(peer.LEASE_RETURN, struct.pack('<3Q', 0, 0, MIB + 1))
+        self.assert_ended(session)
+
+    def test_bytes_alone_come_back_while_a_call_is_blocked(self) -> None:
+        session = self.start()
+        session.lease(BASE, GRANULE, 8 * MIB)
+        self.mode(session, BUSY | HANG)
+        blocked = session.send(SYNCHRONIZE, b'', peer.WANT_REPLY)
+        session.send(peer.LEASE_RETURN, struct.pack('<3Q', 0, 0, MIB))
+        session.agent.wait_for(peer.RELEASE)
+        self.mode(session, 0)
+        self.assertEqual(0, session.reply(blocked).status)
+
+    def test_recall_reaches_the_client(self) -> None:
+        session = self.start()
+        session.agent.send(peer.AGENT_RECALL, 0, 5 * MIB)
+        self.assertEqual((peer.RECALL, struct.pack('<Q', 5 * MIB)), session.frame()[::3])
+
+
+class TestCopies(WorkerCase):
+    """Bytes arrive as they were sent, whichever way they take."""
+
+    def _round_trip(self, bits: int) -> None:
+        session = self.start()
+        session.lease(BASE, 16 * GRANULE, 32 * MIB)
+        self.mode(session, bits)
+        noise = random.Random(bits)
+        for size in (1, 4096, 65536, 65537, MIB, 9 * MIB + 17):
+            data = noise.randbytes(size)
+            session.copy_in(BASE + 3, data, chunk=noise.randrange(1, MIB + 1) if size < 3 * MIB and size > MIB / 2 else MIB)
+            answer = session.copy_out(BASE + 3, size)
+            self.assertEqual((0, 0), (answer.status, answer.sticky))
+            self.assertEqual(data, answer.body)
+
+    def test_straight(self) -> None:
+        self._round_trip(0)
+
+    def test_staged(self) -> None:
+        self._round_trip(BUSY | HIDDEN)
+
+    def test_busy_and_visible(self) -> None:
+        self._round_trip(BUSY)
+
+    def test_a_bad_range_is_an_error_and_the_data_is_skipped(self) -> None:
+        session = self.start()
+        session.lease(BASE, GRANULE, MIB)
+        session.copy_in(BASE + GRANULE - 65536, bytes(65537))
+        self.assertEqual((0, INVALID_VALUE), (lambda a: (a.status, a.sticky or session.deferred[0]))(session.call(SYNCHRONIZE)))
+        for address, size in ((BASE - 1, 1), (BASE + GRANULE, 1), (BASE, GRANULE + 1), (2**64 - 1, 2), (0, 8), (BASE, 2**64 - 1)):
+            self.assertEqual(INVALID_VALUE, session.copy_out(address, size).status)
+        self.assertEqual(0, session.copy_out(2**63, 0).status)
+
+    def test_data_without_a_copy_ends_the_session(self) -> None:
+        session = self.start()
+        session.send(peer.DATA, b'x')
+        self.assert_ended(session)
+
+    def test_a_copy_without_its_data_ends_the_session(self) -> None:
+        session = self.start()
+        session.lease(BASE, GRANULE, MIB)
+        session.send(peer.COPY_IN, struct.pack('<3Q', BASE, MIB, 0))
+        session.send(SYNCHRONIZE, b'', peer.WANT_REPLY)
+        self.assert_ended(session)
+
+
+class TestStream(WorkerCase):
+    """Order, replies, acknowledgements, errors."""
+
+    def test_unknown_handles_and_calls_are_errors(self) -> None:
+        session = self.start()
+        for handle in (3, 99, 2**20, 2**63):
+            self.assertEqual(INVALID_HANDLE, session.call(STREAM_SYNCHRONIZE, struct.pack('<Q', handle)).status)
+        self.assertEqual(NOT_SUPPORTED, session.call(60000).status)
+        self.assertEqual(INVALID_HANDLE, session.call(peer.LAUNCH, struct.pack('<14I', *[1] * 8, 0, 0, 0, 0, 0, 0)).status)
+
+    def test_a_handle_lives_from_create_to_destroy(self) -> None:
+        session = self.start()
+        session.send(STREAM_CREATE, struct.pack('<QI', 16, 0))
+        self.assertEqual(0, session.call(STREAM_SYNCHRONIZE, struct.pack('<Q', 16)).status)
+        session.send(STREAM_DESTROY, struct.pack('<Q', 16))
+        self.assertEqual(INVALID_HANDLE, session.call(STREAM_SYNCHRONIZE, struct.pack('<Q', 16)).status)
+        session.send(STREAM_CREATE, struct.pack('<QI', 17, 0))
+        session.send(STREAM_CREATE, struct.pack('<QI', 17, 0))
+        self.assert_ended(session)
+
+    def test_frames_out_of_order_end_the_session(self) -> None:
+        for sequence in (1, 3, 2**63):
+            session = self.start()
+            session.send(peer.BARRIER, b'', peer.WANT_REPLY, sequence)
+            self.assert_ended(session)
+
+    def test_malformed_frames_end_the_session(self) -> None:
+        for opcode, payload, flags in ((SYNCHRONIZE, b'x', 1), (peer.RANGE, b'', 1), (peer.WELCOME, b'', 0), (0, b'', 0),
+                                       (peer.LEASE, bytes(31), 1), (peer.LAUNCH, bytes(55), 0), (SYNCHRONIZE, b'', 4),
+                                       (SYNCHRONIZE, b'', 256), (peer.MODULE_OFFER, bytes(184), 1), (63, b'', 1)):
+            with self.subTest(opcode=opcode):
+                session = self.start()
+                session.send(opcode, payload, flags)
+                self.assert_ended(session)
+
+    def test_a_frame_over_the_limit_ends_the_session_before_it_is_read(self) -> None:
+        session = self.start()
+        session.raw(peer.HEADER.pack(MIB + 4097, peer.DATA, 0, 2))
+        self.assert_ended(session)
+
+    def test_calls_without_reply_are_acknowledged(self) -> None:
+        session = self.start()
+        last = session.sequence + 1000
+        session.raw(b''.join(peer.HEADER.pack(0, peer.BARRIER, 0, n) for n in range(session.sequence + 1, last + 1)))
+        while session.acknowledged < last:
+            opcode, _flags, _sequence, payload = session.frame()
+            self.assertEqual(peer.ACK, opcode)
+            session.acknowledged = struct.unpack_from('<Q', payload)[0]
+        self.assertEqual(last, session.acknowledged)
+
+    def test_a_failed_call_without_reply_is_reported_once(self) -> None:
+        session = self.start()
+        session.send(MEMSET_D8, struct.pack('<QBQ', 12345, 1, 8))
+        first = session.call(SYNCHRONIZE)
+        self.assertEqual([INVALID_VALUE], session.deferred + [first.sticky] * bool(first.sticky))
+        self.assertEqual(0, session.call(SYNCHRONIZE).sticky)
+
+    def test_an_error_that_ends_the_context_stays(self) -> None:
+        session = self.start()
+        self._load(session, PTX, 1)
+        self.mode(session, LAUNCH_FAILS)
+        session.send(peer.LAUNCH, struct.pack('<14I', 1, 0, *[1] * 6, 0, 0, 0, 0, 0, 0))
+        for _ in range(3):
+            self.assertEqual(LAUNCH_FAILED, session.call(SYNCHRONIZE).sticky)
+
+    def _load(self, session: peer.Session, image: bytes, number: int) -> peer.Answer:
+        call = module_call(image, number)
+        answer = session.call(peer.MODULE_OFFER, call)
+        if answer.status == 0 and struct.unpack_from('<I', answer.body)[0]:
+            return answer
+        sent = session.send(peer.MODULE_DATA, call, peer.WANT_REPLY)
+        for at in range(0, len(image), MIB):
+            session.send(peer.DATA, image[at:at + MIB])
+        return session.reply(sent)
+
+    def test_a_call_that_blocks_does_not_hold_up_the_others(self) -> None:
+        session = self.start()
+        self.mode(session, BUSY | HANG)
+        blocked = {session.send(SYNCHRONIZE, b'', peer.WANT_REPLY) for _ in range(20)}
+        last = session.send(SET_LIMIT, struct.pack('<iQ', STUB_MODE, BUSY), peer.WANT_REPLY)
+        self.assertEqual(last, session.frame()[2])  # before any that came earlier
+        while blocked:
+            blocked.remove(session.frame()[2])
+
+    def test_modules_load_once_and_answer_with_their_table(self) -> None:
+        session = self.start()
+        answer = self._load(session, PTX, 1)
+        known, kernels, variables, log_length, length = struct.unpack_from('<IIIIQ', answer.body)
+        self.assertEqual((0, 1, 2, 2, 0), (answer.status, known, kernels, variables, log_length))
+        table = answer.body[24:]
+        self.assertEqual(length, len(table))
+        self.assertEqual((6, 0, 1, -2**31), struct.unpack_from('<IIi', table) + struct.unpack_from('<i', table, 8 + 60))
+        second = 72 + 6
+        self.assertEqual((6, 2), struct.unpack_from('<II', table, second))
+        self.assertEqual((0, 8, 8, 8), struct.unpack_from('<4I', table, second + 72))
+        self.assertEqual(b'store\0', table[second + 88:second + 94])
+        address, size, name_length = struct.unpack_from('<QQI', table, second + 94)
+        self.assertEqual((1000, b'g1\0'), (size, table[second + 94 + 24:][:name_length]))
+        self.assertIn(b'gx\0', table)
+        self.assertEqual(256 * MIB - 2048, session.agent.free)
+
+        session.copy_in(address, b'seven')
+        self.assertEqual(b'seven', session.copy_out(address, 5).body)
+        self.assertEqual(INVALID_VALUE, session.copy_out(address + 996, 5).status)
+
+        offer = session.call(peer.MODULE_OFFER, module_call(PTX, 2))
+        self.assertEqual((0, 1), (offer.status, struct.unpack_from('<I', offer.body)[0]))
+        for number in (1, 2):
+            session.send(peer.MODULE_UNLOAD, struct.pack('<II', number, 0))
+        self.assertEqual(INVALID_VALUE, session.copy_out(address, 5).status)
+        session.call(peer.MEMINFO)
+        self.assertEqual(256 * MIB, session.agent.free)
+
+    def test_launch_checks_the_parameter_block(self) -> None:
+        session = self.start()
+        self._load(session, PTX, 1)
+        for size, status in ((0, INVALID_VALUE), (15, INVALID_VALUE), (16, 0), (24, 0)):
+            launch = struct.pack('<14I', 1, 1, *[1] * 6, 0, 0, size, 0, 0, 0) + bytes(size)
+            self.assertEqual(status, session.call(peer.LAUNCH, launch).status)
+        pointer = struct.pack('<14I', 1, 0, *[1] * 6, 0, 1, 0, 0, 0, 0) + struct.pack('<II64s', 1, 0, b'\xff' * 64)
+        self.assertEqual(NOT_SUPPORTED, session.call(peer.LAUNCH, pointer).status)
+        self.assertEqual(INVALID_HANDLE, session.call(peer.LAUNCH, struct.pack('<14I', 1, 2, *[1] * 6, *[0] * 6)).status)
+
+    def test_a_module_that_does_not_compile_comes_with_the_log(self) -> None:
+        session = self.start()
+        answer = self._load(session, b'bad\0', 1)
+        self.assertEqual(INVALID_PTX, answer.status)
+        self.assertEqual(b'line 1: bad: not supported', answer.body[24:])
+
+    def test_content_that_is_not_what_was_announced_ends_the_session(self) -> None:
+        session = self.start()
+        session.send(peer.MODULE_DATA, module_call(PTX, 1, bytes(32)), peer.WANT_REPLY)
+        session.send(peer.DATA, PTX)
+        self.assert_ended(session)
+
+    def test_linking_joins_inputs(self) -> None:
+        session = self.start()
+        session.send(peer.LINK_CREATE, struct.pack('<II', 1, 0))
+        for part in (b'first\n', b'second\0'):
+            sent = session.send(peer.LINK_ADD, struct.pack('<IIQII', 1, 1, len(part), 2, 0) + b'n\0', peer.WANT_REPLY)
+            session.send(peer.DATA, part)
+            self.assertEqual(0, session.reply(sent).status)
+        answer = session.call(peer.LINK_COMPLETE, struct.pack('<II', 1, 0))
+        self.assertEqual((0, b'first\nsecond\0'), (answer.status, answer.body[16:]))
+        session.send(peer.LINK_DESTROY, struct.pack('<II', 1, 0))
+        self.assertEqual(INVALID_HANDLE, session.call(peer.LINK_COMPLETE, struct.pack('<II', 1, 0)).status)
+
+
+class TestEnd(WorkerCase):
+    """However it ends, the process ends."""
+
+    def test_client_goes(self) -> None:
+        session = self.start()
+        session.connection.close()
+        self.assertEqual(0, session.process.wait(20))
+
+    def test_client_says_bye(self) -> None:
+        session = self.start()
+        session.send(peer.BYE)
+        self.assert_ended(session)
+
+    def test_agent_says_end(self) -> None:
+        session = self.start()
+        session.agent.send(peer.END, 0, 1)
+        self.assertEqual(peer.BYE, session.frame()[0])
+        self.assert_ended(session)
+
+    def test_agent_dies_while_a_call_blocks(self) -> None:
+        session = self.start()
+        self.mode(session, BUSY | HANG)
+        session.send(SYNCHRONIZE, b'', peer.WANT_REPLY)
+        session.agent.send(peer.END, 0, 2)
+        self.assert_ended(session)
+
+    def test_client_that_does_not_read_is_ended(self) -> None:
+        session = self.start()
+        session.lease(BASE, 16 * GRANULE, 32 * MIB)
+        for _ in range(4):
+            session.send(peer.COPY_OUT, struct.pack('<3Q', BASE, 32 * MIB, 0), peer.WANT_REPLY)
+        session.agent.send(peer.END, 0, 1)
+        self.assertEqual(0, session.process.wait(20))
+
+    def test_usage_is_reported_at_the_end(self) -> None:
+        session = self.start()
+        session.lease(BASE, GRANULE, MIB)
+        session.send(peer.BYE)
+        self.assertEqual(MIB, session.agent.wait_for(peer.USAGE)[-1][2])
+
+
+class TestSanitized(TestStream, TestMemory, TestCopies):
+    """The same under ASan and UBSan."""
+
+    sanitizer = 'asan'
+
+
+class TestThreads(TestStream, TestMemory, TestCopies):
+    """The same under TSan."""
+
+    sanitizer = 'tsan'
+
+
+del WorkerCase

@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Both ends that a worker talks to: a client that speaks frames, and an agent that keeps a ledger."""
+
+import dataclasses
+import os
+import pathlib
+import socket
+import struct
+import subprocess
+import sys
+import threading
+from typing import Final, Self
+
+ROOT: Final = pathlib.Path(__file__).parents[2]
+WANT_REPLY: Final = 1
+REPLY: Final = 2
+MORE: Final = 4
+HEADER: Final = struct.Struct('<IHHQ')
+CONTROL: Final = struct.Struct('<IIQQQ')
+GRANULE: Final = 2 << 20
+BASE: Final = 0x7e90_0000_0000  # neither sanitizer has anything there
+MIB: Final = 1 << 20
+
+WELCOME, REFUSED, ACK, RECALL, BYE, RANGE, LEASE, LEASE_RETURN, MEMINFO, DATA, BARRIER = range(4, 15)
+MODULE_OFFER, MODULE_DATA, MODULE_UNLOAD, LINK_CREATE, LINK_ADD, LINK_COMPLETE, LINK_DESTROY = range(15, 22)
+LAUNCH, COPY_IN, COPY_OUT, KERNEL_SET = range(22, 26)
+
+READY, RESERVE, RELEASE, WANT, YIELD, USAGE, TRANSLATE, AGENT_MEMINFO, AGENT_RECALL, END = range(1, 11)
+GRANT, REVOKE = 4, 5
+
+
+def build(target: str, sanitizer: str = '') -> pathlib.Path:
+    """Directory with what tests/native/worker.mk made."""
+    subprocess.run(['make', '-s', '-f', 'tests/native/worker.mk', target, f'SAN={sanitizer}', f'PYTHON={sys.executable}'],
+                   cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    return ROOT / 'build/tests' / f'worker{"-" + sanitizer if sanitizer else ""}'
+
+
+class Ended(Exception):
+    """The worker has closed the connection."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """All frames of one reply, joined."""
+
+    status: int
+    sticky: int
+    body: bytes
+
+
+class Agent:
+    """The other end of the control socket; answers on a thread of its own."""
+
+    def __init__(self, connection: socket.socket, free: int) -> None:
+        self.free = self.limit = free
+        self.grants = True
+        self.packets: list[tuple[int, int, int, int]] = []
+        self.changed = threading.Condition()
+        self._connection = connection
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def send(self, kind: int, ident: int = 0, a: int = 0, b: int = 0) -> None:
+        """One packet to the worker."""
+        self._connection.send(CONTROL.pack(kind, ident, a, b, 0))
+
+    def wait_for(self, kind: int, count: int = 1) -> list[tuple[int, int, int, int]]:
+        """The packets of a kind as soon as there are that many of them; (kind, a, b, c) each."""
+        def seen() -> list[tuple[int, int, int, int]]:
+            return [packet for packet in self.packets if packet[0] == kind]
+
+        with self.changed:
+            if not self.changed.wait_for(lambda: len(seen()) >= count, 20):
+                raise AssertionError(f'no packet {kind}: {self.packets}')
+            return seen()
+
+    def _run(self) -> None:
+        while data := self._receive():
+            kind, ident, a, b, c = CONTROL.unpack(data[:CONTROL.size])
+            with self.changed:
+                self.packets.append((kind, a, b, c))
+                if kind == RESERVE:
+                    granted = 0 if a > self.free else min(a + b, self.free)
+                    self.free -= granted
+                    self.send(RESERVE, ident, granted)
+                elif kind == RELEASE:
+                    self.free += a
+                elif kind == AGENT_MEMINFO:
+                    self.send(AGENT_MEMINFO, ident, self.free, self.limit)
+                elif kind == TRANSLATE:
+                    self.send(TRANSLATE, ident, 218)
+                elif kind == WANT and self.grants:
+                    self.send(GRANT, 0, 10_000_000)
+                self.changed.notify_all()
+
+    def _receive(self) -> bytes:
+        try:
+            data, descriptors, _flags, _address = socket.recv_fds(self._connection, 65536, 2)
+        except OSError:
+            return b''
+        for descriptor in descriptors:
+            os.close(descriptor)
+        return data
+
+    def close(self) -> None:
+        """The agent dies."""
+        self._connection.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+        self._connection.close()
+
+
+class Session:
+    """A worker process with an agreed address range, seen from the client."""
+
+    def __init__(self, directory: pathlib.Path, library: pathlib.Path, *, limit: int = 256 * MIB,
+                 window: int = 4 * MIB) -> None:
+        client, self.connection = socket.socketpair()
+        control, agent = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with client, control:
+            descriptors = (client.fileno(), control.fileno())
+            command = [str(part) for part in (directory / 'worker_harness', library, limit, window, *descriptors)]
+            self.process = subprocess.Popen(command, pass_fds=descriptors, stderr=subprocess.PIPE, text=True,
+                                            env=os.environ | {'TSAN_OPTIONS': f'suppressions={ROOT}/tests/native/worker.tsan'})
+        self.agent = Agent(agent, limit)
+        self.connection.settimeout(30)
+        self.sequence = 0
+        self.limit = limit
+        self.acknowledged = 0
+        self.deferred: list[int] = []
+        self.others: list[tuple[int, bytes]] = []
+        opcode, _flags, _sequence, self.welcome = self.frame()
+        if opcode != WELCOME:
+            raise Ended(self.welcome)
+        self.granule, self.range_size = struct.unpack_from('<QQ', self.welcome, 16)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        self.close()
+
+    def reserve_range(self) -> Self:
+        """Agrees on the addresses at BASE."""
+        answer = self.call(RANGE, struct.pack('<QQ', BASE, self.range_size))
+        if answer.status:
+            raise AssertionError(answer)
+        return self
+
+    def close(self) -> str:
+        """Ends the session; what the worker said on stderr."""
+        self.connection.close()
+        _out, errors = self.process.communicate(timeout=30)
+        self.agent.close()
+        return errors
+
+    def send(self, opcode: int, payload: bytes = b'', flags: int = 0, sequence: int | None = None) -> int:
+        """One frame; its sequence number."""
+        self.sequence = self.sequence + 1 if sequence is None else sequence
+        self.raw(HEADER.pack(len(payload), opcode, flags, self.sequence) + payload)
+        return self.sequence
+
+    def raw(self, data: bytes) -> None:
+        """Bytes as they are."""
+        try:
+            self.connection.sendall(data)
+        except OSError as failure:
+            raise Ended from failure
+
+    def frame(self) -> tuple[int, int, int, bytes]:
+        """The next frame of the worker: opcode, flags, sequence, payload."""
+        length, opcode, flags, sequence = HEADER.unpack(self._exactly(HEADER.size))
+        return opcode, flags, sequence, self._exactly(length)
+
+    def _exactly(self, size: int) -> bytes:
+        data = bytearray(size)
+        view = memoryview(data)
+        while view:
+            try:
+                got = self.connection.recv_into(view)
+            except OSError as failure:
+                raise Ended from failure
+            if got == 0:
+                raise Ended
+            view = view[got:]
+        return bytes(data)
+
+    def reply(self, wanted: int) -> Answer:
+        """Reads until the reply to that frame is complete; notes everything else."""
+        body = bytearray()
+        while True:
+            opcode, flags, sequence, payload = self.frame()
+            if opcode == ACK:
+                self.acknowledged, sticky, _zero = struct.unpack('<QiI', payload)
+                if sticky:
+                    self.deferred.append(sticky)
+            elif flags & REPLY and sequence == wanted:
+                status, sticky = struct.unpack_from('<ii', payload)
+                body += payload[8:]
+                if not flags & MORE:
+                    return Answer(status, sticky, bytes(body))
+            else:
+                self.others.append((opcode, payload))
+
+    def call(self, opcode: int, payload: bytes = b'') -> Answer:
+        """A call that waits."""
+        return self.reply(self.send(opcode, payload, WANT_REPLY))
+
+    def lease(self, address: int, length: int, need: int, extra: int = 0) -> Answer:
+        """LEASE."""
+        return self.call(LEASE, struct.pack('<4Q', address, length, need, extra))
+
+    def copy_in(self, address: int, data: bytes, *, stream: int = 0, chunk: int = MIB) -> None:
+        """COPY_IN, inline or followed by DATA."""
+        head = struct.pack('<3Q', address, len(data), stream)
+        if len(data) <= 65536:
+            self.send(COPY_IN, head + data)
+            return
+        self.send(COPY_IN, head)
+        for at in range(0, len(data), chunk):
+            self.send(DATA, data[at:at + chunk])
+
+    def copy_out(self, address: int, length: int, stream: int = 0) -> Answer:
+        """COPY_OUT."""
+        return self.call(COPY_OUT, struct.pack('<3Q', address, length, stream))
