@@ -12,6 +12,7 @@ import json
 import os
 import pathlib
 import secrets
+import socket
 import sys
 import threading
 from typing import Any
@@ -143,14 +144,16 @@ class Embedded:
 
     def _start_api(self) -> None:
         application = app.make_app()
-        for port in (cfg.CONF.embedded.port or self._former_port(), 0):
+        fixed = cfg.CONF.embedded.port
+        for port in [fixed] if fixed else [self._former_port() or _free_port(), *(_free_port() for _ in range(3))]:
             server = api_command.make_server(application, '127.0.0.1', port)
             try:
                 server.prepare()
                 break
-            except OSError:
-                if port == cfg.CONF.embedded.port:
-                    raise
+            except OSError as error:
+                failure = error
+        else:
+            raise errors.InvalidRequest(f'[embedded] port: cannot listen on 127.0.0.1:{port}: {failure}', field='port')
         self.url = 'http://{}:{}'.format(*server.bind_addr[:2])
         thread = threading.Thread(target=server.serve, name='api', daemon=True)
         self._stack.callback(thread.join)
@@ -179,6 +182,18 @@ class Embedded:
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), 'w') as file:
             file.write(content + '\n')
         fresh.replace(self._dir / name)
+
+
+def _free_port() -> int:
+    """Return a port that is free now.
+
+    The server could take one itself (port 0), but would do so without SO_REUSEADDR: then its next run could not
+    have the same port while connections of this one are in TIME_WAIT.
+    """
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def _mib(group: str, option: str, text: str) -> int:
