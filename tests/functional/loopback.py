@@ -6,6 +6,7 @@ and translates PTX where the worker cannot.  Tests of admission, metering and sh
 """
 
 import array
+import collections
 import contextlib
 import json
 import os
@@ -18,8 +19,9 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
+from accelpool.drivers.mock import ptx
 from accelpool.remoting import artefacts, handshake
 
 LIMIT = 512 << 20
@@ -28,28 +30,12 @@ RESERVE, RELEASE, WANT, TRANSLATE, MEMINFO, GRANT = 2, 3, 4, 7, 8, 4
 FOREVER_NS = 1 << 60
 DEVICE = 'name=loop-back device;uuid=00112233445566778899aabbccddeeff;memory_mib=30720;cc=8.6;sm=16;pci=0000:01:00.0'
 
-#: PTX -> file of a shared object, or None: it does not compile.
-Translate = Callable[[bytes], pathlib.Path | None]
-
-
-def translate_with_package(ptx: bytes) -> pathlib.Path | None:
-    """The package's own translator, into a fresh temporary file."""
-    from accelpool.drivers.mock import ptx as translator
-
-    path = pathlib.Path(tempfile.mkdtemp(prefix='accelpool-loopback-')) / 'module.so'
-    try:
-        translator.compile_module(ptx.rstrip(b'\0'), path)
-    except translator.PtxError:
-        return None
-    return path
-
-
 class Loopback:
     """A listening stand-in agent; sessions live as long as it does."""
 
-    def __init__(self, place: pathlib.Path, *, limit: int = LIMIT, translate: Translate = translate_with_package,
-                 tcp: bool = False) -> None:
-        self.limit, self.reserved, self._translate = limit, 0, translate
+    def __init__(self, place: pathlib.Path, *, limit: int = LIMIT, tcp: bool = False) -> None:
+        self.limit, self._place = limit, place
+        self._reserved: collections.Counter[int] = collections.Counter()
         self._key = secrets.token_bytes(32)
         self._claims = f'v1:allocation:slice:1:{int(time.time()) + 3600}'
         self._listener = socket.create_server(('127.0.0.1', 0)) if tcp else socket.socket(socket.AF_UNIX)
@@ -76,14 +62,10 @@ class Loopback:
         text = json.dumps({'version': 1, 'technique': 'interpose', 'allocation': 'allocation', 'holder': None,
                            'devices': [{'ordinal': 0, 'slice': 'slice', 'interface': 'cuda', 'expires': 0,
                                         'urls': [{'url': self.url, 'network': 'default'}],
-                                        'credential': f'{self._claims}:{self.credential_key.hex()}'}]})
+                                        'credential': f'{self._claims}:{self._key.hex()}'}]})
         descriptor = os.open(self.attachment, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with open(descriptor, 'w') as file:
             file.write(text)
-
-    @property
-    def credential_key(self) -> bytes:
-        return self._key
 
     @property
     def environment(self) -> dict[str, str]:
@@ -179,37 +161,42 @@ class Loopback:
             data, descriptors = b'', []
         if not data:
             self._selector.unregister(control)
+            del self._reserved[session]
             return
+        free = self.limit - self._reserved.total()
         kind, question, a, b, _c = PACKET.unpack_from(data)
         if kind == RESERVE:
-            granted = min(a + b, self.limit - self.reserved) if a <= self.limit - self.reserved else 0
-            self.reserved += granted
+            granted = min(a + b, free) if a <= free else 0
+            self._reserved[session] += granted
             self._send(control, PACKET.pack(RESERVE, question, granted, 0, 0), [])
         elif kind == RELEASE:
-            self.reserved -= a
+            self._reserved[session] -= a
         elif kind == WANT:
             self._send(control, PACKET.pack(GRANT, 0, FOREVER_NS, 0, 0), [])
         elif kind == MEMINFO:
-            self._send(control, PACKET.pack(MEMINFO, question, self.limit - self.reserved, self.limit, 0), [])
+            self._send(control, PACKET.pack(MEMINFO, question, free, self.limit, 0), [])
         elif kind == TRANSLATE:
             self._answer_translation(control, question, descriptors[0], a)
         for descriptor in descriptors:
             os.close(descriptor)
 
     def _answer_translation(self, control: socket.socket, question: int, descriptor: int, length: int) -> None:
-        module = self._translate(os.pread(descriptor, length, 0))
-        if module is None:
-            self._send(control, PACKET.pack(TRANSLATE, question, 218, 0, 0) + b'it does not compile', [])
+        module = self._place / 'module.so'
+        try:
+            ptx.compile_module(os.pread(descriptor, length, 0).rstrip(b'\0'), module)
+        except ptx.PtxError as failure:
+            self._send(control, PACKET.pack(TRANSLATE, question, 218, 0, 0) + str(failure).encode(), [])
             return
         with open(module, 'rb') as file:
             self._send(control, PACKET.pack(TRANSLATE, question, 0, 0, 0), [file.fileno()])
+        module.unlink()
 
 
 @contextlib.contextmanager
-def running(**options: object) -> Iterator[Loopback]:
+def running(*, limit: int = LIMIT, tcp: bool = False) -> Iterator[Loopback]:
     """A stand-in agent for the length of a with block."""
     with tempfile.TemporaryDirectory() as place:
-        agent = Loopback(pathlib.Path(place), **options)  # type: ignore[arg-type]
+        agent = Loopback(pathlib.Path(place), limit=limit, tcp=tcp)
         try:
             yield agent
         finally:

@@ -98,6 +98,15 @@ static void note_sticky(struct channel *c, int error)
         atomic_compare_exchange_strong(&c->sticky, &none, error);
 }
 
+int channel_broken(struct channel *c)
+{
+    int error = atomic_load_explicit(&c->sticky, memory_order_relaxed);
+
+    if (atomic_load_explicit(&c->lost, memory_order_relaxed))
+        return CHANNEL_LOST;
+    return stays(error) ? error : 0;
+}
+
 int channel_error(struct channel *c)
 {
     if (atomic_load(&c->lost))
@@ -617,6 +626,8 @@ int channel_call_bulk(struct channel *c, uint16_t opcode, const struct iovec *pa
         return CHANNEL_LOST;
     if (waiter.sticky && (waiter.status || stays(waiter.sticky)))
         note_sticky(c, waiter.sticky);
+    if (stays(waiter.status))
+        note_sticky(c, waiter.status);
     return waiter.status ? waiter.status : waiter.sticky;
 }
 

@@ -60,4 +60,7 @@ int channel_call_bulk(struct channel *channel, uint16_t opcode, const struct iov
 /* The asynchronous error that the next call would return; takes it unless it is one that stays. */
 int channel_error(struct channel *channel);
 
+/* An error that stays: every call on the device returns it from now on. Takes nothing. */
+int channel_broken(struct channel *channel);
+
 #endif

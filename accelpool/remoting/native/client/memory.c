@@ -52,10 +52,7 @@ CUresult cuMemFree_v2(CUdeviceptr dptr)
     if (status || !dptr)
         return status;
     struct device *owner = client_device_at(dptr);
-    if (!owner)
-        return CLIENT_INVALID_VALUE;
-    status = channel_error(owner->channel);
-    return status ? status : heap_free(owner->heap, dptr);
+    return owner ? heap_free(owner->heap, dptr) : CLIENT_INVALID_VALUE;
 }
 
 CUresult cuMemGetInfo_v2(size_t *free, size_t *total)

@@ -132,7 +132,7 @@ CUresult client_enter(struct device **device)
     if (!atomic_load_explicit(&context->references, memory_order_relaxed))
         return CLIENT_CONTEXT_IS_DESTROYED;
     *device = context->device;
-    return 0;
+    return channel_broken(context->device->channel);
 }
 
 struct device *client_device(CUdevice ordinal)
