@@ -32,8 +32,8 @@ def client_source(interface: Interface) -> str:
     lines += ['/* By base name, then version. */', 'const struct client_symbol client_symbols[] = {']
     lines += [f'    {{"{s.base}", {s.version}, {int(s.per_thread)}, (client_function){s.name}}},'
               for s in interface.symbols]
-    return '\n'.join([*lines, '};', 'const size_t client_symbol_count = sizeof client_symbols / sizeof *client_symbols;',
-                      ''])
+    lines += ['};', 'const size_t client_symbol_count = sizeof client_symbols / sizeof *client_symbols;', '']
+    return '\n'.join(lines)
 
 
 def _variant(interface: Interface, f: Function, suffix: str) -> list[str]:

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Interface descriptions: what is refused, and what a description means."""
+
+import copy
+import pathlib
+import tempfile
+import unittest
+from typing import Any
+
+from accelpool.remoting.generator import __main__ as generator
+from accelpool.remoting.generator import model
+
+INTERFACES = pathlib.Path(model.__file__).parents[1] / 'interfaces'
+
+DESCRIPTION: dict[str, Any] = {
+    'interface': 'toy',
+    'result': 'int',
+    'errors': {'INVALID_VALUE': 1},
+    'types': {'int': 'i32', 'size_t': 'u64', 'CUdeviceptr': 'u64', 'CUstream': 'stream'},
+    'functions': [
+        {'name': 'toySet_v2', 'version': 3020, 'ptsz': 7000, 'opcode': 64, 'reply': 'none', 'work': True,
+         'args': {'to': {'type': 'CUdeviceptr', 'writes': 'count'}, 'count': 'size_t', 'stream': 'CUstream'},
+         'refuse': {'to % 4': 'INVALID_VALUE'}},
+        {'name': 'toyAsk', 'version': 2000, 'opcode': 65, 'reply': 'wait', 'blocks': True,
+         'args': {'answer': {'type': 'int *', 'returns': 'i32'}}},
+        {'name': 'toyKnow', 'version': 2000, 'reply': 'local', 'args': {'anything': 'struct odd *'}},
+        {'name': 'toyCopy', 'version': 2000, 'reply': 'none', 'custom': 'client', 'frames': ['COPY_IN', 'toySet_v2']},
+    ],
+    'undescribed': {'toySet': 2000, 'toyOther': 12000},
+}
+
+
+def described(**change: Any) -> dict[str, Any]:
+    """The description with values of its first function replaced."""
+    document = copy.deepcopy(DESCRIPTION)
+    document['functions'][0].update(change)
+    return document
+
+
+class Refused(unittest.TestCase):
+    def refused(self, document: Any, reason: str) -> None:
+        with self.assertRaisesRegex(model.DescriptionError, reason):
+            model.parse(document)
+
+    def test_what_is_no_description(self) -> None:
+        documents: list[Any] = [None, [], {}, DESCRIPTION | {'extra': 1}]
+        for document in documents:
+            self.refused(document, 'keys of a description')
+
+    def test_names_the_function(self) -> None:
+        self.refused(described(reply='perhaps'), 'toySet_v2.*perhaps')
+
+    def test_function_that_is_none(self) -> None:
+        for entry in ('toy', {}, {'name': 'no good'}, {'name': 7}):
+            document = copy.deepcopy(DESCRIPTION)
+            document['functions'].append(entry)
+            self.refused(document, 'not a function')
+
+    def test_missing_and_unknown_keys(self) -> None:
+        document = described()
+        del document['functions'][0]['reply']
+        self.refused(document, 'must be there')
+        self.refused(described(repyl='none'), 'repyl')
+
+    def test_opcodes(self) -> None:
+        self.refused(described(opcode=65), 'opcode 65 is used twice')
+        for opcode in (63, 65536, -1):
+            self.refused(described(opcode=opcode), 'not within')
+        document = described()
+        del document['functions'][0]['opcode']
+        self.refused(document, 'needs an opcode')
+
+    def test_symbols_are_unique(self) -> None:
+        self.refused(described(name='toyAsk'), 'symbol toyAsk is used twice')
+        self.refused(described(name='toyOther'), 'symbol toyOther is used twice')
+        document = described()
+        document['undescribed']['toySet_v2_ptsz'] = 1
+        self.refused(document, 'toySet_v2_ptsz is used twice')
+
+    def test_local_functions_send_nothing(self) -> None:
+        self.refused(described(reply='local'), 'sends nothing')
+
+    def test_only_waiting_calls_block(self) -> None:
+        self.refused(described(blocks=True), 'may block')
+
+    def test_custom_and_frames(self) -> None:
+        self.refused(described(custom='nobody'), 'nobody')
+        self.refused(described(frames=['NO_SUCH_FRAME']), 'unknown frame')
+
+    def test_unknown_error(self) -> None:
+        self.refused(described(refuse={'to % 4': 'NO_SUCH_ERROR'}), 'unknown error')
+
+    def test_arguments(self) -> None:
+        for argument, reason in (
+                ('struct odd', 'no wire type'),
+                ({'type': 'CUstream', 'creates': 'stream'}, 'no pointer'),
+                ({'type': 'CUstream *', 'creates': 'horse'}, 'handle kind'),
+                ({'type': 'int *', 'returns': 'i32'}, 'only a call that waits'),
+                ({'type': 'int', 'reads': '4'}, 'no device address'),
+                ({'type': 'CUdeviceptr', 'reads': '4', 'writes': '4'}, 'two roles'),
+                ({'type': 'int', 'colour': 'red'}, 'makes no sense'),
+                ({'reads': '4'}, 'makes no sense'),
+                (None, 'makes no sense'),
+        ):
+            self.refused(described(args={'argument': argument}, refuse={}), reason)
+
+    def test_types(self) -> None:
+        document = described()
+        document['types'] = document['types'] | {'int': 'i33'}
+        self.refused(document, 'i33')
+
+    def test_message_names_the_file(self) -> None:
+        with tempfile.TemporaryDirectory() as place:
+            path = pathlib.Path(place) / 'toy.yaml'
+            path.write_text('interface: [')
+            with self.assertRaisesRegex(model.DescriptionError, 'toy.yaml'):
+                model.load(path)
+            self.assertEqual(1, generator.main(['--out', place, str(path)]))
+
+
+class Accepted(unittest.TestCase):
+    def test_symbols_for_look_up(self) -> None:
+        symbols = model.parse(copy.deepcopy(DESCRIPTION)).symbols
+        self.assertEqual([('toySet', 2000, False), ('toySet_v2', 3020, False), ('toySet_v2_ptsz', 7000, True)],
+                         [(s.name, s.version, s.per_thread) for s in symbols if s.base == 'toySet'])
+
+    def test_cuda_description(self) -> None:
+        interface = model.load(INTERFACES / 'cuda.yaml')
+        self.assertGreater(len(interface.functions), 150)
+        self.assertGreater(len(interface.calls), 30)
+
+    def test_opcodes_never_move(self) -> None:
+        """A released opcode keeps its meaning; a new call gets a new line here."""
+        calls = {f.opcode: f.name for f in model.load(INTERFACES / 'cuda.yaml').calls}
+        self.assertEqual({
+            64: 'cuCtxSynchronize', 65: 'cuStreamCreate', 66: 'cuStreamCreateWithPriority', 67: 'cuStreamDestroy_v2',
+            68: 'cuStreamSynchronize', 69: 'cuStreamQuery', 70: 'cuStreamWaitEvent', 71: 'cuEventCreate',
+            72: 'cuEventDestroy_v2', 73: 'cuEventRecord', 74: 'cuEventRecordWithFlags', 75: 'cuEventSynchronize',
+            76: 'cuEventQuery', 77: 'cuEventElapsedTime_v2', 78: 'cuMemsetD8_v2', 79: 'cuMemsetD8Async',
+            80: 'cuMemsetD16_v2', 81: 'cuMemsetD16Async', 82: 'cuMemsetD32_v2', 83: 'cuMemsetD32Async',
+            84: 'cuMemsetD2D8_v2', 85: 'cuMemsetD2D8Async', 86: 'cuMemsetD2D16_v2', 87: 'cuMemsetD2D16Async',
+            88: 'cuMemsetD2D32_v2', 89: 'cuMemsetD2D32Async', 90: 'cuMemcpyDtoD_v2', 91: 'cuMemcpyDtoDAsync_v2',
+            92: 'cuCtxSetLimit', 93: 'cuCtxGetLimit', 94: 'cuCtxResetPersistingL2Cache'}, calls)
