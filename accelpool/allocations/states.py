@@ -68,6 +68,8 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
 
 #: States in which an allocation may hold slices.
 HOLDING = frozenset(S) - {S.PENDING, S.RELEASED}
+#: States in which an allocation may still be used, or may come to be.
+LIVE = frozenset(S) - {S.RELEASING, S.RELEASED}
 #: States from which nothing leads anywhere.
 FINAL = frozenset(s for s in S if not any(start == s for start, _ in TRANSITIONS))
 

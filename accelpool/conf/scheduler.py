@@ -11,4 +11,6 @@ OPTS: list[cfg.Opt] = [
     cfg.IntOpt('reconcile_interval', default=5, min=1,
                help='Seconds between two looks for allocations that a crash left behind or whose time to live '
                     'has ended.'),
+    cfg.IntOpt('bind_timeout', default=300, min=10,
+               help='Seconds after which an allocation whose hosts do not bind it goes to error and is given back.'),
 ]

@@ -2,23 +2,40 @@
 """Queries on allocations.  Every change of state is one compare-and-swap and one event row."""
 
 import datetime
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import exc, orm
 
 from accelpool import errors, types
-from accelpool.allocations.states import HOLDING, Event, State, next_state
+from accelpool.allocations.states import HOLDING, LIVE, Event, State, next_state
 from accelpool.db import event as db_event
 from accelpool.db import models, paging
+from accelpool.db import session as db_session
 from accelpool.db import slice as db_slice
+
+# Statements of the hot path are built once: building one costs more than running it on SQLite.
+_a, _s = models.table(models.Allocation).c, models.table(models.Slice).c
+_this = _a.id == sa.bindparam('allocation')
+_GET = sa.select(models.Allocation).where(models.Allocation.id == sa.bindparam('allocation')).options(
+    orm.selectinload(models.Allocation.slices))
+_INSERT = sa.insert(models.table(models.Allocation))
+_STATE = sa.select(_a.state).where(_this)
+_ASKED = sa.select(_a.request).where(_this, _a.state == State.PENDING)
+_LOCK = _STATE.with_for_update()
+_SWAP = sa.update(models.table(models.Allocation)).where(_this, _a.state == sa.bindparam('before')).values(
+    state=sa.bindparam('after'), updated_at=sa.bindparam('now'))
+_SWAP_FAILED = _SWAP.values(reason=sa.bindparam('why'))
+_its_slices = sa.select(sa.literal(1)).select_from(models.table(models.Slice)).where(_s.allocation_id == _a.id)
+_SWAP_EMPTY = _SWAP.where(~_its_slices.exists())
+_SWAP_BOUND = _SWAP.where(~_its_slices.where(_s.bound == sa.false()).exists())
+_BOUND = sa.update(models.table(models.Slice)).where(_s.id == sa.bindparam('slice')).values(bound=True)
 
 
 def get(session: orm.Session, identifier: str) -> models.Allocation:
     """:raises NotFound:"""
-    found = session.scalar(sa.select(models.Allocation).where(models.Allocation.id == identifier).options(
-        orm.selectinload(models.Allocation.slices)))
+    found = session.scalar(_GET, {'allocation': identifier})
     if found is None:
         raise errors.NotFound(f'Allocation {identifier} does not exist')
     return found
@@ -40,24 +57,21 @@ def list_page(session: orm.Session, *, filters: Mapping[str, Any] | None = None,
 
 def create(session: orm.Session, *, request: types.Request, ttl: int | None = None,
            **values: Any) -> models.Allocation:
-    """Insert a pending allocation.
+    """Insert a pending allocation; what is returned does not belong to the session.
 
     :param values: columns: project_id, user_id, name, profile, consumer_type, ..., and perhaps id
     :param ttl: seconds to live
     :raises Conflict: the id is taken
     """
     now = models.utcnow()
-    allocation = models.Allocation(
-        **{'id': models.new_id(), **values}, request=request.to_dict(), state=State.PENDING, ttl=ttl,
-        expires_at=_expiry(now, ttl), created_at=now, updated_at=now)
-    allocation.slices = []
-    session.add(allocation)
+    row = {'id': models.new_id(), 'consumer_type': 'process', **values, 'request': request.to_dict(),
+           'state': State.PENDING, 'ttl': ttl, 'expires_at': _expiry(now, ttl), 'created_at': now, 'updated_at': now}
     try:
-        session.flush()
+        session.execute(_INSERT, row)
     except exc.IntegrityError as failure:
-        raise errors.Conflict(f'There is an allocation {allocation.id} already', field='id') from failure
-    db_event.add(session, allocation.id, Event.CREATE, to_state=State.PENDING)
-    return allocation
+        raise errors.Conflict(f'There is an allocation {row["id"]} already', field='id') from failure
+    db_event.add(session, row['id'], Event.CREATE, to_state=State.PENDING)
+    return models.Allocation(**row, slices=[])
 
 
 def _expiry(now: datetime.datetime, ttl: int | None) -> datetime.datetime | None:
@@ -65,39 +79,53 @@ def _expiry(now: datetime.datetime, ttl: int | None) -> datetime.datetime | None
 
 
 def transition(session: orm.Session, identifier: str, event: Event, *,
-               expected: Iterable[State] | None = None, detail: str | None = None) -> State:
+               expected: Collection[State] | None = None, detail: str | None = None) -> State:
     """Move an allocation along ``event``; ``detail`` of a failure becomes its reason.
 
     :param expected: states from which the caller means to go; None: any that allows it
     :raises NotFound: there is no such allocation
     :raises StateConflict: its state does not allow it, or somebody else was faster
     """
-    row = session.execute(sa.select(models.Allocation.state).where(
-        models.Allocation.id == identifier)).first()
-    if row is None:
-        raise errors.NotFound(f'Allocation {identifier} does not exist')
-    before = State(row.state)
-    if expected is not None and before not in set(expected):
-        raise errors.StateConflict(f'Allocation {identifier} is {before}')
+    if expected is not None and len(expected) == 1:
+        (before,) = expected
+    else:
+        before = state(session, identifier)
+        if expected is not None and before not in expected:
+            raise errors.StateConflict(f'Allocation {identifier} is {before}')
     after = next_state(before, event)
-    values: dict[str, Any] = {'state': after, 'updated_at': models.utcnow()}
-    if event == Event.FAIL:
-        values['reason'] = detail
-    _swap(session, identifier, before, values)
-    db_event.add(session, identifier, event, from_state=before, to_state=after, detail=detail)
+    fields = {'why': detail} if event == Event.FAIL else {}
+    if not _swap(session, identifier, event, before, after, detail,
+                 _SWAP_FAILED if event == Event.FAIL else _SWAP, **fields):
+        raise errors.StateConflict(f'Allocation {identifier} is {state(session, identifier)}, not {before}')
     return after
 
 
-def _swap(session: orm.Session, identifier: str, before: State, values: dict[str, Any]) -> None:
-    result = session.execute(
-        sa.update(models.Allocation).where(
-            models.Allocation.id == identifier, models.Allocation.state == before).values(**values),
-        execution_options={'synchronize_session': False})
-    if result.rowcount != 1:  # type: ignore[attr-defined]
-        raise errors.StateConflict(f'Allocation {identifier} is not {before} any more')
+def state(session: orm.Session, identifier: str) -> State:
+    """:raises NotFound:"""
+    found = session.scalar(_STATE, {'allocation': identifier})
+    if found is None:
+        raise errors.NotFound(f'Allocation {identifier} does not exist')
+    return State(found)
+
+
+def asked(session: orm.Session, identifier: str) -> dict[str, Any] | None:
+    """Return the request of a pending allocation; None when there is no pending one."""
+    found: dict[str, Any] | None = session.scalar(_ASKED, {'allocation': identifier})
+    return found
+
+
+def _swap(session: orm.Session, identifier: str, event: Event, before: State, after: State,
+          detail: str | None, statement: sa.Update, **fields: Any) -> bool:
+    """Compare and swap, with the event's row; False: the comparison failed."""
+    swapped = session.execute(statement, {
+        'allocation': identifier, 'before': before, 'after': after, 'now': models.utcnow(), **fields})
+    if swapped.rowcount != 1:  # type: ignore[attr-defined]
+        return False
     loaded = session.identity_map.get(orm.util.identity_key(models.Allocation, identifier))
     if loaded is not None:
-        session.expire(loaded, list(values))
+        session.expire(loaded, ['state', 'updated_at', 'reason'])
+    db_event.add(session, identifier, event, from_state=before, to_state=after, detail=detail)
+    return True
 
 
 def claim(session: orm.Session, identifier: str, slices: Iterable[types.Slice],
@@ -108,7 +136,7 @@ def claim(session: orm.Session, identifier: str, slices: Iterable[types.Slice],
     :raises ClaimConflict: a device has changed since
     :raises StateConflict: the allocation is not pending any more
     """
-    chosen = list(slices)
+    chosen = sorted(slices, key=lambda s: s.device_id)  # one order for all: two claims cannot deadlock
     for wanted in chosen:
         db_slice.charge(session, wanted, generations[wanted.device_id])
     transition(session, identifier, Event.CLAIM, expected=[State.PENDING],
@@ -120,43 +148,56 @@ def release_slice(session: orm.Session, slice_id: str) -> bool:
 
     Returns whether there was such a slice.
     """
-    found = session.get(models.Slice, slice_id)
-    if found is None:
+    identifier = db_slice.discharge(session, slice_id)
+    if identifier is None:
         return False
-    identifier = found.allocation_id
-    db_slice.discharge(session, found)
     finish_if_empty(session, identifier)
     return True
 
 
-def finish_if_empty(session: orm.Session, identifier: str) -> None:
-    """Move a releasing allocation that holds nothing any more to released."""
-    holds = session.scalar(sa.select(models.Slice.id).where(models.Slice.allocation_id == identifier).limit(1))
-    state = session.scalar(sa.select(models.Allocation.state).where(models.Allocation.id == identifier))
-    if holds is None and state == State.RELEASING:
-        transition(session, identifier, Event.FINISH, expected=[State.RELEASING])
+def finish_if_empty(session: orm.Session, identifier: str) -> bool:
+    """Move a releasing allocation that holds nothing any more to released; returns whether it did."""
+    _lock(session, identifier)
+    return _swap(session, identifier, Event.FINISH, State.RELEASING, State.RELEASED, None, _SWAP_EMPTY)
+
+
+def _lock(session: orm.Session, identifier: str) -> None:
+    """Wait for others who look whether theirs is the last slice: each would see the other's before its commit."""
+    if not db_session.one_writer():
+        session.execute(_LOCK, {'allocation': identifier})
 
 
 def release(session: orm.Session, identifier: str, detail: str | None = None) -> State:
     """Begin to release; an allocation without slices is released at once.  Returns its state.
 
     An allocation that is releasing or released stays as it is: asking twice is no error.
+
+    :raises NotFound: there is no such allocation
     """
-    allocation = get(session, identifier)
-    if allocation.state not in {State.RELEASING, State.RELEASED}:
-        transition(session, identifier, Event.RELEASE, detail=detail)
-        finish_if_empty(session, identifier)
-    return State(allocation.state)
+    _lock(session, identifier)
+    before = state(session, identifier)
+    if before not in LIVE:
+        return before
+    transition(session, identifier, Event.RELEASE, expected=[before], detail=detail)
+    return State.RELEASED if finish_if_empty(session, identifier) else State.RELEASING
 
 
-def bound(session: orm.Session, identifier: str, slice_ids: Iterable[str]) -> None:
-    """Mark slices as bound; when all of the allocation's are, it becomes active."""
-    session.execute(sa.update(models.Slice).where(models.Slice.id.in_(list(slice_ids))).values(bound=True),
-                    execution_options={'synchronize_session': False})
-    waiting = session.scalar(sa.select(models.Slice.id).where(
-        models.Slice.allocation_id == identifier, models.Slice.bound.is_(False)).limit(1))
-    if waiting is None:
-        transition(session, identifier, Event.ACTIVATE, expected=[State.BINDING])
+def expire(session: orm.Session, identifier: str, now: datetime.datetime) -> bool:
+    """Begin to release an allocation whose time to live has ended; False: it was extended meanwhile."""
+    _lock(session, identifier)
+    due = session.scalar(sa.select(_a.id).where(
+        _a.id == identifier, _a.expires_at <= now, _a.state.in_(LIVE)))
+    if due is None:
+        return False
+    release(session, identifier, 'its time to live has ended')
+    return True
+
+
+def bound(session: orm.Session, identifier: str, slice_ids: Iterable[str]) -> bool:
+    """Mark slices as bound; when all of the allocation's are, it becomes active.  Returns whether it did."""
+    _lock(session, identifier)
+    session.execute(_BOUND, [{'slice': slice_id} for slice_id in slice_ids])
+    return _swap(session, identifier, Event.ACTIVATE, State.BINDING, State.ACTIVE, None, _SWAP_BOUND)
 
 
 def extend(session: orm.Session, identifier: str, ttl: int | None) -> None:
@@ -165,10 +206,9 @@ def extend(session: orm.Session, identifier: str, ttl: int | None) -> None:
     :raises StateConflict: the allocation is going or gone
     """
     now = models.utcnow()
-    live = [state for state in State if state not in {State.RELEASING, State.RELEASED}]
     result = session.execute(
         sa.update(models.Allocation).where(
-            models.Allocation.id == identifier, models.Allocation.state.in_(live)
+            models.Allocation.id == identifier, models.Allocation.state.in_(LIVE)
         ).values(ttl=ttl, expires_at=_expiry(now, ttl), updated_at=now),
         execution_options={'synchronize_session': 'fetch'})
     if result.rowcount != 1:  # type: ignore[attr-defined]
@@ -176,12 +216,17 @@ def extend(session: orm.Session, identifier: str, ttl: int | None) -> None:
 
 
 def touch(session: orm.Session, identifiers: Iterable[str]) -> None:
-    """Let the time to live of allocations in use (a live session or holder) start again now."""
+    """Let the time to live of allocations in use (a live session or holder) start again now.
+
+    Being in use is no change: ``updated_at`` stays.
+    """
     now = models.utcnow()
-    for allocation in session.scalars(sa.select(models.Allocation).where(
-            models.Allocation.id.in_(list(identifiers)), models.Allocation.ttl.is_not(None),
-            models.Allocation.state.in_([s for s in HOLDING if s != State.RELEASING]))):
-        allocation.expires_at = _expiry(now, allocation.ttl)
+    used = session.execute(sa.select(_a.id, _a.ttl).where(
+        _a.id.in_(list(identifiers)), _a.ttl.is_not(None), _a.state.in_(HOLDING - {State.RELEASING}))).all()
+    for row in used:
+        session.execute(
+            sa.update(models.table(models.Allocation)).where(_a.id == row.id, _a.ttl == row.ttl)
+            .values(expires_at=_expiry(now, row.ttl), updated_at=_a.updated_at))
 
 
 def purge(session: orm.Session, before: datetime.datetime) -> int:

@@ -6,7 +6,7 @@ import datetime
 import sqlalchemy as sa
 from sqlalchemy import orm
 
-from accelpool.allocations.states import State
+from accelpool.allocations.states import LIVE
 from accelpool.db import models
 
 
@@ -15,16 +15,14 @@ def tick(session: orm.Session, now: datetime.datetime, longest: datetime.timedel
 
     Returns by how much expiries were moved.
     """
-    clock = session.get(models.Clock, 1, with_for_update=True)
-    if clock is None:
-        session.add(models.Clock(id=1, ticked_at=now))
-        return datetime.timedelta(0)
-    silence, clock.ticked_at = now - clock.ticked_at, now
+    clock = session.get_one(models.Clock, 1, with_for_update=True)
+    silence, clock.ticked_at = now - clock.ticked_at, max(now, clock.ticked_at)
     if silence <= longest:
         return datetime.timedelta(0)
-    for allocation in session.scalars(sa.select(models.Allocation).where(
-            models.Allocation.expires_at.is_not(None),
-            models.Allocation.state.not_in([State.RELEASING, State.RELEASED]))):
-        assert allocation.expires_at is not None
-        allocation.expires_at += silence
+    a = models.table(models.Allocation).c
+    for row in session.execute(sa.select(a.id, a.expires_at).where(
+            a.expires_at.is_not(None), a.state.in_(LIVE))).all():
+        session.execute(
+            sa.update(models.table(models.Allocation)).where(a.id == row.id, a.expires_at == row.expires_at)
+            .values(expires_at=row.expires_at + silence, updated_at=a.updated_at))
     return silence

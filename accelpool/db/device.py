@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Queries on devices, and the scheduler's view of all of them."""
 
+import dataclasses
 import datetime
 from collections import defaultdict
 from collections.abc import Mapping
@@ -11,6 +12,16 @@ from sqlalchemy import orm
 
 from accelpool import errors, types
 from accelpool.db import models, paging
+
+_d, _h, _p = (models.table(model).c for model in (models.Device, models.Host, models.PoolDevice))
+_CANDIDATES = sa.select(
+    _d.id, _h.name, _d.vendor, _d.model, _d.compute, _d.memory, _d.used_compute, _d.used_memory, _d.slices,
+    _d.generation, _d.traits, _d.modes, _d.fabric, _d.health, _p.pool_id,
+    sa.and_(_d.enabled, _h.enabled, _h.last_seen >= sa.bindparam('up_since', type_=models.Time)).label('ready'),
+).select_from(
+    models.table(models.Device).join(models.table(models.Host), _d.host_id == _h.id)
+    .outerjoin(models.table(models.PoolDevice), _p.device_id == _d.id)
+).order_by(_d.id, _p.pool_id)
 
 
 def get(session: orm.Session, identifier: str) -> models.Device:
@@ -73,19 +84,20 @@ def save(session: orm.Session, host: models.Host, device: types.Device) -> None:
 
 
 def candidates(session: orm.Session, up_since: datetime.datetime) -> list[types.Candidate]:
-    """Return every device as the scheduler sees it; hosts not heard of since ``up_since`` are down."""
+    """Return every device as the scheduler sees it, by id.
+
+    :param up_since: hosts that have not been heard of since then are down
+    """
+    found: dict[str, types.Candidate] = {}
     pools: dict[str, list[str]] = defaultdict(list)
-    for member in session.execute(sa.select(models.PoolDevice.device_id, models.PoolDevice.pool_id)):
-        pools[member.device_id].append(member.pool_id)
-    d, h = models.Device.__table__.c, models.Host.__table__.c
-    rows = session.execute(sa.select(
-        d.id, h.name, d.vendor, d.model, d.compute, d.memory, d.used_compute, d.used_memory, d.slices,
-        d.generation, d.traits, d.modes, d.fabric, d.health,
-        sa.and_(d.enabled, h.enabled, h.last_seen >= up_since).label('ready'),
-    ).join_from(models.Device.__table__, models.Host.__table__, d.host_id == h.id).order_by(d.id))
-    return [types.Candidate(
-        device_id=row.id, host=row.name, vendor=row.vendor, model=row.model, compute=row.compute,
-        memory=row.memory, free_compute=row.compute - row.used_compute,
-        free_memory=row.memory - row.used_memory, slices=row.slices, generation=row.generation,
-        traits=tuple(row.traits), modes=tuple(row.modes), pools=tuple(pools[row.id]), fabric=row.fabric,
-        health=row.health, enabled=bool(row.ready)) for row in rows]
+    for row in session.execute(_CANDIDATES, {'up_since': up_since}):
+        if row.pool_id is not None:
+            pools[row.id].append(row.pool_id)
+        if row.id not in found:
+            found[row.id] = types.Candidate(
+                device_id=row.id, host=row.name, vendor=row.vendor, model=row.model, compute=row.compute,
+                memory=row.memory, free_compute=row.compute - row.used_compute,
+                free_memory=row.memory - row.used_memory, slices=row.slices, generation=row.generation,
+                traits=tuple(row.traits), modes=tuple(row.modes), fabric=row.fabric, health=row.health,
+                enabled=bool(row.ready))
+    return [dataclasses.replace(one, pools=tuple(pools[one.device_id])) for one in found.values()]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Queries on hosts."""
 
+import datetime
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,14 +33,19 @@ def update(session: orm.Session, host: models.Host, **values: Any) -> None:
     session.flush()
 
 
-def heard_of(session: orm.Session, name: str, advertise: list[Any] | None = None) -> models.Host:
-    """Note that a host lives; the first time creates it."""
+def heard_of(session: orm.Session, name: str, advertise: list[Any] | None = None, *,
+             at: datetime.datetime | None = None) -> models.Host:
+    """Note that a host's agent has answered; the first time creates the host.
+
+    :param advertise: where the agent can be reached; None: nothing was heard, only make sure that the host exists
+    :param at: when the agent was asked.  An allocation expires only when its hosts have been heard of since, and
+        did not say that it is in use: so that belongs into the same transaction.
+    """
     host = session.scalar(sa.select(models.Host).where(models.Host.name == name))
     if host is None:
-        host = models.Host(name=name)
+        host = models.Host(name=name, last_seen=at or models.utcnow())
         session.add(host)
-    host.last_seen = models.utcnow()
     if advertise is not None:
-        host.advertise = advertise
+        host.advertise, host.last_seen = advertise, at or models.utcnow()
     session.flush()
     return host

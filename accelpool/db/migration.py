@@ -17,8 +17,8 @@ def _config(connection: sa.Connection | None = None) -> config.Config:
 
 
 def sync(engine: sa.Engine, revision: str = 'head') -> None:
-    """Upgrade (never downgrade) to a revision."""
-    with engine.begin() as connection:
+    """Upgrade (never downgrade) to a revision.  Of two that try at once on SQLite, the second finds it done."""
+    with engine.execution_options(accelpool_writer=True).begin() as connection:
         command.upgrade(_config(connection), revision)
 
 

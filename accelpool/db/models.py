@@ -41,6 +41,13 @@ class Base(orm.DeclarativeBase):
     })
 
 
+def table(model: type[Base]) -> sa.Table:
+    """Return a model's table, for statements that need no objects."""
+    found = model.__table__
+    assert isinstance(found, sa.Table)
+    return found
+
+
 class _Stamped:
     created_at: orm.Mapped[datetime.datetime] = orm.mapped_column(default=utcnow)
     updated_at: orm.Mapped[datetime.datetime] = orm.mapped_column(default=utcnow, onupdate=utcnow)

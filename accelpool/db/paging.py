@@ -18,7 +18,7 @@ Sort = Sequence[tuple[str, Literal['asc', 'desc']]]
 
 
 def page(session: orm.Session, model: type[M], query: sa.Select[M], *, sort: Sort = (),
-         marker: str | None = None, limit: int | None = None) -> list[M]:
+         marker: str | int | None = None, limit: int | None = None) -> list[M]:
     """Return one page of ``query``.
 
     :raises InvalidRequest: the marker does not exist

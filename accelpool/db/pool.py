@@ -48,10 +48,11 @@ def update(session: orm.Session, pool: models.Pool, **values: Any) -> None:
 
 
 def _flush(session: orm.Session, pool: models.Pool) -> None:
+    name = pool.name
     try:
         session.flush()
     except exc.IntegrityError as failure:
-        raise errors.Conflict(f'There is a pool named {pool.name} already', field='name') from failure
+        raise errors.Conflict(f'There is a pool named {name} already', field='name') from failure
 
 
 def delete(session: orm.Session, pool: models.Pool) -> None:

@@ -2,6 +2,7 @@
 """Sessions: ``reader()`` to look, ``writer()`` to change; one engine for each process.
 
 SQLite runs in WAL mode and a writer takes its lock at once (BEGIN IMMEDIATE), so that it never fails halfway.
+Threads of one process queue for it here: SQLite itself would let them sleep and ask again, up to 100 ms at a time.
 MariaDB and PostgreSQL run at READ COMMITTED: every claim is guarded by a compare-and-swap, and a repeatable
 read would hide the rows that a retry must see.
 """
@@ -9,12 +10,15 @@ read would hide the rows that a retry must see.
 import contextlib
 import logging
 import random
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import exc, orm
+
+from accelpool import errors
 
 LOG = logging.getLogger(__name__)
 T = TypeVar('T')
@@ -23,8 +27,11 @@ T = TypeVar('T')
 BUSY_TIMEOUT = 30_000
 #: How often a transaction that lost to another one is tried again, each time from its beginning.
 ATTEMPTS = 10
+#: Connections to an SQLite file: one for each thread of the embedded service, in which all services are.
+POOL = 32
 
 _engine: sa.Engine | None = None
+_turn = threading.Lock()
 _readers: orm.sessionmaker[orm.Session]
 _writers: orm.sessionmaker[orm.Session]
 
@@ -44,10 +51,8 @@ def create_engine(url: str, **options: Any) -> sa.Engine:
     """Return an engine with this project's settings for its kind of database."""
     parsed = sa.make_url(url)
     sqlite = parsed.get_backend_name() == 'sqlite'
-    if not sqlite:
-        options.setdefault('isolation_level', 'READ COMMITTED')
-        options.setdefault('pool_pre_ping', True)
-    engine = sa.create_engine(parsed, **options)
+    defaults = {'pool_size': POOL} if sqlite else {'isolation_level': 'READ COMMITTED', 'pool_pre_ping': True}
+    engine = sa.create_engine(parsed, **(defaults | options))
     if sqlite:
         sa.event.listen(engine, 'connect', _prepare_sqlite)
         sa.event.listen(engine, 'begin', _begin_sqlite)
@@ -83,10 +88,27 @@ def reader() -> Iterator[orm.Session]:
 
 @contextlib.contextmanager
 def writer() -> Iterator[orm.Session]:
-    """A session to change with: commits at the end, rolls back on an exception."""
-    engine()
-    with _writers.begin() as session:
+    """A session to change with: commits at the end, rolls back on an exception.
+
+    :raises ServiceUnavailable: other threads kept the database busy for too long
+    """
+    with _alone() if one_writer() else contextlib.nullcontext(), _writers.begin() as session:
         yield session
+
+
+def one_writer() -> bool:
+    """Whether a writer has the whole database to itself, so that it need not lock rows (SQLite)."""
+    return engine().dialect.name == 'sqlite'
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    if not _turn.acquire(timeout=BUSY_TIMEOUT / 1000):
+        raise errors.ServiceUnavailable(f'The database was busy for {BUSY_TIMEOUT // 1000} s; try again')
+    try:
+        yield
+    finally:
+        _turn.release()
 
 
 def retrying(work: Callable[[orm.Session], T]) -> T:

@@ -9,40 +9,52 @@ from sqlalchemy import orm
 from accelpool import errors, types
 from accelpool.db import models
 
+# Statements of the hot path are built once: building one costs more than running it on SQLite.
+_d, _s = models.table(models.Device).c, models.table(models.Slice).c
+_compute, _memory = sa.bindparam('share_compute', type_=sa.Integer), sa.bindparam('share_memory', type_=sa.Integer)
+_CHARGE = sa.update(models.table(models.Device)).where(
+    _d.id == sa.bindparam('device'), _d.generation == sa.bindparam('seen'),
+    _d.used_compute + _compute <= _d.compute, _d.used_memory + _memory <= _d.memory,
+).values(used_compute=_d.used_compute + _compute, used_memory=_d.used_memory + _memory,
+         slices=_d.slices + 1, generation=_d.generation + 1, updated_at=sa.bindparam('now'))
+_DISCHARGE = sa.update(models.table(models.Device)).where(_d.id == sa.bindparam('device')).values(
+    used_compute=_d.used_compute - _compute, used_memory=_d.used_memory - _memory,
+    slices=_d.slices - 1, generation=_d.generation + 1, updated_at=sa.bindparam('now'))
+_INSERT = sa.insert(models.table(models.Slice))
+_FIND = sa.select(_s.allocation_id, _s.device_id, _s.compute, _s.memory).where(_s.id == sa.bindparam('slice'))
+_DELETE = sa.delete(models.table(models.Slice)).where(_s.id == sa.bindparam('slice'))
+_OF_ALLOCATION = sa.select(models.Slice).where(
+    models.Slice.allocation_id == sa.bindparam('allocation')).order_by(models.Slice.ordinal)
+_OF_ALLOCATION_ON = _OF_ALLOCATION.where(models.Slice.host == sa.bindparam('on'))
+
 
 def charge(session: orm.Session, wanted: types.Slice, generation: int) -> None:
     """Insert a slice and raise what is used of its device, if the device is still as it was.
 
     :raises ClaimConflict: the device's generation is another, or the share is not free
     """
-    device = models.Device
-    result = session.execute(
-        sa.update(device).where(
-            device.id == wanted.device_id, device.generation == generation,
-            device.used_compute + wanted.compute <= device.compute,
-            device.used_memory + wanted.memory <= device.memory,
-        ).values(used_compute=device.used_compute + wanted.compute,
-                 used_memory=device.used_memory + wanted.memory,
-                 slices=device.slices + 1, generation=device.generation + 1),
-        execution_options={'synchronize_session': False})
-    if result.rowcount != 1:  # type: ignore[attr-defined]
+    charged = session.execute(_CHARGE, {
+        'device': wanted.device_id, 'seen': generation, 'now': models.utcnow(),
+        'share_compute': wanted.compute, 'share_memory': wanted.memory})
+    if charged.rowcount != 1:  # type: ignore[attr-defined]
         raise errors.ClaimConflict(f'Device {wanted.device_id} has changed since generation {generation}')
-    session.execute(sa.insert(models.Slice).values(**wanted.to_dict(), bound=False))
+    session.execute(_INSERT, {**wanted.to_dict(), 'bound': False})
 
 
-def discharge(session: orm.Session, found: models.Slice) -> None:
-    """Delete a slice and give its share back to its device; once only, whoever else tries."""
-    gone = session.execute(sa.delete(models.Slice).where(models.Slice.id == found.id),
-                           execution_options={'synchronize_session': False})
-    session.expunge(found)
-    if gone.rowcount != 1:  # type: ignore[attr-defined]
-        return
-    device = models.Device
-    session.execute(
-        sa.update(device).where(device.id == found.device_id).values(
-            used_compute=device.used_compute - found.compute, used_memory=device.used_memory - found.memory,
-            slices=device.slices - 1, generation=device.generation + 1),
-        execution_options={'synchronize_session': False})
+def discharge(session: orm.Session, slice_id: str) -> str | None:
+    """Delete a slice and give its share back to its device; once only, whoever else tries.
+
+    Returns the allocation that had it; None when it was gone already.
+    """
+    found = session.execute(_FIND, {'slice': slice_id}).first()
+    if found is None:
+        return None
+    if session.execute(_DELETE, {'slice': slice_id}).rowcount != 1:  # type: ignore[attr-defined]
+        return None
+    session.execute(_DISCHARGE, {
+        'device': found.device_id, 'now': models.utcnow(),
+        'share_compute': found.compute, 'share_memory': found.memory})
+    return str(found.allocation_id)
 
 
 def of_host(session: orm.Session, host: str) -> list[tuple[models.Slice, str]]:
@@ -56,10 +68,9 @@ def of_host(session: orm.Session, host: str) -> list[tuple[models.Slice, str]]:
 
 def of_allocation(session: orm.Session, allocation_id: str, host: str | None = None) -> list[models.Slice]:
     """Return an allocation's slices, those of one host if it is named, by ordinal."""
-    query = sa.select(models.Slice).where(models.Slice.allocation_id == allocation_id)
-    if host is not None:
-        query = query.where(models.Slice.host == host)
-    return list(session.scalars(query.order_by(models.Slice.ordinal)))
+    if host is None:
+        return list(session.scalars(_OF_ALLOCATION, {'allocation': allocation_id}))
+    return list(session.scalars(_OF_ALLOCATION_ON, {'allocation': allocation_id, 'on': host}))
 
 
 def plain(found: models.Slice) -> types.Slice:

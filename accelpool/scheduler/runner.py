@@ -25,7 +25,8 @@ class Runner:
         self._host = host
         self._interval = cfg.CONF.scheduler.reconcile_interval
         self._service = SchedulerService(client.ConductorClient, cfg.CONF.scheduler.down_after)
-        self._reconciler = Reconciler(client.SchedulerClient(), client.ConductorClient, self._interval)
+        self._reconciler = Reconciler(client.SchedulerClient(), client.ConductorClient, self._interval,
+                                      cfg.CONF.scheduler.bind_timeout)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._loop, name='scheduler', daemon=True)
 

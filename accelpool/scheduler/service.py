@@ -80,10 +80,10 @@ class SchedulerService:
         return placement.judge(request, found, self._filters, self._weighers)
 
     def _claim(self, session: Any, allocation_id: str) -> tuple[types.Slice, ...]:
-        allocation = session.get(models.Allocation, allocation_id)
-        if allocation is None or allocation.state != State.PENDING:
+        asked = db_allocation.asked(session, allocation_id)
+        if asked is None:
             raise errors.StateConflict(f'Allocation {allocation_id} is not pending')
-        request = types.Request.from_dict(allocation.request)
+        request = types.Request.from_dict(asked)
         verdict = self._judge(session, request)
         slices = placement.place(request, allocation_id, verdict)
         if slices is None:

@@ -1,21 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
 """Schedulers that race for the last slices: the database says no, nothing is oversold, nobody gives up early."""
 
+import collections
+import concurrent.futures
+import datetime
 import subprocess
 import sys
 import threading
 import unittest
 
+import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import orm
 
-from accelpool import types
+from accelpool import errors, types
 from accelpool.allocations.states import State
-from accelpool.db import allocation, models, session
+from accelpool.db import allocation, device, models, session
+from accelpool.db import slice as db_slice
+from accelpool.scheduler import placement
 from accelpool.scheduler.service import SchedulerService
 from tests.support import database
 
-ROUNDS = 1500
+#: Races for the last slice.
+ROUNDS = 2000
 
 
 class _Nobody:
@@ -42,36 +50,73 @@ class Race(unittest.TestCase):
         database.add_device('d1', memory=100)
 
     def test_two_schedulers_and_the_last_slice(self) -> None:
-        """Two threads, each a scheduler of its own; only one of them can have the slice in each round."""
-        last = types.Request(compute=100, memory=100)
-        start, done = threading.Barrier(3), threading.Barrier(3)
-        contested: list[str] = ['', '']
+        """Both read, both decide for the same share, both claim: in each round exactly one of them gets it.
 
-        def contender(number: int) -> None:
-            scheduler = SchedulerService(_Nobody, down_after=3600)
+        Each has an engine of its own, so that nothing but the database stands between them.
+        """
+        request = types.Request(compute=100, memory=100)
+        wanted = [database.add_allocation(request) for _ in range(2)]
+        won: list[types.Slice] = []
+        wins, conflicts = collections.Counter[int](), collections.Counter[type[Exception]]()
+
+        def next_round() -> None:
+            if not won:
+                return
+            self.assertEqual(1, len(won))
+            with session.writer() as writer:
+                self.assertEqual(won[0].id, writer.scalar(sa.select(models.Slice.id)))
+                self.assertTrue(db_slice.discharge(writer, won.pop().id))
+                writer.execute(sa.update(models.Allocation).values(state=State.PENDING))
+
+        decided = threading.Barrier(2, timeout=60)
+        done = threading.Barrier(2, action=next_round, timeout=60)
+
+        def contend(number: int, engine: sa.Engine) -> None:
+            writers = orm.sessionmaker(engine.execution_options(accelpool_writer=True))
             for _ in range(ROUNDS):
-                start.wait()
-                scheduler.schedule(contested[number])
+                with orm.Session(engine) as reader:
+                    seen = device.candidates(reader, models.utcnow() - datetime.timedelta(hours=1))
+                chosen = placement.place(request, wanted[number], placement.judge(request, seen))
+                assert chosen is not None
+                decided.wait()
+                try:
+                    with writers.begin() as writer:
+                        allocation.claim(writer, wanted[number], chosen, {'d1': seen[0].generation})
+                    won.extend(chosen)
+                    wins[number] += 1
+                except errors.ClaimConflict as conflict:
+                    conflicts[type(conflict)] += 1
                 done.wait()
 
-        threads = [threading.Thread(target=contender, args=(n,), daemon=True) for n in range(2)]
-        for thread in threads:
-            thread.start()
-        for _ in range(ROUNDS):
-            contested[:] = [database.add_allocation(last) for _ in range(2)]
-            start.wait()
-            done.wait()
-            states = sorted(database.state_of(identifier) for identifier in contested)
-            self.assertEqual([State.ERROR, State.SCHEDULED], states)
-            self.assertEqual({'d1': (100, 100, 1)}, database.accounts())
-            for identifier in contested:
-                _release(identifier)
-        for thread in threads:
-            thread.join()
+        engines = [session.create_engine(f'sqlite:///{self.path}') for _ in range(2)]
+        with concurrent.futures.ThreadPoolExecutor(2) as threads:
+            for future in [threads.submit(contend, number, engine) for number, engine in enumerate(engines)]:
+                future.result()
+        for engine in engines:
+            engine.dispose()
+        self.assertEqual(ROUNDS, wins.total())
+        self.assertEqual({errors.ClaimConflict: ROUNDS}, conflicts)
+        self.assertEqual({'d1': (0, 0, 0)}, database.accounts())
+
+    def test_loser_reads_again_and_says_why_there_is_nothing_left(self) -> None:
+        """Whole services, as they run: one gets the last slice, the other one's allocation ends in error."""
+        last = types.Request(compute=100, memory=100)
+        services = [SchedulerService(_Nobody, down_after=3600) for _ in range(2)]
+        with concurrent.futures.ThreadPoolExecutor(2) as threads:
+            for _ in range(50):
+                contested = [database.add_allocation(last) for _ in services]
+                for future in [threads.submit(service.schedule, identifier)
+                               for service, identifier in zip(services, contested, strict=True)]:
+                    future.result()
+                states = sorted(database.state_of(identifier) for identifier in contested)
+                self.assertEqual([State.ERROR, State.SCHEDULED], states)
+                self.assertEqual({'d1': (100, 100, 1)}, database.accounts())
+                for identifier in contested:
+                    _release(identifier)
         self.assertEqual({'d1': (0, 0, 0)}, database.accounts())
 
     def test_processes_share_a_device_exactly(self) -> None:
-        """Four processes want 10 % each, thirty times; ten fit at a time, and the accounts are exact afterwards."""
+        """Two processes want 20 % four times, again and again; five fit, and the accounts are exact afterwards."""
         program = f'''
 import sys
 sys.path.insert(0, {str(sys.path[0])!r})
@@ -83,8 +128,8 @@ from tests.support import database
 session.configure('sqlite:///{self.path}')
 scheduler = SchedulerService(_Nobody, down_after=3600)
 won = 0
-for _ in range(30):
-    mine = [database.add_allocation(types.Request(compute=10, memory=10)) for _ in range(4)]
+for _ in range(20):
+    mine = [database.add_allocation(types.Request(compute=20, memory=20)) for _ in range(4)]
     for one in mine:
         scheduler.schedule(one)
     won += sum(database.state_of(one) == 'scheduled' for one in mine)
@@ -95,7 +140,7 @@ for _ in range(30):
 print(won)
 '''
         workers = [subprocess.Popen([sys.executable, '-c', program], stdout=subprocess.PIPE, text=True)
-                   for _ in range(4)]
+                   for _ in range(2)]
         for worker in workers:
             output, _ = worker.communicate(timeout=120)
             self.assertEqual(0, worker.returncode)

@@ -77,6 +77,8 @@ class Allocation(unittest.TestCase):
         with session.reader() as reader:
             before = allocation.get(reader, identifier).expires_at
         start = models.utcnow()
+        with session.writer() as writer:
+            clock.tick(writer, start, datetime.timedelta.max)
         hour = datetime.timedelta(hours=1)
         for now, moved in ((start, 0), (start + hour, 1), (start + hour + datetime.timedelta(seconds=1), 0)):
             with session.writer() as writer:

@@ -5,6 +5,8 @@ Revision ID: 0001
 Revises: None
 """
 
+import datetime
+
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import mysql
@@ -39,11 +41,12 @@ def upgrade() -> None:
     op.create_index('ix_allocations_project', 'allocations', ['project_id', 'created_at'])
     op.create_index('ix_allocations_state', 'allocations', ['state', 'updated_at'])
 
-    op.create_table('clock',
+    clock = op.create_table('clock',
         sa.Column('id', sa.Integer(), nullable=False),
         sa.Column('ticked_at', TIME, nullable=False),
         sa.PrimaryKeyConstraint('id', name=op.f('pk_clock'))
     )
+    op.bulk_insert(clock, [{'id': 1, 'ticked_at': datetime.datetime.now(datetime.UTC).replace(tzinfo=None)}])
     op.create_table('hosts',
         sa.Column('id', sa.String(length=36), nullable=False),
         sa.Column('name', sa.String(length=255), nullable=False),
