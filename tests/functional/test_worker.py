@@ -145,6 +145,8 @@ class TestMemory(WorkerCase):
         session = self.start()
         session.agent.send(peer.AGENT_RECALL, 0, 5 * MIB)
         self.assertEqual((peer.RECALL, struct.pack('<Q', 5 * MIB)), session.frame()[::3])
+        session.send(peer.LEASE_RETURN, bytes(24))  # nothing is unused: the agent need not wait for more
+        self.assertEqual([(peer.RELEASE, 0, 1, 0)], session.agent.wait_for(peer.RELEASE))
 
 
 class TestCopies(WorkerCase):

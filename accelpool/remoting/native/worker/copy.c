@@ -13,7 +13,7 @@
 #define STAGING_BYTES (8u << 20)
 #define STAGING_MARKS 256u
 #define COPY_OUT_INLINE (64u << 10) /* answered on the main thread when the device is idle */
-#define COPY_OUT_CHUNK (512u << 10)
+#define COPY_OUT_CHUNK WIRE_CHUNK_MAX
 
 struct staging_mark {
     void *event;    /* recorded behind the copy that reads the bytes */

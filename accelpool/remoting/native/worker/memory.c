@@ -171,7 +171,7 @@ void memory_barrier(struct session *s, const struct call *call)
 
 /* --- ledger ------------------------------------------------------------------------------------------------------ */
 
-/* Between need and need + extra bytes, or 0. */
+/* Between need and need + extra bytes, or 0; need is at least 1. */
 static uint64_t ledger_reserve(struct session *s, uint64_t need, uint64_t extra)
 {
     const struct control_packet question = {.type = CONTROL_RESERVE, .a = need, .b = extra};
@@ -295,9 +295,9 @@ static void lease_job(struct session *s, const struct call *call)
     const struct wire_lease *lease = &job.lease;
     returns_wait(m, job.ticket); /* the ledger and the granules have what the client gave back before */
     pthread_mutex_unlock(&m->lock);
-    if (lease->need || lease->extra) {
+    if (lease->need) {
         granted = ledger_reserve(s, lease->need, lease->extra);
-        if (granted < lease->need || (lease->need == 0 && granted == 0 && lease->length == 0))
+        if (granted < lease->need)
             status = CU_OUT_OF_MEMORY;
     }
     if (!status && lease->length) {
@@ -379,7 +379,10 @@ void memory_lease_return(struct session *s, const struct call *call)
     }
     atomic_fetch_sub(&s->memory.leased, job.back.bytes);
     if (job.back.length == 0) { /* at once: another session's allocation may be waiting for it */
-        ledger_release(s, job.back.bytes);
+        const int recalled = atomic_exchange(&s->memory.recalled, 0);
+
+        if (job.back.bytes || recalled)
+            agent_tell(s, CONTROL_RELEASE, job.back.bytes, (uint64_t)recalled, 0);
         return;
     }
     memory_submit(s, call, &job, return_job);

@@ -12,6 +12,7 @@
 
 #define READER_CAPACITY (2u << 20) /* holds the largest frame with room to read ahead */
 #define READER_ACK_EVERY (256u << 10)
+#define READER_AHEAD_BULK 4096u /* between the frames of a bulk copy: what is read ahead is copied once more */
 
 _Static_assert(READER_CAPACITY > WIRE_PAYLOAD_MAX + sizeof(struct wire_header), "the largest frame fits");
 
@@ -63,7 +64,9 @@ static int reader_need(struct session *s, size_t need)
         r->begin = 0;
     }
     while (r->end - r->begin < need) {
-        struct iovec part = {r->buffer + r->end, r->capacity - r->end};
+        const size_t room = r->capacity - r->end, missing = need - (r->end - r->begin);
+        const size_t wanted = missing < r->ahead ? r->ahead : missing;
+        struct iovec part = {r->buffer + r->end, wanted < room ? wanted : room};
         ssize_t got = reader_receive(s, &part, 1);
 
         if (got <= 0)
@@ -121,6 +124,7 @@ int reader_payload(struct session *s, struct call *call)
 
 int reader_frame(struct session *s, struct call *call)
 {
+    s->reader.ahead = s->reader.capacity;
     return reader_header(s, call) || reader_payload(s, call) ? -1 : 0;
 }
 
@@ -136,7 +140,7 @@ int reader_take(struct session *s, void *memory, size_t length)
     memory = (uint8_t *)memory + buffered;
     length -= buffered;
     while (length > 0) { /* the buffer is empty now: read ahead into it behind the payload */
-        struct iovec parts[2] = {{memory, length}, {r->buffer, r->capacity}};
+        struct iovec parts[2] = {{memory, length}, {r->buffer, r->ahead}};
         ssize_t got = reader_receive(s, parts, 2);
 
         if (got <= 0)
@@ -155,6 +159,7 @@ int reader_take(struct session *s, void *memory, size_t length)
 
 int data_header(struct session *s, struct call *data, uint64_t left)
 {
+    s->reader.ahead = READER_AHEAD_BULK;
     if (reader_header(s, data))
         return -1;
     if (data->opcode != WIRE_DATA || data->flags || data->length == 0 || data->length > WIRE_CHUNK_MAX ||

@@ -76,6 +76,7 @@ void send_recall(struct session *s, uint64_t bytes)
 {
     struct iovec part = {&bytes, sizeof bytes};
 
+    atomic_store(&s->memory.recalled, 1);
     atomic_store(&s->sender.recall, bytes); /* whoever is sending now takes it along */
     if (send_if_free(s, WIRE_RECALL, &part, 1) == 0)
         atomic_store(&s->sender.recall, 0);

@@ -19,6 +19,7 @@
 struct reader {
     uint8_t *buffer;
     size_t capacity, begin, end; /* unread bytes are [begin, end) */
+    size_t ahead;                /* how much one recv may bring beyond what is needed now */
     uint64_t sequence;           /* of the last header */
     uint64_t complete;           /* of the last whole frame */
     uint64_t unacknowledged;     /* bytes of whole frames since the last ACK or inline reply */
@@ -77,6 +78,7 @@ struct memory {
     uint64_t mapped;           /* bytes */
     _Atomic uint64_t leased;   /* bytes of the agent's ledger that the client may use */
     _Atomic uint64_t charged;  /* bytes of it that modules use */
+    atomic_int recalled;       /* the agent waits for what the client has unused: the next return of bytes alone */
     uint64_t returns_seen, returns_done; /* LEASE_RETURN frames */
 };
 
