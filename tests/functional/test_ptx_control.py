@@ -17,6 +17,10 @@ INDEX = """
 """
 
 KERNELS = HEADER + r"""
+.func (.param .b32 r) square (.param .b32 a);
+.func (.reg .u32 r) triple (.reg .u32 a);
+.visible .func (.param .b32 r) factorial (.param .b32 a);
+.func (.param .b32 r) fibonacci (.param .b32 a);
 .global .align 8 .u64 table[3] = {triple, square, factorial};
 .global .align 1 .b8 format[28] = {37, 100, 32, 37, 115, 32, 37, 46, 50, 102, 32, 37, 108, 108, 120, 32, 37, 37, 32, 37, 99, 32, 37, 117, 10, 0};
 .global .align 1 .b8 word[4] = {97, 98, 99, 0};

@@ -11,12 +11,13 @@ ILLEGAL_ADDRESS, STACK_ERROR, MISALIGNED = 700, 714, 716
 
 KERNELS = HEADER + r"""
 .global .align 4 .u32 plain = 5;
+.global .align 4 .b32 words[4] = {1, 2, 3, 4};
 .global .align 8 .u64 pointer = generic(plain);
 .global .align 8 .u64 behind = generic(words)+8;
-.global .align 4 .b32 words[4] = {1, 2, 3, 4};
-.global .align 4 .f32 reals[3] = {0f3F800000, 2.5, 3};
-.global .align 8 .b8 packed[16] = {0xFF(words), 0xFF00(words), 0xFF0000(words), 0xFF000000(words),
-    0xFF00000000(words), 0xFF0000000000(words), 0xFF000000000000(words), 0xFF00000000000000(words), 9};
+.global .align 4 .f32 reals[3] = {0f3F800000, 2.5, 3.0};
+.global .align 8 .u8 packed[16] = {0xFF(generic(words)+4), 0xFF00(generic(words)+4), 0xFF0000(generic(words)+4),
+    0xFF000000(generic(words)+4), 0xFF00000000(generic(words)+4), 0xFF0000000000(generic(words)+4),
+    0xFF000000000000(generic(words)+4), 0xFF00000000000000(generic(words)+4), 9};
 .const .align 8 .b64 constants[2] = {-1, 0x8000000000000000};
 .shared .align 16 .b8 buffer[256];
 .shared .align 4 .b32 counter;
@@ -46,7 +47,7 @@ KERNELS = HEADER + r"""
     ld.global.u64 %p, [pointer]; ld.u32 %r0, [%p]; st.global.u32 [%o], %r0;
     ld.global.u64 %p, [behind]; ld.global.u32 %r0, [%p+4]; st.global.u32 [%o+4], %r0;
     ld.global.f32 %f, [reals+4]; st.global.f32 [%o+8], %f;
-    ld.global.u64 %p, [packed]; ld.global.u32 %r0, [%p+4]; st.global.u32 [%o+12], %r0;
+    ld.global.u64 %p, [packed]; ld.global.u32 %r0, [%p]; st.global.u32 [%o+12], %r0;
     ld.const.u64 %q, [constants+8]; st.global.u64 [%o+16], %q;
     mov.u64 %p, constants; ld.const.u64 %q, [%p]; st.global.u64 [%o+24], %q;
     cvta.const.u64 %p, %p; ld.u64 %q, [%p]; st.global.u64 [%o+32], %q;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """CUDA C++ through NVRTC and Python through numba-cuda: whole kernels, for several architectures."""
 
+import importlib
 import math
 import unittest
 from collections.abc import Callable
@@ -10,15 +11,15 @@ import numpy as np
 
 from tests.functional.ptx.harness import Buffer, Module, printed
 
-try:
-    from cuda.bindings import nvrtc
-except ImportError:
-    nvrtc = None
-try:
-    from numba import cuda as numba_cuda
-    from numba.core import sigutils
-except ImportError:
-    numba_cuda = None
+
+def optional(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        return None
+
+
+nvrtc, numba_cuda, sigutils = (optional(name) for name in ('cuda.bindings.nvrtc', 'numba.cuda', 'numba.core.sigutils'))
 
 SOURCE = r"""
 extern "C" __global__ void saxpy(float a, const float *x, float *y, int n)
@@ -179,7 +180,7 @@ def compile_cuda(source: str, architecture: str) -> str:
     _, size = nvrtc.nvrtcGetPTXSize(program)
     text = b' ' * size
     nvrtc.nvrtcGetPTX(program, text)
-    return text.rstrip(b'\0').decode()
+    return str(text.rstrip(b'\0').decode())
 
 
 def trunc_div(a: int, b: int) -> int:
@@ -190,6 +191,7 @@ def trunc_div(a: int, b: int) -> int:
 class NvrtcTest(unittest.TestCase):
     architecture = 'compute_80'
     module: Module
+    random: np.random.Generator
 
     @classmethod
     def setUpClass(cls) -> None:

@@ -54,12 +54,6 @@ JOIN:
 """) + kernel('matches', """
     match.any.sync.b32 %r2, %r1, -1; cvt.u64.u32 %k, %r1; match.all.sync.b64 %r3|%p0, %k, -1;
     @%p0 xor.b32 %r2, %r2, %r3; elect.sync %r4|%p1, -1; @%p1 not.b32 %r2, %r2;
-""") + kernel('old_forms', """
-    and.b32 %r3, %r0, 3; setp.eq.u32 %p0, %r3, 0; mov.u32 %r2, 0;
-    @%p0 bra SKIP;
-    setp.gt.u32 %p1, %r1, 10; vote.ballot.b32 %r2, %p1; activemask.b32 %r4; xor.b32 %r2, %r2, %r4;
-SKIP:
-    shfl.down.b32 %r5, %r1, 1, 31; add.u32 %r2, %r2, %r5;
 """) + kernel('wrong_mask', 'shfl.sync.idx.b32 %r2, %r1, 0, 31, 1;') + kernel('never', """
     setp.eq.u32 %p0, %r0, 0; @%p0 bra WAIT; bar.sync 1; bra OUT;
 WAIT: bar.warp.sync -1;
@@ -75,6 +69,14 @@ LOOP:
     mov.u32 %r5, 3; @%p0 mov.u32 %r5, 200000;
 SPIN: add.u32 %r3, %r3, 1; setp.lt.u32 %p1, %r3, %r5; @%p1 bra SPIN;
     activemask.b32 %r2; vote.sync.all.pred %p2, %p1, -1; @%p2 not.b32 %r2, %r2;
+""")
+
+OLD_KERNELS = '.version 6.2\n.target sm_60\n.address_size 64\n' + kernel('old_forms', """
+    and.b32 %r3, %r0, 3; setp.eq.u32 %p0, %r3, 0; mov.u32 %r2, 0;
+    @%p0 bra SKIP;
+    setp.gt.u32 %p1, %r1, 10; vote.ballot.b32 %r2, %p1; activemask.b32 %r4; xor.b32 %r2, %r2, %r4;
+SKIP:
+    shfl.down.b32 %r5, %r1, 1, 31; add.u32 %r2, %r2, %r5;
 """)
 
 
@@ -102,10 +104,11 @@ class WarpTest(unittest.TestCase):
         cls.module = Module(KERNELS)
         cls.values = np.random.default_rng(3).integers(0, 2**31, 32, dtype=np.uint32)
 
-    def _run(self, name: str, values: npt.NDArray[np.uint32] | None = None, block: int = 32) -> list[int]:
+    def _run(self, name: str, values: npt.NDArray[np.uint32] | None = None, block: int = 32,
+             module: Module | None = None) -> list[int]:
         values = self.values if values is None else values
         out = Buffer(np.zeros(len(values), np.uint32))
-        self.module.run(name, 1, block, out, Buffer(values))
+        (module or self.module).run(name, 1, block, out, Buffer(values))
         return [int(value) for value in out.array]
 
     def test_shuffles(self) -> None:
@@ -156,7 +159,7 @@ class WarpTest(unittest.TestCase):
         ballot = sum(1 << n for n in range(32) if n % 4 and n > 10)
         shifted = [min(n + 1, 31) for n in range(32)]
         self.assertEqual([((ballot ^ there) * (n % 4 != 0) + shifted[n]) % 2**32 for n in range(32)],
-                         self._run('old_forms', values))
+                         self._run('old_forms', values, module=Module(OLD_KERNELS)))
 
     def test_a_lane_outside_its_own_mask_is_an_illegal_instruction(self) -> None:
         self.assertEqual(715, self.module.launch('wrong_mask', 1, 2, Buffer(self.values), Buffer(self.values)))

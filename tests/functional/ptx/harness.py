@@ -18,7 +18,7 @@ import accelpool.drivers.mock
 from accelpool.drivers.mock.ptx import compile_module
 
 NATIVE = Path(accelpool.drivers.mock.__file__).parent / 'native'
-HEADER = '.version 8.3\n.target sm_86\n.address_size 64\n'
+HEADER = '.version 8.3\n.target sm_90\n.address_size 64\n'
 
 
 @functools.cache
@@ -61,7 +61,7 @@ class Buffer:
         self.address = int(library().harness_allocate(max(data.nbytes, 1)))
         assert self.address
         window = (ctypes.c_uint8 * max(data.nbytes, 1)).from_address(self.address)
-        self.array = np.frombuffer(window, dtype=data.dtype, count=data.size).reshape(data.shape)
+        self.array = np.frombuffer(memoryview(window), dtype=data.dtype, count=data.size).reshape(data.shape)
         self.array[...] = data
 
 

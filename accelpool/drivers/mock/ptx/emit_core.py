@@ -103,7 +103,7 @@ class Emitter:
     def _float_constant(self, operand: model.Float, wanted: Type) -> str:
         pattern = operand.pattern
         if not wanted.is_float:
-            if operand.decimal or (operand.bits != wanted.bits and wanted.kind != 'b'):
+            if operand.decimal or operand.bits != wanted.bits or wanted.kind != 'b':
                 self.unsupported('floating-point constant for an integer')
             return literal(pattern, wanted.bits)
         if operand.bits != wanted.bits:

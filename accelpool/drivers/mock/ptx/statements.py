@@ -126,4 +126,5 @@ class StatementReader(Reader):
             if operands:
                 self.expect(',')
             operands.append(self.operand())
-        return model.Instruction(start, self.starts[self.at - 1], guard, parts[0], tuple(parts[1:]), tuple(operands))
+        end = self.starts[self.at - 1] + 1
+        return model.Instruction(start, end, guard, parts[0], tuple(parts[1:]), tuple(operands))

@@ -112,7 +112,7 @@ class Names:
         while start > 1 and name[start - 1].isdigit():
             start -= 1
             family = scope.families.get(name[:start])
-            if family is None or (name[start] == '0' and start + 1 < len(name)) or len(name) - start > 9:
+            if family is None or (name[start] == '0' and start + 1 < len(name)) or len(name) - start > 10:
                 continue
             count, scalar = family
             if int(name[start:]) < count:
