@@ -5,7 +5,6 @@ Each one reads where the allocation stands and goes on from there, so a repeated
 the scheduler's casts, the reconciler's repetitions and this host's own look come in any order.
 """
 
-import dataclasses
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -16,8 +15,8 @@ from accelpool import errors
 from accelpool.allocations.states import Event, State
 from accelpool.conductor.agentclient import Agent
 from accelpool.conductor.slices import Slices
+from accelpool.conductor.standing import Standing
 from accelpool.db import allocation as db_allocation
-from accelpool.db import models
 from accelpool.db import session as db_session
 from accelpool.db import slice as db_slice
 from accelpool.types import Device, Slice
@@ -29,15 +28,6 @@ GIVEN_BACK = (State.RELEASING, State.ERROR)
 
 #: Locks that keep two threads from working on the same allocation; more of them collide less.
 STRIPES = 64
-
-
-@dataclasses.dataclass(frozen=True)
-class Standing:
-    """An allocation as the database has it, with the slices of this host."""
-
-    state: State
-    project: str
-    slices: tuple[Slice, ...]
 
 
 class Allocations:
@@ -132,7 +122,7 @@ class Allocations:
         """Read the allocation and move it to binding; None when there is nothing to bind."""
 
         def begin(session: Any) -> Standing | None:
-            standing = self._read(session, allocation_id)
+            standing = Standing.read(session, allocation_id, self._host)
             if standing is None or standing.state not in BINDABLE:
                 return None
             if standing.state == State.SCHEDULED:
@@ -165,13 +155,4 @@ class Allocations:
 
     def _standing(self, allocation_id: str) -> Standing | None:
         with db_session.reader() as session:
-            return self._read(session, allocation_id)
-
-    def _read(self, session: Any, allocation_id: str) -> Standing | None:
-        allocation = session.get(models.Allocation, allocation_id)
-        if allocation is None:
-            return None
-        found = db_slice.of_allocation(session, allocation_id, self._host)
-        return Standing(
-            state=State(allocation.state), project=allocation.project_id,
-            slices=tuple(db_slice.plain(one) for one in found))
+            return Standing.read(session, allocation_id, self._host)

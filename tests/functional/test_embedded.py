@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The embedded service as a process of its own, over HTTP: allocations, health, restarts and kills."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -84,10 +85,8 @@ class Service:
     def agents(self) -> dict[str, int]:
         found = {}
         for host in ('host-a', 'host-b'):
-            try:
+            with contextlib.suppress(FileNotFoundError, ValueError):
                 found[host] = json.loads((self.home / 'hosts' / host / 'agent.json').read_text())['pid']
-            except (FileNotFoundError, ValueError):
-                pass
         return found
 
     def _endpoint(self) -> dict[str, Any]:
@@ -153,7 +152,7 @@ class Embedded(Case):
         identifier = self.service.create(profile='small', consumer_host='host-a', locality='remote')
         (piece,) = self.service.allocation(identifier)['slices']
         self.assertEqual(('host-b', 30, 512), (piece['host'], piece['compute'], piece['memory']))
-        first, second = (self.service.call('GET', f'/allocations/{identifier}/attachment') for _ in range(2))
+        first, _second = (self.service.call('GET', f'/allocations/{identifier}/attachment') for _ in range(2))
         (device,) = first['devices']
         self.assertEqual((piece['id'], 'cuda', 0), (device['slice'], device['interface'], device['ordinal']))
         self.assertRegex(device['urls'][0]['url'], r'^tcp://127\.0\.0\.3:\d+$')

@@ -4,7 +4,6 @@
 Real hardware remembers its partitions itself; the file stands for that, and survives a killed conductor.
 """
 
-import dataclasses
 import json
 import os
 import pathlib
@@ -23,7 +22,7 @@ class MockSlicing(base.Slicing):
     def __init__(self, state_file: pathlib.Path) -> None:
         self._file = state_file
         self._lock = threading.Lock()
-        self._slices = self._read()
+        self._devices = self._read()  # slice id -> device id
 
     def modes(self, device: Device) -> tuple[Isolation, ...]:
         return MODES
@@ -32,31 +31,30 @@ class MockSlicing(base.Slicing):
         if wanted.isolation not in MODES:
             raise errors.NotSupported(f'An emulated device cannot be cut as {wanted.isolation}')
         with self._lock:
-            if wanted.id not in self._slices:
-                self._write(self._slices | {
-                    wanted.id: base.Carved(slice_id=wanted.id, device_id=wanted.device_id)})
-            return self._slices[wanted.id]
+            if wanted.id not in self._devices:
+                self._write(self._devices | {wanted.id: wanted.device_id})
+        return base.Carved(slice_id=wanted.id, device_id=wanted.device_id)
 
     def destroy(self, slice_id: str) -> None:
         with self._lock:
-            if slice_id in self._slices:
-                self._write({key: value for key, value in self._slices.items() if key != slice_id})
+            if slice_id in self._devices:
+                self._write({key: value for key, value in self._devices.items() if key != slice_id})
 
     def list(self) -> list[base.Carved]:
         with self._lock:
-            return [*self._slices.values()]
+            return [base.Carved(slice_id=key, device_id=value) for key, value in self._devices.items()]
 
-    def _read(self) -> dict[str, base.Carved]:
+    def _read(self) -> dict[str, str]:
         try:
-            content = json.loads(self._file.read_text())
+            content: dict[str, str] = json.loads(self._file.read_text())
         except FileNotFoundError:
             return {}
-        return {entry['slice_id']: base.Carved(slice_id=entry['slice_id'], device_id=entry['device_id'])
-                for entry in content}
+        return content
 
-    def _write(self, slices: dict[str, base.Carved]) -> None:
+    def _write(self, devices: dict[str, str]) -> None:
         """Replace the file in one step: a reader, or a restart, sees the old content or the new."""
-        fresh = self._file.with_suffix('.new')
-        fresh.write_text(json.dumps([dataclasses.asdict(entry) for entry in slices.values()]))
+        fresh = f'{self._file}.new'
+        with open(fresh, 'w', encoding='utf-8') as file:
+            json.dump(devices, file)
         os.replace(fresh, self._file)
-        self._slices = slices
+        self._devices = devices
