@@ -177,7 +177,7 @@ Operation = Callable[..., Number]
 
 
 def operation(name: str, mode: str) -> Operation:
-    return {
+    operations: dict[str, Operation] = {
         'add': lambda a, b: add(a, b, mode),
         'sub': lambda a, b: add(a, negate(b), mode),
         'mul': multiply,
@@ -185,7 +185,8 @@ def operation(name: str, mode: str) -> Operation:
         'fma': lambda a, b, c: add(multiply(a, b), c, mode),
         'rcp': lambda a: divide(Fraction(1), a),
         'sqrt': square_root,
-    }[name]
+    }
+    return operations[name]
 
 
 def apply(name: str, form: Format, mode: str, patterns: tuple[int, ...]) -> int:
