@@ -21,7 +21,7 @@ MS = 1_000_000
 WINDOW_NS = 100 * MS
 #: One turn.  Short against the window, long against a change of the holder (about 0.2 ms on one core).
 TURN_NS = 10 * MS
-#: A strict slice is not woken for less, and a holder whose competitor is behind may go on for this long.
+#: A strict slice is not woken for less, and a holder whose competitor is not ahead of it goes on for this long.
 LEAST_TURN_NS = 1 * MS
 #: The budget of a holder without competitors: in effect none.
 ALONE_NS = 1_000_000_000 * MS
@@ -159,7 +159,7 @@ class Arbiter:
 
     def deadline(self) -> int | None:
         """When :meth:`tick` has something to do although nothing happens, or None."""
-        if self._revoked or not any(s.wants for s in self._shares.values()):
+        if (self._holder is not None and self._revoked) or not any(s.wants for s in self._shares.values()):
             return None
         due = [s.may_run_at() for s in self._shares.values()
                if s.wants and s.strict and s.allowance < LEAST_TURN_NS]
@@ -184,8 +184,8 @@ class Arbiter:
     def _charge(self, session: int, used: int, now: int) -> None:
         self.busy_ns += used
         share = self._shares[self._slice_of[session]]
-        share.may_run(now)
         share.allowance -= used
+        share.may_run(now)
         if session == self._holder and self._contested_since is not None:
             used = min(used, max(0, now - self._contested_since))
         share.tally += used / share.share
@@ -199,15 +199,12 @@ class Arbiter:
             self._level = max(self._level, min(s.tally for s in active))
         if self._holder is not None:
             return self._contest(now)
-        waiting = [(s.tally, slice_id) for slice_id, s in self._shares.items() if s.wants and s.may_run(now)]
-        if not waiting:
+        awaited = self._shares.get(self._awaited) if self._awaited is not None else None
+        if awaited is not None and not awaited.wants and now < self._awaited_until:
             return []
-        if self._awaited is not None and now < self._awaited_until:
-            awaited = self._shares.get(self._awaited)
-            if awaited is not None and not awaited.wants:
-                return []
         self._awaited = None
-        return self._grant(min(waiting)[1], now)
+        waiting = [(s.tally, slice_id) for slice_id, s in self._shares.items() if s.wants and s.may_run(now)]
+        return self._grant(min(waiting)[1], now) if waiting else []
 
     def _contest(self, now: int) -> list[Instruction]:
         """Somebody holds the device: revoke it when somebody else wants it."""
@@ -216,7 +213,7 @@ class Arbiter:
         if self._revoked or smallest == float('inf'):
             return []
         self._revoked, self._contested_since = True, now
-        behind = smallest < self._shares[self._slice_of[self._holder]].tally
+        behind = smallest <= self._shares[self._slice_of[self._holder]].tally
         return [Grant(self._holder, LEAST_TURN_NS if behind else TURN_NS), Revoke(self._holder)]
 
     def _grant(self, slice_id: str, now: int) -> list[Instruction]:
