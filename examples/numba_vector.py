@@ -6,11 +6,13 @@ each compared with NumPy.
 """
 
 import sys
+import warnings
 
 import numpy as np
 from numba import cuda, float32
 
 TILE = 16
+warnings.simplefilter('ignore')  # numba's advice on how to fill a larger device
 
 
 @cuda.jit

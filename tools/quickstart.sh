@@ -89,8 +89,11 @@ shown accelpool run --allocation "$two" -- python examples/memory_cap.py --once
 step 'The compute cap is real: 30 % against 70 % for ten seconds'
 begin=$(python -c 'import time; print(time.time() + 4)')
 accelpool run --allocation "$one" -- python examples/share.py 10 "$begin" >"$work/one" &
+contenders=$!
 accelpool run --allocation "$two" -- python examples/share.py 10 "$begin" >"$work/two" &
-wait %2 %3 || { echo 'quickstart: examples/share.py failed' >&2; exit 1; }
+contenders="$contenders $!"
+# shellcheck disable=SC2086
+wait $contenders || { echo 'quickstart: examples/share.py failed' >&2; exit 1; }
 python - "$work/one" "$work/two" <<'PYTHON'
 import sys
 one, two = (int(open(path).read()) for path in sys.argv[1:])
