@@ -25,8 +25,9 @@ from accelpool.api import microversions, validation
 #: Set by tests: check every response against its schema.
 check_responses = False
 
-_COLLECTION = {'GET': 'get_all', 'HEAD': 'get_all', 'POST': 'post'}
-_ITEM = {'GET': 'get_one', 'HEAD': 'get_one', 'PUT': 'put', 'PATCH': 'patch', 'DELETE': 'delete'}
+#: HTTP method -> method of a Resource, for ``/noun`` and for ``/noun/{id}``.
+COLLECTION = {'GET': 'get_all', 'HEAD': 'get_all', 'POST': 'post'}
+ITEM = {'GET': 'get_one', 'HEAD': 'get_one', 'PUT': 'put', 'PATCH': 'patch', 'DELETE': 'delete'}
 _JSON = {'application/json', 'application/merge-patch+json'}
 
 
@@ -39,6 +40,17 @@ class Call:
     query: dict[str, Any]
     body: dict[str, Any]
     request: webob.Request
+
+
+@dataclasses.dataclass(frozen=True)
+class Operation:
+    """What an endpoint takes and gives; its ``operation`` attribute."""
+
+    status: int
+    query: validation.Schema
+    body: validation.Schema | None
+    response: validation.Schema | None
+    summary: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +71,7 @@ class Resource:
     @pecan.expose()  # type: ignore[untyped-decorator]
     def _route(self, segments: list[str], request: webob.Request) -> tuple[Callable[..., Any], list[str]]:
         """Find the method for a path and the ids in it (pecan calls this)."""
-        node, ids, table = self, [], _COLLECTION
+        node, ids, table = self, [], COLLECTION
         rest = list(segments)
         if rest and not rest[-1]:
             rest.pop()  # a trailing slash
@@ -68,12 +80,12 @@ class Resource:
             if not head or not head.isprintable():
                 raise exc.HTTPNotFound()
             if node.directory:
-                node, table = _child(node, head), _COLLECTION
+                node, table = _child(node, head), COLLECTION
             else:
                 ids.append(head)
-                table = _ITEM
+                table = ITEM
                 if rest:
-                    node, table = _child(node, rest.pop(0)), _COLLECTION
+                    node, table = _child(node, rest.pop(0)), COLLECTION
         method = getattr(node, table.get(request.method, ''), None)
         if method is None:
             allowed = [verb for verb, name in table.items() if hasattr(node, name)]
@@ -128,6 +140,8 @@ def endpoint(*, response: validation.Schema | None = None, body: validation.Sche
                 response_checker.check_response(json.loads(json.dumps(answer.body)))
             return _response(answer, status if answer.status is None else answer.status)
         functools.update_wrapper(handler, method, updated=())
+        handler.operation = Operation(  # type: ignore[attr-defined]
+            status, query, body, response, (method.__doc__ or '').strip().partition('\n')[0])
         del handler.__wrapped__  # type: ignore[attr-defined]  # pecan asks for *this* signature
         return pecan.expose(content_type='application/json')(handler)  # type: ignore[no-any-return]
     return decorate

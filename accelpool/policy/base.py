@@ -10,8 +10,9 @@ from oslo_policy import policy
 ADMIN = 'rule:admin'
 PROJECT_MEMBER = 'rule:project_member'
 PROJECT_READER = 'rule:project_reader'
-PROJECT_MEMBER_OR_ADMIN = 'rule:project_member_or_admin'
-PROJECT_READER_OR_ADMIN = 'rule:project_reader_or_admin'
+# The owner first: that is who asks nearly always.
+PROJECT_MEMBER_OR_ADMIN = f'{PROJECT_MEMBER} or {ADMIN}'
+PROJECT_READER_OR_ADMIN = f'{PROJECT_READER} or {ADMIN}'
 READER = 'rule:reader'
 
 RULES = [
@@ -22,10 +23,6 @@ RULES = [
                        'Uses the pool for the project that owns the object.', scope_types=['project']),
     policy.RuleDefault('project_reader', 'role:reader and project_id:%(project_id)s',
                        'Looks at what the project owns.', scope_types=['project']),
-    policy.RuleDefault('project_member_or_admin', 'rule:admin or rule:project_member',
-                       scope_types=['project']),
-    policy.RuleDefault('project_reader_or_admin', 'rule:admin or rule:project_reader',
-                       scope_types=['project']),
 ]
 
 

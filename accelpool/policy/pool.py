@@ -11,8 +11,7 @@ DELETE = 'accelpool:pool:delete'
 
 RULES = [
     base.rule('pool:list', base.READER, 'List pools.', ('GET', '/v1/pools')),
-    base.rule('pool:show', base.READER, 'Show a pool and its devices.',
-              ('GET', '/v1/pools/{id}'), ('GET', '/v1/pools/{id}/devices')),
+    base.rule('pool:show', base.READER, 'Show a pool and its devices.', ('GET', '/v1/pools/{id}')),
     base.rule('pool:create', base.ADMIN, 'Create a pool.', ('POST', '/v1/pools')),
     base.rule('pool:update', base.ADMIN, 'Change a pool, or which devices are in it.',
               ('PATCH', '/v1/pools/{id}'), ('PUT', '/v1/pools/{id}/devices/{device}'),
