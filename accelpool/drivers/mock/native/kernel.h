@@ -110,7 +110,7 @@ struct kernel_launch {
     uint32_t grid[3], block[3];
     uint32_t dynamic_shared;
     /* How many blocks may be alive at once (a block that spins lets others start): 0 = the executor's default. A
-     * cooperative launch passes the number of blocks of the grid. */
+     * cooperative launch passes the number of blocks of the grid; more than 65536 threads are OUT_OF_RESOURCES. */
     uint32_t resident;
     uint8_t *pages; /* the page state table */
     void *opaque;

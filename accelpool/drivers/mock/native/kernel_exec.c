@@ -14,12 +14,13 @@
 #include <string.h>
 #include <time.h>
 
-#define FUEL 16384         /* back-edges and calls between two looks at the clock */
-#define THREAD_COST 8      /* fuel that starting a thread costs */
-#define SLICES 2u          /* of FUEL, before a thread goes behind the others */
+#define FUEL 4096          /* back-edges and calls between two looks at the clock */
+#define THREAD_COST 32     /* fuel that starting a thread costs */
+#define SLICES 8u          /* of FUEL, before a thread goes behind the others */
 #define PATIENCE 8u        /* idle rounds of busy threads before another block starts beside theirs */
 #define SITE_PATIENCE 64u  /* idle rounds before lanes stop waiting for a spinning lane of their warp */
 #define RESIDENT_THREADS 16384u
+#define COOPERATIVE_THREADS 65536u
 #define RESIDENT_BYTES (512ull << 20)
 
 enum block_state { BLOCK_DONE, BLOCK_SPINS, BLOCK_PREEMPTED, BLOCK_FAILED };
@@ -61,9 +62,12 @@ static struct fiber *queue_pop(struct queue *queue)
     return fiber;
 }
 
+/* Whether this step has to end; every part of the scheduler then hands control back as soon as it sees the flag. */
 static bool due(struct kernel_run *run)
 {
-    return atomic_load_explicit(&run->interrupted, memory_order_relaxed) || kernel_now() >= run->deadline;
+    if (atomic_load_explicit(&run->interrupted, memory_order_relaxed) || kernel_now() >= run->deadline)
+        run->leaving = true;
+    return run->leaving;
 }
 
 /* --- one thread ---------------------------------------------------------------------------------------------- */
@@ -273,7 +277,7 @@ static int block_run(struct kernel_run *run, struct block *block)
         if (fiber) {
             if (!block_switch(run, fiber))
                 return BLOCK_FAILED;
-            if (++switches % 64u == 0 && due(run))
+            if (run->leaving || (++switches % 64u == 0 && due(run)))
                 return BLOCK_PREEMPTED;
             continue;
         }
@@ -353,7 +357,7 @@ static int check_launch(const struct kernel_launch *launch)
         return KERNEL_INVALID_VALUE;
     if (((uint64_t)function->shared_bytes + 15u) / 16u * 16u + launch->dynamic_shared > MAX_SHARED_BYTES)
         return KERNEL_INVALID_VALUE;
-    if (fiber_stack_class(function->stack_bytes) < 0)
+    if (fiber_stack_class(function->stack_bytes) < 0 || launch->resident * threads > COOPERATIVE_THREADS)
         return KERNEL_OUT_OF_RESOURCES;
     return 0;
 }
@@ -364,7 +368,7 @@ static uint32_t resident_limit(const struct kernel_run *run)
     uint64_t limit = RESIDENT_BYTES / (per_thread * run->threads);
     if (limit > RESIDENT_THREADS / run->threads)
         limit = RESIDENT_THREADS / run->threads;
-    if (run->launch.resident && limit > run->launch.resident)
+    if (run->launch.resident)
         limit = run->launch.resident;
     if (limit > run->total_blocks)
         limit = run->total_blocks;
@@ -444,6 +448,13 @@ static void grid_next(struct kernel_run *run)
         run->current = 0;
 }
 
+static int grid_leave(struct kernel_run *run)
+{
+    run->leaving = false;
+    atomic_store(&run->interrupted, 0);
+    return KERNEL_YIELDED;
+}
+
 int kernel_step(struct kernel_run *run, uint64_t budget_ns)
 {
     uint64_t now = kernel_now();
@@ -460,10 +471,8 @@ int kernel_step(struct kernel_run *run, uint64_t budget_ns)
         switch (block_run(run, run->blocks[run->current])) {
         case BLOCK_DONE:
             grid_next(run);
-            if (run->resident && ++blocks % 64u == 0 && due(run)) {
-                atomic_store(&run->interrupted, 0);
-                return KERNEL_YIELDED;
-            }
+            if (run->resident && (run->leaving || (++blocks % 64u == 0 && due(run))))
+                return grid_leave(run);
             break;
         case BLOCK_SPINS:
             if (grid_wants_more(run))
@@ -472,8 +481,7 @@ int kernel_step(struct kernel_run *run, uint64_t budget_ns)
                 run->current = (run->current + 1) % run->resident;
             break;
         case BLOCK_PREEMPTED:
-            atomic_store(&run->interrupted, 0);
-            return KERNEL_YIELDED;
+            return grid_leave(run);
         default:
             break;
         }

@@ -90,6 +90,7 @@ struct kernel_run {
     size_t scheduler_stack_bytes;
     uint64_t deadline;
     int64_t charged;
+    bool leaving; /* the step's time is up */
     int error;
     atomic_int interrupted;
     struct kernel_fault fault;

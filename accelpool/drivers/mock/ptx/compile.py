@@ -20,7 +20,7 @@ TIMEOUT = 120
 CPU_SECONDS = 100
 ADDRESS_SPACE = 4 << 30
 FILE_SIZE = 512 << 20
-_FAST_ABOVE = 200_000
+_FAST_ABOVE = 64_000
 """Bytes of generated C from which on the time of optimising matters more than what it brings."""
 _FASTEST_ABOVE = 3_000_000
 
