@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A worker process as a client and an agent see it, with the stub vendor library of tests/native."""
 
-import hashlib
 import pathlib
 import random
 import struct
@@ -20,11 +19,6 @@ BUSY, HIDDEN, LAUNCH_FAILS, FULL, HANG = 1, 2, 4, 8, 16
 INVALID_VALUE, OUT_OF_MEMORY, INVALID_PTX, INVALID_HANDLE, LAUNCH_FAILED, NOT_SUPPORTED = 1, 2, 218, 400, 719, 801
 PTX: Final = b'.version 8.0\n.visible .global .align 4 .u32 g1 = 7;\n.const .f32 gx[2];\n// .global .u32 gno;\n' \
              b'.visible .entry store(.param .u64 .ptr .global gparam) { .reg .u32 %r; ret; }\n\0'
-
-
-def module_call(image: bytes, number: int, digest: bytes | None = None) -> bytes:
-    """struct wire_module_call of a PTX library."""
-    return struct.pack('<IIQ32sII', number, 1, len(image), digest or hashlib.sha256(image).digest(), 1, 0) + bytes(128)
 
 
 class WorkerCase(unittest.TestCase):
@@ -254,21 +248,11 @@ class TestStream(WorkerCase):
 
     def test_an_error_that_ends_the_context_stays(self) -> None:
         session = self.start()
-        self._load(session, PTX, 1)
+        session.load(PTX, 1)
         self.mode(session, LAUNCH_FAILS)
         session.send(peer.LAUNCH, struct.pack('<14I', 1, 0, *[1] * 6, 0, 0, 0, 0, 0, 0))
         for _ in range(3):
             self.assertEqual(LAUNCH_FAILED, session.call(SYNCHRONIZE).sticky)
-
-    def _load(self, session: peer.Session, image: bytes, number: int) -> peer.Answer:
-        call = module_call(image, number)
-        answer = session.call(peer.MODULE_OFFER, call)
-        if answer.status == 0 and struct.unpack_from('<I', answer.body)[0]:
-            return answer
-        sent = session.send(peer.MODULE_DATA, call, peer.WANT_REPLY)
-        for at in range(0, len(image), MIB):
-            session.send(peer.DATA, image[at:at + MIB])
-        return session.reply(sent)
 
     def test_a_call_that_blocks_does_not_hold_up_the_others(self) -> None:
         session = self.start()
@@ -278,10 +262,11 @@ class TestStream(WorkerCase):
         self.assertEqual(last, session.frame()[2])  # before any that came earlier
         while blocked:
             blocked.remove(session.frame()[2])
+        self.mode(session, 0)
 
     def test_modules_load_once_and_answer_with_their_table(self) -> None:
         session = self.start()
-        answer = self._load(session, PTX, 1)
+        answer = session.load(PTX, 1)
         known, kernels, variables, log_length, length = struct.unpack_from('<IIIIQ', answer.body)
         self.assertEqual((0, 1, 2, 2, 0), (answer.status, known, kernels, variables, log_length))
         table = answer.body[24:]
@@ -300,7 +285,7 @@ class TestStream(WorkerCase):
         self.assertEqual(b'seven', session.copy_out(address, 5).body)
         self.assertEqual(INVALID_VALUE, session.copy_out(address + 996, 5).status)
 
-        offer = session.call(peer.MODULE_OFFER, module_call(PTX, 2))
+        offer = session.call(peer.MODULE_OFFER, peer.module_call(PTX, 2))
         self.assertEqual((0, 1), (offer.status, struct.unpack_from('<I', offer.body)[0]))
         for number in (1, 2):
             session.send(peer.MODULE_UNLOAD, struct.pack('<II', number, 0))
@@ -310,7 +295,7 @@ class TestStream(WorkerCase):
 
     def test_launch_checks_the_parameter_block(self) -> None:
         session = self.start()
-        self._load(session, PTX, 1)
+        session.load(PTX, 1)
         for size, status in ((0, INVALID_VALUE), (15, INVALID_VALUE), (16, 0), (24, 0)):
             launch = struct.pack('<14I', 1, 1, *[1] * 6, 0, 0, size, 0, 0, 0) + bytes(size)
             self.assertEqual(status, session.call(peer.LAUNCH, launch).status)
@@ -320,13 +305,13 @@ class TestStream(WorkerCase):
 
     def test_a_module_that_does_not_compile_comes_with_the_log(self) -> None:
         session = self.start()
-        answer = self._load(session, b'bad\0', 1)
+        answer = session.load(b'bad\0', 1)
         self.assertEqual(INVALID_PTX, answer.status)
         self.assertEqual(b'line 1: bad: not supported', answer.body[24:])
 
     def test_content_that_is_not_what_was_announced_ends_the_session(self) -> None:
         session = self.start()
-        session.send(peer.MODULE_DATA, module_call(PTX, 1, bytes(32)), peer.WANT_REPLY)
+        session.send(peer.MODULE_DATA, peer.module_call(PTX, 1, bytes(32)), peer.WANT_REPLY)
         session.send(peer.DATA, PTX)
         self.assert_ended(session)
 

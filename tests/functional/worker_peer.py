@@ -2,6 +2,7 @@
 """Both ends that a worker talks to: a client that speaks frames, and an agent that keeps a ledger."""
 
 import dataclasses
+import hashlib
 import os
 import pathlib
 import socket
@@ -9,6 +10,7 @@ import struct
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from typing import Final, Self
 
 ROOT: Final = pathlib.Path(__file__).parents[2]
@@ -36,6 +38,11 @@ def build(target: str, sanitizer: str = '') -> pathlib.Path:
     return ROOT / 'build/tests' / f'worker{"-" + sanitizer if sanitizer else ""}'
 
 
+def module_call(image: bytes, number: int, digest: bytes | None = None) -> bytes:
+    """struct wire_module_call of a PTX library."""
+    return struct.pack('<IIQ32sII', number, 1, len(image), digest or hashlib.sha256(image).digest(), 1, 0) + bytes(128)
+
+
 class Ended(Exception):
     """The worker has closed the connection."""
 
@@ -54,6 +61,7 @@ class Agent:
 
     def __init__(self, connection: socket.socket, free: int) -> None:
         self.free = self.limit = free
+        self.translate: Callable[[bytes], pathlib.Path] | None = None
         self.grants = True
         self.packets: list[tuple[int, int, int, int]] = []
         self.changed = threading.Condition()
@@ -76,7 +84,8 @@ class Agent:
             return seen()
 
     def _run(self) -> None:
-        while data := self._receive():
+        while received := self._receive():
+            data, descriptors = received
             kind, ident, a, b, c = CONTROL.unpack(data[:CONTROL.size])
             with self.changed:
                 self.packets.append((kind, a, b, c))
@@ -89,19 +98,26 @@ class Agent:
                 elif kind == AGENT_MEMINFO:
                     self.send(AGENT_MEMINFO, ident, self.free, self.limit)
                 elif kind == TRANSLATE:
-                    self.send(TRANSLATE, ident, 218)
+                    self._translate(ident, os.pread(descriptors[0], a, 0))
                 elif kind == WANT and self.grants:
                     self.send(GRANT, 0, 10_000_000)
                 self.changed.notify_all()
+            for descriptor in descriptors:
+                os.close(descriptor)
 
-    def _receive(self) -> bytes:
+    def _receive(self) -> tuple[bytes, list[int]] | None:
         try:
             data, descriptors, _flags, _address = socket.recv_fds(self._connection, 65536, 2)
         except OSError:
-            return b''
-        for descriptor in descriptors:
-            os.close(descriptor)
-        return data
+            return None
+        return (data, descriptors) if data else None
+
+    def _translate(self, ident: int, text: bytes) -> None:
+        if self.translate is None:
+            self.send(TRANSLATE, ident, 218)
+            return
+        with open(self.translate(text), 'rb') as module:
+            socket.send_fds(self._connection, [CONTROL.pack(TRANSLATE, ident, 0, 0, 0)], [module.fileno()])
 
     def close(self) -> None:
         """The agent dies."""
@@ -209,6 +225,17 @@ class Session:
     def lease(self, address: int, length: int, need: int, extra: int = 0) -> Answer:
         """LEASE."""
         return self.call(LEASE, struct.pack('<4Q', address, length, need, extra))
+
+    def load(self, image: bytes, number: int) -> Answer:
+        """OFFER of a PTX library, and DATA when the worker does not know it."""
+        call = module_call(image, number)
+        answer = self.call(MODULE_OFFER, call)
+        if answer.status or struct.unpack_from('<I', answer.body)[0]:
+            return answer
+        sent = self.send(MODULE_DATA, call, WANT_REPLY)
+        for at in range(0, len(image), MIB):
+            self.send(DATA, image[at:at + MIB])
+        return self.reply(sent)
 
     def copy_in(self, address: int, data: bytes, *, stream: int = 0, chunk: int = MIB) -> None:
         """COPY_IN, inline or followed by DATA."""

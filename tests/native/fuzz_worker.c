@@ -4,6 +4,7 @@
  * are repaired (otherwise almost every input would end at the second frame), the vendor library is worker_stub.c and the
  * agent grants what is asked.
  */
+#include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #include "state.h"
 
 #define MIB ((uint64_t)1 << 20)
+#define STUB_MODE 0x57
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -110,6 +112,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static struct session session;
     int client[2], control[2];
     pthread_t agent, reader, writer;
+    int (*set_limit)(int, size_t);
 
     snprintf(params.library, sizeof params.library, "%s", getenv("WORKER_STUB"));
     if (socketpair(AF_UNIX, SOCK_STREAM, 0, client) || socketpair(AF_UNIX, SOCK_SEQPACKET, 0, control))
@@ -121,6 +124,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (session_open(&session, &params, client[1], control[1], -1))
         abort();
     session_run(&session);
+    *(void **)&set_limit = dlsym(vendor.library, "cuCtxSetLimit");
+    set_limit(STUB_MODE, 0); /* idle, so that everything is freed and a leak is one */
     session_close(&session);
     shutdown(client[0], SHUT_RDWR);
     shutdown(control[0], SHUT_RDWR);

@@ -89,18 +89,17 @@ void send_joined(struct session *s, const struct call *call, int32_t status, con
     }
 }
 
-static void module_answer(struct session *s, const struct call *call, int32_t status, const struct module *module,
+/* reply has the table's counts; jit is NULL when the content is not known. */
+static void module_answer(struct session *s, const struct call *call, int32_t status, struct wire_module_reply reply,
                           struct bytes *table, const struct jit *jit)
 {
     size_t log_length = 0;
     const char *log = jit ? jit_log(jit, &log_length) : NULL;
-    struct wire_module_reply reply = {.known = jit != NULL};
 
     if (status)
-        table->length = 0;
+        table->length = reply.kernel_count = reply.global_count = 0;
     bytes_add(table, log, log_length);
-    reply.kernel_count = module && !status ? module->kernel_count : 0;
-    reply.global_count = module && !status ? module->global_count : 0;
+    reply.known = jit != NULL;
     reply.log_length = (uint32_t)log_length;
     reply.body_length = table->length;
     send_joined(s, call, status, (uint8_t *)&reply + sizeof reply.reply, sizeof reply - sizeof reply.reply, table);
@@ -110,6 +109,7 @@ static void load_job(struct session *s, const struct call *call)
 {
     struct module *module = calloc(1, sizeof *module);
     struct jit *jit = calloc(1, sizeof *jit);
+    struct wire_module_reply reply = {0};
     struct bytes table = {0};
     struct load_job job;
     int status = CU_OUT_OF_MEMORY;
@@ -129,6 +129,8 @@ static void load_job(struct session *s, const struct call *call)
             module->charged = 0;
     }
     if (!status) {
+        reply.kernel_count = module->kernel_count; /* once it is published, the main thread may unload it */
+        reply.global_count = module->global_count;
         pthread_mutex_lock(&s->modules->lock);
         module->next = s->modules->loaded;
         s->modules->loaded = module;
@@ -136,7 +138,7 @@ static void load_job(struct session *s, const struct call *call)
         if (handle_put(s, HANDLE_MODULE, job.wire.module, module))
             session_end(s, "MODULE: a handle that is in use or out of bounds");
     }
-    module_answer(s, call, status, module, &table, jit);
+    module_answer(s, call, status, reply, &table, jit);
     if (status && module)
         module_free(s, module);
     image_release(s, job.image);
@@ -187,7 +189,7 @@ void module_offer(struct session *s, const struct call *call)
     if (image)
         load_submit(s, call, &wire, image);
     else
-        module_answer(s, call, CU_SUCCESS, NULL, &nothing, NULL);
+        module_answer(s, call, CU_SUCCESS, (struct wire_module_reply){0}, &nothing, NULL);
 }
 
 void module_data(struct session *s, const struct call *call)

@@ -196,7 +196,7 @@ void session_close(struct session *s)
 {
     session_end(s, NULL);
     gate_flush(s);
-    if (side_close(s)) /* a thread waits for the device: the process's end is its end */
+    if (side_close(s) || !session_idle()) /* the device is at work, perhaps for ever: the process's end is its end */
         return;
     agent_close(s);
     links_close(s);

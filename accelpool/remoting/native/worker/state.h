@@ -218,7 +218,7 @@ void copy_close(struct session *s);
 /* --- session.c --- */
 int session_open(struct session *s, const struct worker_params *params, int sock, int control, int touch_fd);
 void session_run(struct session *s);
-/* Frees everything, unless a thread is held up by the device. */
+/* Frees everything, unless the device is at work: it asks nothing of the vendor that would wait. */
 void session_close(struct session *s);
 /* A device with no work queued or running, as far as the backend can say: blocking calls need no side thread. */
 int session_idle(void);
