@@ -28,6 +28,12 @@ check_responses = False
 #: HTTP method -> method of a Resource, for ``/noun`` and for ``/noun/{id}``.
 COLLECTION = {'GET': 'get_all', 'HEAD': 'get_all', 'POST': 'post'}
 ITEM = {'GET': 'get_one', 'HEAD': 'get_one', 'PUT': 'put', 'PATCH': 'patch', 'DELETE': 'delete'}
+#: Bytes of an oversized body that are read and thrown away: a client that is still sending would see its
+#: connection reset instead of the answer.
+DISCARDED = 2**20
+
+NOTHING_HERE = 'The API has nothing at this path'
+
 _JSON = {'application/json', 'application/merge-patch+json'}
 
 
@@ -78,7 +84,7 @@ class Resource:
         while rest:
             head = rest.pop(0)
             if not head or not head.isprintable():
-                raise exc.HTTPNotFound()
+                raise exc.HTTPNotFound(NOTHING_HERE)
             if node.directory:
                 node, table = _child(node, head), COLLECTION
             else:
@@ -90,8 +96,9 @@ class Resource:
         if method is None:
             allowed = [verb for verb, name in table.items() if hasattr(node, name)]
             if not allowed:
-                raise exc.HTTPNotFound()
-            raise exc.HTTPMethodNotAllowed(allow=', '.join(allowed))
+                raise exc.HTTPNotFound(NOTHING_HERE)
+            raise exc.HTTPMethodNotAllowed(
+                f'{request.method} is not possible here, only {", ".join(allowed)}', allow=', '.join(allowed))
         return method, ids
 
 
@@ -105,7 +112,7 @@ def _child(node: Resource, name: str) -> Resource:
     try:
         return node.children[name]
     except KeyError:
-        raise exc.HTTPNotFound() from None
+        raise exc.HTTPNotFound(NOTHING_HERE) from None
 
 
 NO_QUERY: validation.Schema = {'type': 'object', 'properties': {}, 'additionalProperties': False}
@@ -165,15 +172,13 @@ def read_json(request: webob.Request) -> Any:
     :raises InvalidRequest: it is not JSON
     """
     limit = cfg.CONF.api.max_body_size
-    too_large = errors.PayloadTooLarge(f'The body is larger than {limit} bytes', field='body')
-    if (request.content_length or 0) > limit:
-        raise too_large
     if request.content_type and request.content_type not in _JSON:
         raise exc.HTTPUnsupportedMediaType(
             detail=f'Content-Type is {request.content_type}; the API speaks application/json')
     raw = request.body_file.read(limit + 1)
     if len(raw) > limit:
-        raise too_large
+        request.body_file.read(DISCARDED)
+        raise errors.PayloadTooLarge(f'The body is larger than {limit} bytes', field='body')
     return validation.parse_json(raw)
 
 

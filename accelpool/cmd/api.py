@@ -9,6 +9,7 @@ from typing import Any
 from cheroot import wsgi
 from oslo_config import cfg
 from oslo_log import log
+from oslo_middleware import exceptions
 
 from accelpool import conf
 from accelpool.api import app, auth
@@ -44,7 +45,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Serve until SIGTERM or SIGINT."""
     conf.setup(sys.argv[1:] if argv is None else argv, 'accelpool-api')
     session.configure(cfg.CONF.database.connection)
-    server = make_server(app.make_app(), cfg.CONF.api.host, cfg.CONF.api.port)
+    try:
+        server = make_server(app.make_app(), cfg.CONF.api.host, cfg.CONF.api.port)
+    except (ValueError, exceptions.ConfigInvalid) as failure:
+        print(f'accelpool-api: {failure}', file=sys.stderr)
+        return 1
 
     def stop(_number: int, _frame: Any) -> None:
         raise KeyboardInterrupt
