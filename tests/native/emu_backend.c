@@ -117,9 +117,9 @@ static void preemption(CUmodule module) {
     EXPECT(cuStreamQuery(stream), CUDA_ERROR_NOT_READY);
     set_gate(1);
     OK(cuCtxSynchronize());
+    wait_inside(0); /* idle gives it back by itself */
     EXPECT(read_locked(&used) > before, 1);
     EXPECT(longest < 200000000, 1);
-    wait_inside(0); /* idle gives it back by itself */
     EXPECT(idles > 0, 1);
     OK(cuStreamDestroy_v2(stream));
     OK(cuMemFree_v2(flag));

@@ -223,20 +223,28 @@ void stream_retire(struct stream *stream) {
     pthread_mutex_unlock(&engine.lock);
 }
 
+/* Engine lock held: the first stream of a context, or NULL. */
+static struct stream *first_of(const struct context *context) {
+    struct stream *stream = engine.streams;
+    while (stream && stream->context != context)
+        stream = stream->next;
+    return stream;
+}
+
 void streams_retire(struct context *context) {
+    struct stream *stream;
     pthread_mutex_lock(&engine.lock);
-    for (struct stream *stream = engine.streams, *next; stream; stream = next) {
-        next = stream->next;
-        if (stream->context != context)
+    for (stream = engine.streams; stream; stream = stream->next)
+        if (stream->context == context)
+            mark_destroyed(stream);
+    while ((stream = first_of(context))) {
+        if (reapable(stream)) {
+            stream_free(stream);
             continue;
-        mark_destroyed(stream);
-        while (!reapable(stream)) {
-            engine.watchers++;
-            pthread_cond_wait(&engine.done, &engine.lock);
-            engine.watchers--;
         }
-        next = stream->next;
-        stream_free(stream);
+        engine.watchers++; /* the engine is about to let go of it, or a thread that waits is; either may free it */
+        pthread_cond_wait(&engine.done, &engine.lock);
+        engine.watchers--;
     }
     pthread_mutex_unlock(&engine.lock);
 }
