@@ -354,6 +354,20 @@ class TestEnd(WorkerCase):
         session.agent.send(peer.END, 0, 2)
         self.assert_ended(session)
 
+    def test_client_goes_while_the_device_holds_the_stream_up(self) -> None:
+        session = self.start()
+        self.mode(session, BUSY | HANG)
+        session.send(peer.BARRIER)
+        session.connection.close()
+        session.process.wait(20)
+
+    def test_agent_goes_while_the_device_holds_the_stream_up(self) -> None:
+        session = self.start()
+        self.mode(session, BUSY | HANG)
+        session.send(peer.BARRIER)
+        session.agent.close()
+        session.process.wait(20)
+
     def test_client_that_does_not_read_is_ended(self) -> None:
         session = self.start()
         session.lease(BASE, 16 * GRANULE, 32 * MIB)

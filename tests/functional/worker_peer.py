@@ -121,6 +121,8 @@ class Agent:
 
     def close(self) -> None:
         """The agent dies."""
+        if self._connection.fileno() < 0:
+            return
         self._connection.shutdown(socket.SHUT_RDWR)
         self._thread.join()
         self._connection.close()

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The control socket: one thread receives; questions wait for the answer with their id. */
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "state.h"
+
+#define AGENT_PATIENCE_MS 1000 /* how long the main thread may take to see that the session is over */
 
 struct agent_question {
     struct agent_question *next;
@@ -42,52 +46,85 @@ static void agent_answer(struct session *s, const struct control_packet *packet,
     pthread_mutex_unlock(&s->agent.lock);
 }
 
-static void *agent_run(void *opaque)
+/* One packet; -1 when there are no more. */
+static int agent_packet(struct session *s, uint8_t *blob)
 {
-    struct session *s = opaque;
+    struct control_packet packet;
+    int fd = -1;
+    unsigned count = 1;
+    ssize_t length = control_receive(s->control_fd, &packet, blob, &fd, &count, 0);
+
+    if (length < 0)
+        return -1;
+    if (count == 0)
+        fd = -1;
+    switch (packet.type) {
+    case CONTROL_RESERVE:
+    case CONTROL_TRANSLATE:
+    case CONTROL_MEMINFO:
+        agent_answer(s, &packet, blob, (size_t)length, fd);
+        return 0;
+    case CONTROL_GRANT:
+        gate_grant(s, packet.a);
+        break;
+    case CONTROL_REVOKE:
+        gate_revoke(s);
+        break;
+    case CONTROL_RECALL:
+        send_recall(s, packet.a);
+        break;
+    case CONTROL_END:
+        send_bye(s);
+        session_end(s, "the agent ended it");
+        break;
+    default:
+        break; /* a newer agent's */
+    }
+    if (fd >= 0)
+        close(fd);
+    return 0;
+}
+
+/*
+ * Serves the agent until it closes or the client is gone. The main thread sees the client's end by itself, unless a vendor
+ * call holds it up; then the session would live on with nobody there, so this thread watches the connection too.
+ */
+static void agent_serve(struct session *s)
+{
+    struct pollfd watched[2] = {{.fd = s->control_fd, .events = POLLIN}, {.fd = s->sock, .events = POLLRDHUP}};
     uint8_t *blob = malloc(CONTROL_BLOB_MAX);
 
     while (blob) {
-        struct control_packet packet;
-        int fd = -1;
-        unsigned count = 1;
-        ssize_t length = control_receive(s->control_fd, &packet, blob, &fd, &count, 0);
+        const int ready = poll(watched, 2, watched[1].fd < 0 ? AGENT_PATIENCE_MS : -1);
 
-        if (length < 0)
+        if (ready == 0 || (ready < 0 && errno != EINTR))
             break;
-        if (count == 0)
-            fd = -1;
-        switch (packet.type) {
-        case CONTROL_RESERVE:
-        case CONTROL_TRANSLATE:
-        case CONTROL_MEMINFO:
-            agent_answer(s, &packet, blob, (size_t)length, fd);
-            continue;
-        case CONTROL_GRANT:
-            gate_grant(s, packet.a);
+        if (ready > 0 && watched[0].revents && agent_packet(s, blob))
             break;
-        case CONTROL_REVOKE:
-            gate_revoke(s);
-            break;
-        case CONTROL_RECALL:
-            send_recall(s, packet.a);
-            break;
-        case CONTROL_END:
-            send_bye(s);
-            session_end(s, "the agent ended it");
-            break;
-        default:
-            break; /* a newer agent's */
-        }
-        if (fd >= 0)
-            close(fd);
+        if (ready > 0 && watched[1].revents)
+            watched[1].fd = -1;
     }
     free(blob);
+}
+
+static void *agent_run(void *opaque)
+{
+    struct session *s = opaque;
+    struct timespec until;
+
+    agent_serve(s);
+    session_end(s, "nobody is at the other end");
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += AGENT_PATIENCE_MS / 1000;
     pthread_mutex_lock(&s->agent.lock);
     s->agent.closed = 1;
     pthread_cond_broadcast(&s->agent.answered);
+    while (!s->agent.leaving)
+        if (pthread_cond_timedwait(&s->agent.answered, &s->agent.lock, &until) == ETIMEDOUT) {
+            gate_flush(s);
+            _exit(EXIT_FAILURE); /* the device holds the main thread up: nothing else ends this process */
+        }
     pthread_mutex_unlock(&s->agent.lock);
-    session_end(s, "the agent is gone");
     return NULL;
 }
 
@@ -104,6 +141,10 @@ void agent_close(struct session *s)
 {
     if (!s->agent.started)
         return;
+    pthread_mutex_lock(&s->agent.lock);
+    s->agent.leaving = 1;
+    pthread_cond_broadcast(&s->agent.answered);
+    pthread_mutex_unlock(&s->agent.lock);
     shutdown(s->control_fd, SHUT_RD);
     pthread_join(s->agent.thread, NULL);
     s->agent.started = 0;

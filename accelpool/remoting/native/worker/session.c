@@ -195,10 +195,10 @@ void session_run(struct session *s)
 void session_close(struct session *s)
 {
     session_end(s, NULL);
+    agent_close(s);
     gate_flush(s);
     if (side_close(s) || !session_idle()) /* the device is at work, perhaps for ever: the process's end is its end */
         return;
-    agent_close(s);
     links_close(s);
     modules_close(s);
     copy_close(s);

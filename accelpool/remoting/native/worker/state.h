@@ -56,6 +56,7 @@ struct agent {
     uint32_t next_id;
     pthread_t thread;
     int started, closed;
+    int leaving; /* the main thread is on its way out */
 };
 
 struct gate {
@@ -151,6 +152,7 @@ int side_close(struct session *s);
 
 /* --- agent.c --- */
 int agent_open(struct session *s);
+/* Ends the receiving thread. Until this is called it ends the process when the device holds the main thread up. */
 void agent_close(struct session *s);
 /* Packet without an answer. */
 int agent_tell(struct session *s, uint32_t type, uint64_t a, uint64_t b, uint64_t c);
