@@ -11,6 +11,10 @@ from oslo_config import cfg
 
 from accelpool import clouds, conf, embedded, errors
 
+#: Seconds that a thread may keep the interpreter while others wait (Python's default is 5 ms).  One request passes
+#: through several threads, and each of its many short waits would end with a turn of that length.
+SWITCH_INTERVAL = 0.0005
+
 CLI = [
     cfg.StrOpt('state-dir', help='Where everything is kept (default: [embedded] state_dir, then ACCELPOOL_HOME, then '
                                  '~/.local/state/accelpool).'),
@@ -21,6 +25,7 @@ CLI = [
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    sys.setswitchinterval(SWITCH_INTERVAL)
     arguments = list(sys.argv[1:] if argv is None else argv)
     conf.setup(_spell_out(arguments), 'accelpool-all', cli=CLI, files=[])
     named = cfg.CONF.state_dir or cfg.CONF.embedded.state_dir

@@ -6,7 +6,7 @@ the scheduler's casts, the reconciler's repetitions and this host's own look com
 """
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from oslo_log import log as logging
@@ -65,7 +65,8 @@ class Allocations:
                 self._fail(allocation_id, error.detail)
                 return
             if standing.state != State.ACTIVE:
-                self._finish_bind(allocation_id, [wanted.id for wanted in standing.slices])
+                bound = [wanted.id for wanted in standing.slices]
+                db_session.retrying(lambda session: db_allocation.bound(session, allocation_id, bound))
 
     def release(self, allocation_id: str) -> None:
         """End the sessions on this host's slices and give them back; the last host finishes the allocation."""
@@ -134,12 +135,6 @@ class Allocations:
                 return db_session.retrying(begin)
             except errors.StateConflict:  # another host began; it is not scheduled any more
                 continue
-
-    def _finish_bind(self, allocation_id: str, slice_ids: Iterable[str]) -> None:
-        try:
-            db_session.retrying(lambda session: db_allocation.bound(session, allocation_id, slice_ids))
-        except errors.StateConflict as error:
-            LOG.info('Released while it was being bound: %s', error.detail)
 
     def _fail(self, allocation_id: str, reason: str) -> None:
         """Put an allocation in error and have every host give its part back."""

@@ -125,13 +125,14 @@ class Conductor:
 
         A host is usable when its agent answers.
         """
+        asked = models.utcnow()
         usage = self._usage()
 
         def note(session: Any) -> None:
             db_service.heard_of(
                 session, BINARY, self._host, topic=transport.CONDUCTOR_TOPIC, version=transport.VERSION)
             if usage is not None:
-                db_host.heard_of(session, self._host, self._advertise)
+                db_host.heard_of(session, self._host, self._advertise or [], at=asked)
                 busy = {used['slice_id'] for used in usage.get('slices', ()) if used.get('sessions')}
                 live = {found.allocation_id for found, _ in db_slice.of_host(session, self._host)
                         if found.id in busy}

@@ -7,6 +7,7 @@ import unittest
 import unittest.mock
 from typing import Any
 
+from oslo_config import cfg
 from oslo_context import context
 
 from accelpool import conf, errors
@@ -42,7 +43,8 @@ class Conductor:
 class Messages(unittest.TestCase):
     @classmethod
     def setUpClass(cls) -> None:
-        conf.setup([], 'test', files=[])
+        conf.register_all()
+        cfg.CONF([], project='accelpool', default_config_files=[], default_config_dirs=[])
         transport.use_memory()
         cls.scheduler = Scheduler()
         servers = [
