@@ -6,13 +6,15 @@ at most.  What its credential says is looked at only after it has proved it.
 """
 
 import asyncio
+import collections
 import contextlib
+import hashlib
+import ipaddress
 import logging
 import os
 import secrets
 import socket
 import time
-from collections import Counter
 from collections.abc import Callable
 
 from accelpool import errors
@@ -22,9 +24,15 @@ from accelpool.remoting.agent.sessions import Sessions
 
 LOG = logging.getLogger(__name__)
 
-#: Connections that may be in the handshake at a time.
+#: Connections that may be in the handshake at a time, of each listener.  One more, and the oldest has to go: so peers
+#: that say nothing cannot keep out those who do.
 CONCURRENT = 128
+#: Holder connections of one allocation.
+HOLDERS = 16
 BAD, EXPIRED, REVOKED, BUSY, MALFORMED = 1, 2, 3, 5, 6
+
+
+_Peer = asyncio.Task[None]
 
 
 class Refused(Exception):
@@ -42,9 +50,8 @@ class Admission:
         self._key = host_key
         self._sessions = sessions
         self._events = events
-        self._gate = asyncio.Semaphore(CONCURRENT)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._holders: Counter[str] = Counter()
+        self._holders: collections.Counter[str] = collections.Counter()
 
     @property
     def holders(self) -> list[str]:
@@ -54,6 +61,7 @@ class Admission:
     async def listen(self, listener: socket.socket) -> None:
         """Take connections for ever."""
         loop = asyncio.get_running_loop()
+        unknown: collections.deque[_Peer] = collections.deque()
         while True:
             try:
                 connection, _ = await loop.sock_accept(listener)
@@ -61,36 +69,48 @@ class Admission:
                 LOG.warning('Cannot accept a connection: %s', failure)
                 await asyncio.sleep(0.1)
                 continue
-            task = asyncio.ensure_future(self._serve(connection))
+            if len(unknown) >= CONCURRENT:
+                unknown.popleft().cancel('there are too many at a time; try again')
+            task = asyncio.ensure_future(self._serve(connection, unknown))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+            unknown.append(task)
+            await asyncio.sleep(0)  # a flood of connections must not keep those who are in from their turn
 
-    async def _serve(self, connection: socket.socket) -> None:
+    async def _serve(self, connection: socket.socket, unknown: collections.deque[_Peer]) -> None:
         with connection:
             connection.setblocking(False)
             if connection.family == socket.AF_INET:
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             try:
-                async with asyncio.timeout(handshake.MAX_SECONDS), self._gate:
+                async with asyncio.timeout(handshake.MAX_SECONDS):
                     kind, claims = await self._admit(connection)
             except Refused as refused:
-                with contextlib.suppress(OSError):
-                    connection.send(handshake.refused(refused.code, str(refused)))
+                _refuse(connection, refused.code, str(refused))
                 return
-            except (OSError, TimeoutError, EOFError):
+            except TimeoutError:
+                _refuse(connection, MALFORMED, f'the handshake took longer than {handshake.MAX_SECONDS:.0f} s')
                 return
+            except asyncio.CancelledError as cancelled:
+                _refuse(connection, BUSY, str(cancelled) or 'the agent stops')
+                return
+            except (OSError, EOFError):
+                return
+            finally:
+                with contextlib.suppress(ValueError):
+                    unknown.remove(_this_task())
             if kind == handshake.KIND_HOLDER:
                 await self._hold(connection, claims.allocation_id)
 
     async def _admit(self, connection: socket.socket) -> tuple[int, credential.Claims]:
         """Do the handshake; a session is handed to its worker."""
         try:
-            hello = handshake.parse_hello(await self._frame(connection, handshake.HELLO))
+            hello = handshake.parse_hello(await _frame(connection, handshake.HELLO, handshake.MAX_BYTES))
             key = credential.derive(self._key, hello.claims)
             nonce = secrets.token_bytes(handshake.NONCE)
             await asyncio.get_running_loop().sock_sendall(connection, handshake.challenge(
                 nonce, handshake.agent_proof(key, hello.nonce, nonce)))
-            proof = await self._frame(connection, handshake.PROOF)
+            proof = await _frame(connection, handshake.PROOF, hashlib.sha256().digest_size)
             if not secrets.compare_digest(proof, handshake.client_proof(key, hello.nonce, nonce)):
                 raise Refused(BAD, 'this credential is not of this agent')
             claims = credential.Claims.parse(hello.claims)
@@ -103,6 +123,8 @@ class Admission:
             raise Refused(BAD, 'the credential is for something else')
         if not holds:
             self._start(connection, claims)
+        elif self._holders[claims.allocation_id] >= HOLDERS:
+            raise Refused(BUSY, 'the allocation has as many holders as it can have')
         return hello.kind, claims
 
     def _start(self, connection: socket.socket, claims: credential.Claims) -> None:
@@ -114,12 +136,6 @@ class Admission:
             self._sessions.start(claims.slice_id, connection)
         except errors.Conflict as failure:
             raise Refused(BUSY, failure.detail) from failure
-
-    async def _frame(self, connection: socket.socket, wanted: int) -> bytes:
-        length, opcode = handshake.parse_header(await _exactly(connection, handshake.HEADER.size))
-        if opcode != wanted:
-            raise handshake.Malformed(f'frame {opcode} instead of {wanted}')
-        return await _exactly(connection, length)
 
     async def _hold(self, connection: socket.socket, allocation_id: str) -> None:
         """Watch a holder's connection; its end is the holder's death."""
@@ -137,6 +153,27 @@ class Admission:
             if not self._holders[allocation_id]:
                 del self._holders[allocation_id]
                 self._events('holder-closed', allocation_id=allocation_id)
+
+
+def _this_task() -> _Peer:
+    task = asyncio.current_task()
+    assert task is not None
+    return task
+
+
+def _refuse(connection: socket.socket, code: int, message: str) -> None:
+    """Say why, if the peer takes it at once, and that nothing more will come."""
+    with contextlib.suppress(OSError):
+        connection.send(handshake.refused(code, message))
+        connection.shutdown(socket.SHUT_WR)
+
+
+async def _frame(connection: socket.socket, wanted: int, longest: int) -> bytes:
+    """Return the payload of the one frame that may come now."""
+    length, opcode = handshake.parse_header(await _exactly(connection, handshake.HEADER.size))
+    if opcode != wanted or length > longest:
+        raise handshake.Malformed(f'a frame {opcode} of {length} bytes where a frame {wanted} was due')
+    return await _exactly(connection, length)
 
 
 async def _exactly(connection: socket.socket, size: int) -> bytes:
@@ -165,8 +202,12 @@ def listener(url: str) -> socket.socket:
         opened.listen(CONCURRENT)
     elif scheme == 'tcp':
         host, _, port = where.rpartition(':')
-        if not host.startswith('127.'):
-            raise ValueError(f'{url}: without TLS an agent listens in 127.0.0.0/8 only')
+        try:
+            loopback = ipaddress.IPv4Address(host).is_loopback
+        except ValueError:
+            loopback = False
+        if not loopback or not port.isdecimal():
+            raise ValueError(f'{url}: without TLS an agent listens in 127.0.0.0/8 only, on tcp://127.x.y.z:port')
         opened = socket.create_server((host, int(port)), backlog=CONCURRENT)
     else:
         raise ValueError(f'{url}: an agent listens on tcp:// or unix://')

@@ -3,6 +3,7 @@
 
 import asyncio
 import contextlib
+import fcntl
 import json
 import logging
 import os
@@ -14,9 +15,10 @@ from typing import Any
 from accelpool.remoting.agent import credential
 from accelpool.remoting.agent.admission import Admission, listener
 from accelpool.remoting.agent.control import Control
-from accelpool.remoting.agent.sessions import FIRST_UID, Sessions
+from accelpool.remoting.agent.sessions import Sessions
 from accelpool.remoting.agent.touch import TouchPage
 from accelpool.remoting.agent.translator import Translator
+from accelpool.remoting.agent.uids import Uids
 
 LOG = logging.getLogger(__name__)
 
@@ -33,7 +35,9 @@ async def run(host: str, state_dir: pathlib.Path, listen: Sequence[str], touched
     :raises ValueError: a URL that an agent cannot listen on, or a key that others can read
     """
     root = os.geteuid() == 0
-    state_dir.mkdir(parents=True, exist_ok=True)
+    uids = Uids()
+    state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = _lock(state_dir / 'agent.lock')
     key = credential.load_host_key(state_dir / 'host.key')
     opened = [listener(text.partition(',')[0]) for text in listen]
     advertise = [{'url': 'tcp://{}:{}'.format(*one.getsockname()), 'network': text.partition(',')[2] or DEFAULT_NETWORK}
@@ -47,18 +51,20 @@ async def run(host: str, state_dir: pathlib.Path, listen: Sequence[str], touched
     about: dict[str, Any] = {
         'version': 1, 'host': host, 'pid': os.getpid(), 'data_socket': data_socket,
         'advertise': advertise or [{'url': data_socket, 'network': DEFAULT_NETWORK}],
-        'capabilities': {'root': root, 'uid_per_session': root, 'no_new_privs': True, 'non_dumpable': True,
+        # no_new_privs, non_dumpable and seccomp hold for every session, or it does not start.
+        'capabilities': {'root': root, 'uid_per_session': uids.available, 'no_new_privs': True, 'non_dumpable': True,
                          'seccomp': True, 'tls': False},
     }
     control = Control(key, about)
-    translator = Translator(state_dir / 'translator', FIRST_UID if root else 0)
-    sessions = control.sessions = Sessions(translator, TouchPage(touched_limit_mib * MIB), control.event, stop.set)
+    translator = Translator(state_dir / 'translator', uids)
+    sessions = control.sessions = Sessions(
+        translator, TouchPage(touched_limit_mib * MIB), uids, control.event, stop.set)
     admission = control.admission = Admission(key, sessions, control.event)
     server = await control.listen(state_dir / 'agent.sock')
     tasks = [asyncio.ensure_future(admission.listen(one)) for one in opened]
     _say(state_dir / 'agent.json', about)
     LOG.info('The agent of %s serves %s%s', host, ', '.join(one['url'] for one in advertise),
-             '' if root else '; it is not root, so sessions share its uid')
+             '' if uids.available else '; sessions share its uid')
     await stop.wait()
     for task in tasks:
         task.cancel()
@@ -66,6 +72,18 @@ async def run(host: str, state_dir: pathlib.Path, listen: Sequence[str], touched
     await sessions.close()
     translator.close()
     (state_dir / 'agent.json').unlink(missing_ok=True)
+    os.close(lock)
+
+
+def _lock(path: pathlib.Path) -> int:
+    """Return a descriptor that keeps a second agent out of the directory.  :raises ValueError: there is one"""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise ValueError(f'another agent uses {path.parent}') from None
+    return descriptor
 
 
 def _say(path: pathlib.Path, about: dict[str, Any]) -> None:

@@ -6,7 +6,6 @@ Request ``{"v": 1, "id": n, "method": "...", "params": {...}}``; answer with the
 """
 
 import asyncio
-import contextlib
 import json
 import logging
 import os
@@ -42,7 +41,9 @@ class Control:
         """Tell everybody who watches."""
         line = json.dumps({'v': VERSION, 'event': name, **fields}).encode() + b'\n'
         for watcher in list(self._watchers):
-            with contextlib.suppress(OSError):
+            if watcher.transport.get_write_buffer_size() > LINE_MAX:
+                watcher.transport.abort()  # it does not listen; when it comes back it learns how things are
+            else:
                 watcher.write(line)
 
     async def listen(self, path: pathlib.Path) -> asyncio.Server:
@@ -93,7 +94,7 @@ class Control:
         return self._about
 
     async def _bind(self, slice: dict[str, Any], project: str, device: dict[str, Any]) -> dict[str, Any]:
-        self.sessions.bind(Slice.from_dict(slice), project, device)
+        await self.sessions.bind(Slice.from_dict(slice), project, device)
         return {}
 
     async def _unbind(self, slice_id: str) -> dict[str, Any]:

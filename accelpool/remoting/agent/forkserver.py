@@ -10,6 +10,11 @@ from accelpool.remoting import artefacts
 from accelpool.remoting.agent import packets
 
 
+def _for_workers(name: str) -> bool:
+    """Whether a session may see this variable of the agent's: what a loader or a sanitizer needs, no secrets."""
+    return name in {'PATH', 'LD_LIBRARY_PATH', 'LANG', 'TZ'} or name.startswith('LC_') or name.endswith('SAN_OPTIONS')
+
+
 class ForkServer:
     """Starts and kills workers by a session number of the agent's choice."""
 
@@ -21,7 +26,8 @@ class ForkServer:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(
-                [str(artefacts.worker()), '--fork-server'], pass_fds=[3],
+                [str(artefacts.worker()), '--fork-server'], pass_fds=[3], start_new_session=True,
+                env={name: value for name, value in os.environ.items() if _for_workers(name)},
                 preexec_fn=lambda: os.dup2(theirs.fileno(), 3))
         self._on_exit = on_exit
         self._channel = packets.Channel(ours, self._packet, on_close)

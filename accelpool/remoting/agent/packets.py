@@ -2,6 +2,7 @@
 """Packets between agent, fork server and workers; the C twin is native/worker/control.h."""
 
 import asyncio
+import os
 import socket
 import struct
 from collections.abc import Callable, Sequence
@@ -54,21 +55,30 @@ class Channel:
             return False
         return True
 
+    def drain(self) -> None:
+        """Take at once what the other end has sent before its end."""
+        while self._connection.fileno() >= 0 and self._read():
+            pass
+
     def close(self) -> None:
         if self._connection.fileno() >= 0:
             self._loop.remove_reader(self._connection)
             self._connection.close()
 
-    def _read(self) -> None:
+    def _read(self) -> bool:
+        """Take one packet; False: there is none now."""
         try:
             data, descriptors, _flags, _ = socket.recv_fds(self._connection, _LAYOUT.size + BLOB_MAX, 3)
         except BlockingIOError:
-            return
+            return False
         except OSError:
             data, descriptors = b'', []
         if len(data) < _LAYOUT.size:
+            for descriptor in descriptors:
+                os.close(descriptor)
             self.close()
             self._on_close()
-            return
+            return False
         kind, number, a, b, c = _LAYOUT.unpack_from(data)
         self._on_packet(Packet(kind, number, a, b, c, data[_LAYOUT.size:], tuple(descriptors)))
+        return True

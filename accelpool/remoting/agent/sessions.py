@@ -5,20 +5,20 @@ Everything here runs on the event loop's thread, so ledgers and arbiters need no
 """
 
 import asyncio
-import contextlib
 import itertools
 import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from accelpool import errors
 from accelpool.remoting.agent import arbiter, ledger, packets
 from accelpool.remoting.agent.forkserver import ForkServer
 from accelpool.remoting.agent.touch import TouchPage
-from accelpool.remoting.agent.translator import FAILED, Translator
+from accelpool.remoting.agent.translator import Translator
+from accelpool.remoting.agent.uids import Uids
 from accelpool.types import Slice
 
 LOG = logging.getLogger(__name__)
@@ -30,8 +30,8 @@ WINDOW_BYTES = 16 * MIB
 SESSIONS = 64
 #: Seconds that a session has to end by itself.
 GRACE = 1.0
-#: First uid of sessions; each has its own (the range that Linux distributions leave to containers).
-FIRST_UID = 200_000
+#: Modules that one session may have waiting for the translator.
+TRANSLATIONS = 16
 
 Events = Callable[..., None]
 
@@ -55,24 +55,29 @@ class SliceState:
         self.sessions: dict[int, Session] = {}
         self.device_ns = self.launches = 0
         self.timer: asyncio.TimerHandle | None = None
+        self.ending: asyncio.Future[int] | None = None  # it is being unbound
 
 
 class Session:
     """One worker."""
 
-    def __init__(self, number: int, state: SliceState, slot: int) -> None:
+    def __init__(self, number: int, state: SliceState, slot: int, uid: int | None) -> None:
         self.number = number
         self.state = state
         self.slot = slot
+        self.uid = uid
         self.allocated = 0
         self.ended = asyncio.Event()
         self.channel: packets.Channel
+        self.translations: set[asyncio.Task[None]] = set()
+        self.translating = asyncio.Lock()  # one at a time, so that nobody fills the translator's queue
 
 
 class Sessions:
     """All slices, devices and sessions of this host."""
 
-    def __init__(self, translator: Translator, touch: TouchPage, events: Events, stop: Callable[[], None]) -> None:
+    def __init__(self, translator: Translator, touch: TouchPage, uids: Uids, events: Events,
+                 stop: Callable[[], None]) -> None:
         """
         :param events: told what happens: name, then fields
         :param stop: called when the fork server has died: nothing works without it
@@ -83,42 +88,64 @@ class Sessions:
         self._numbers = itertools.count(1)
         self._translator = translator
         self._touch = touch
+        self._uids = uids
         self._events = events
         self._forkserver = ForkServer(self._exited, stop)
-        self._tasks: set[asyncio.Task[None]] = set()
 
     # --- slices ---
 
-    def bind(self, wanted: Slice, project: str, device: dict[str, Any]) -> None:
-        """Admit sessions to a slice; one that is known takes the new share and size."""
-        now = time.monotonic_ns()
+    async def bind(self, wanted: Slice, project: str, device: dict[str, Any]) -> None:
+        """Admit sessions to a slice; one that is known takes the new share and size.
+
+        A higher generation ends the sessions that were admitted before it.
+
+        :raises InvalidRequest: the slice or the device lacks something
+        :raises Conflict: the slice is on another device, has a higher generation already or is being unbound
+        """
+        _check(wanted, device)
         known = self.slices.get(wanted.id)
         if known is None:
             self.slices[wanted.id] = SliceState(wanted, project, device)
         else:
-            known.slice = wanted
+            before = known.slice
+            if known.ending is not None or before.generation > wanted.generation \
+                    or before.device_id != wanted.device_id or before.allocation_id != wanted.allocation_id:
+                raise errors.Conflict(f'Slice {wanted.id} is bound otherwise, or is being unbound')
+            known.slice, known.device = wanted, device
             self._tell(known.ledger.resize(wanted.memory * MIB), known)
+            if before.generation < wanted.generation:
+                await self.end(known.sessions.values(), packets.END_UNBOUND)
         on = self._devices.setdefault(wanted.device_id, DeviceState())
-        on.arbiter.add_slice(wanted.id, wanted.compute, wanted.strict, now)
+        on.arbiter.add_slice(wanted.id, wanted.compute, wanted.strict, time.monotonic_ns())
 
     async def unbind(self, slice_id: str) -> int:
         """End a slice's sessions and forget it; returns how many sessions there were.
 
+        Whoever asks again meanwhile waits too: when it returns no worker of the slice is left.
+
         :raises NotFound: the slice is not bound
         """
-        state = self.slices.pop(slice_id, None)
+        state = self.slices.get(slice_id)
         if state is None:
             raise errors.NotFound(f'Slice {slice_id} is not bound here')
+        if state.ending is None:
+            state.ending = asyncio.ensure_future(self._unbind(state))
+        return await asyncio.shield(state.ending)
+
+    async def _unbind(self, state: SliceState) -> int:
         ending = list(state.sessions.values())
         await self.end(ending, packets.END_UNBOUND)
-        self._devices[state.slice.device_id].arbiter.remove_slice(slice_id)
+        self._devices[state.slice.device_id].arbiter.remove_slice(state.slice.id)
+        if state.timer is not None:
+            state.timer.cancel()
+        del self.slices[state.slice.id]
         return len(ending)
 
     async def end(self, ending: Iterable[Session], reason: int) -> None:
         """End sessions; those that do not by themselves are killed.  Returns when their workers are dead."""
         chosen = list(ending)
         for session in chosen:
-            session.channel.send(packets.END, a=reason)
+            self._send(session, packets.END, a=reason)
         waiting = [asyncio.ensure_future(session.ended.wait()) for session in chosen]
         if waiting:
             _, late = await asyncio.wait(waiting, timeout=GRACE)
@@ -137,14 +164,20 @@ class Sessions:
     def start(self, slice_id: str, connection: socket.socket) -> None:
         """Start a worker for an authenticated connection; the worker says WELCOME.
 
-        :raises Conflict: the slice, or the host, has as many sessions as it can have
+        :raises Conflict: the slice, or the host, has as many sessions as it can have, or the slice is being unbound
         """
         state = self.slices[slice_id]
+        if state.ending is not None:
+            raise errors.Conflict('the slice is not yours any more')
+        uid = self._uids.take()
         slot = self._touch.take() if len(state.sessions) < SESSIONS else None
-        if slot is None:
-            raise errors.Conflict('the slice has as many sessions as it can have')
+        if slot is None or (uid is None and self._uids.available):
+            self._uids.give(uid)
+            if slot is not None:
+                self._touch.give(slot)
+            raise errors.Conflict('there are as many sessions as there can be')
         number = next(self._numbers)
-        session = Session(number, state, slot)
+        session = Session(number, state, slot, uid)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         session.channel = packets.Channel(
             ours, lambda packet: self._packet(session, packet), lambda: self._forkserver.kill(number))
@@ -152,17 +185,17 @@ class Sessions:
         state.ledger.join(number)
         self._devices[state.slice.device_id].arbiter.join(number, slice_id)
         with theirs:
-            started = self._forkserver.spawn(number, self._parameters(state, slot), [
+            started = self._forkserver.spawn(number, self._parameters(session), [
                 connection.fileno(), theirs.fileno(), self._touch.descriptor])
         self._event('session-open', state)
         if not started:
             self._exited(number, -1)
 
     @staticmethod
-    def _parameters(state: SliceState, slot: int) -> dict[str, str]:
-        wanted, device = state.slice, state.device
-        environment = device.get('env', {}) | {'ACCELPOOL_TOUCH_SLOT': str(slot)}
-        identity = {'uid': str(FIRST_UID + 1 + slot), 'gid': str(FIRST_UID + 1 + slot)} if os.geteuid() == 0 else {}
+    def _parameters(session: Session) -> dict[str, str]:
+        state, wanted, device = session.state, session.state.slice, session.state.device
+        environment = device.get('env', {}) | {'ACCELPOOL_TOUCH_SLOT': str(session.slot)}
+        identity = {} if session.uid is None else {'uid': str(session.uid), 'gid': str(session.uid)}
         return {
             'interface': device['interface'], 'library': device['library'], 'slice': wanted.id,
             'allocation': wanted.allocation_id, 'project': state.project,
@@ -178,8 +211,12 @@ class Sessions:
         state = session.state
         if status not in {0, 9}:
             LOG.warning('Session %d on slice %s ended with wait status %d', number, state.slice.id, status)
+        session.channel.drain()  # its last report
         session.channel.close()
+        for task in session.translations:
+            task.cancel()
         self._touch.give(session.slot)
+        self._uids.give(session.uid)
         del state.sessions[number]
         self._tell(state.ledger.leave(number), state)
         on = self._devices[state.slice.device_id]
@@ -197,12 +234,10 @@ class Sessions:
             self._answer(session, packet)
         except (ledger.ProtocolError, ValueError) as failure:
             LOG.warning('Session %d breaks the rules: %s', session.number, failure)
-            session.channel.send(packets.END, a=packets.END_REFUSED)
             self._forkserver.kill(session.number)
         finally:
-            if packet.type != packets.TRANSLATE:
-                for descriptor in packet.descriptors:
-                    os.close(descriptor)
+            for descriptor in packet.descriptors:
+                os.close(descriptor)
 
     def _answer(self, session: Session, packet: packets.Packet) -> None:
         state, now = session.state, time.monotonic_ns()
@@ -225,25 +260,35 @@ class Sessions:
                 session.allocated = packet.b
                 self._instruct(on, on.arbiter.use(session.number, packet.a, now))
             case packets.MEMINFO:
-                session.channel.send(packets.MEMINFO, packet.id, state.ledger.free, state.ledger.limit)
+                self._send(session, packets.MEMINFO, packet.id, state.ledger.free, state.ledger.limit)
             case packets.TRANSLATE:
-                task = asyncio.ensure_future(self._translate(session, packet))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+                if len(session.translations) >= TRANSLATIONS:
+                    raise ValueError('too many modules at a time')
+                if not packet.descriptors:
+                    raise ValueError('a module without its text')
+                text = os.dup(packet.descriptors[0])
+                task = asyncio.ensure_future(self._translate(session, packet, text))
+                session.translations.add(task)
+                task.add_done_callback(session.translations.discard)
+                task.add_done_callback(lambda _: os.close(text))
             case _:
                 raise ValueError(f'a packet of type {packet.type}')
 
-    async def _translate(self, session: Session, packet: packets.Packet) -> None:
-        status, log, module = FAILED, b'no descriptor came along', -1
+    async def _translate(self, session: Session, packet: packets.Packet, text: int) -> None:
+        async with session.translating:
+            status, log, module = await self._translator.translate(text, packet.a)
         try:
-            if packet.descriptors:
-                status, log, module = await self._translator.translate(packet.descriptors[0], packet.a)
-            session.channel.send(packets.TRANSLATE, packet.id, status & 0xFFFFFFFF, blob=log,
-                                 descriptors=[module] if module >= 0 else [])
+            self._send(session, packets.TRANSLATE, packet.id, status, blob=log,
+                       descriptors=[module] if module >= 0 else [])
         finally:
-            for descriptor in (*packet.descriptors, *([module] if module >= 0 else [])):
-                with contextlib.suppress(OSError):
-                    os.close(descriptor)
+            if module >= 0:
+                os.close(module)
+
+    def _send(self, session: Session, kind: int, number: int = 0, a: int = 0, b: int = 0, *, blob: bytes = b'',
+              descriptors: Sequence[int] = ()) -> None:
+        """Send a packet; a worker that lets its packets pile up would miss one, and dies instead."""
+        if not session.channel.send(kind, number, a, b, blob=blob, descriptors=descriptors):
+            self._forkserver.kill(session.number)
 
     def _tell(self, actions: Iterable[ledger.Action], state: SliceState) -> None:
         """Send a ledger's decisions; keep its timer."""
@@ -252,9 +297,9 @@ class Sessions:
             if session is None:
                 continue
             if isinstance(action, ledger.Answer):
-                session.channel.send(packets.RESERVE, action.question, action.granted)
+                self._send(session, packets.RESERVE, action.question, action.granted)
             else:
-                session.channel.send(packets.RECALL, a=action.wanted)
+                self._send(session, packets.RECALL, a=action.wanted)
         if state.timer is not None:
             state.timer.cancel()
         due = state.ledger.deadline
@@ -268,9 +313,9 @@ class Sessions:
             if session is None:
                 continue
             if isinstance(instruction, arbiter.Grant):
-                session.channel.send(packets.GRANT, a=instruction.budget)
+                self._send(session, packets.GRANT, a=instruction.budget)
             else:
-                session.channel.send(packets.REVOKE)
+                self._send(session, packets.REVOKE)
         if on.timer is not None:
             on.timer.cancel()
         due = on.arbiter.deadline()
@@ -301,3 +346,13 @@ class Sessions:
                         for name, on in self._devices.items()],
             'touched_bytes': self._touch.total, 'touched_limit': self._touch.limit,
         }
+
+
+def _check(wanted: Slice, device: dict[str, Any]) -> None:
+    """:raises InvalidRequest: what a worker would choke on later"""
+    if not (1 <= wanted.compute <= 100 and wanted.memory > 0):
+        raise errors.InvalidRequest(f'Slice {wanted.id} has {wanted.compute} % and {wanted.memory} MiB')
+    names = (device.get('interface'), device.get('library'), wanted.id, wanted.allocation_id)
+    texts = [text for pair in device.get('env', {}).items() for text in pair]
+    if not all(names) or not all(isinstance(text, str) and '\0' not in text for text in (*names, *texts)):
+        raise errors.InvalidRequest(f'Slice {wanted.id}: the device has no interface, no library or an odd environment')

@@ -3,7 +3,7 @@
  * A worker_session for the agent's tests: after WELCOME it obeys one-line orders from the client, forwards them to the
  * agent as packets and prints what the agent says. Linked with main, forkserver, confine, parameters, control, sandbox.
  *
- * Orders: "packet TYPE A B C", "facts", "env NAME", "library", "call NAME", "translate TEXT", "spin", "exit CODE".
+ * Orders: "packet TYPE A B C", "facts", "env NAME", "library", "call NAME", "translate TEXT", "touch BYTES", "spin", "exit CODE".
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -99,9 +99,9 @@ static void try_call(const char *name)
 static void say_facts(const struct worker_params *params, int control, int touch_fd)
 {
     dprintf(client,
-            "{\"pid\": %d, \"uid\": %u, \"gid\": %u, \"groups\": %d, \"no_new_privs\": %d, \"dumpable\": %d, "
+            "{\"pid\": %d, \"uid\": %u, \"gid\": %u, \"no_new_privs\": %d, \"dumpable\": %d, "
             "\"seccomp\": %d, \"control\": %d, \"touch\": %d, \"memory_limit\": %llu, \"slice\": \"%s\", \"compute\": %u}\n",
-            getpid(), getuid(), getgid(), (int)syscall(SYS_getgroups, 0, NULL), prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0),
+            getpid(), getuid(), getgid(), prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0),
             prctl(PR_GET_DUMPABLE), prctl(PR_GET_SECCOMP), control, touch_fd,
             (unsigned long long)params->memory_limit, params->slice, params->compute);
 }
