@@ -79,6 +79,8 @@ class IntegerTest(unittest.TestCase):
             case('mad.hi.sat', 's32', 3, lambda a, b, c: clamp((a * b >> 32) + c)),
             case('mad24.hi.sat', 's32', 3, lambda a, b, c: clamp(signed(low24(a, 's') * low24(b, 's') >> 16, 32) + c)),
             case('min.relu', 's32', 2, lambda a, b: max(0, min(a, b))),
+            Case('max.s32.relu %d0, %a0, %a1;', ('s32',) * 2, ('s32',), samples(('s32',) * 2),
+                 lambda a, b: max(0, signed(a, 32), signed(b, 32))),
         ]
         for scalar in ('u32', 's32'):
             cases += [
@@ -135,6 +137,34 @@ class IntegerTest(unittest.TestCase):
                 f'{opcode}.{scalar} %d0, %a0, %a1;', ('u32',) * 2, ('u32',), samples(('u32',) * 2),
                 lambda a, b, f=function, s=scalar: sum(
                     unsigned(f(x, y), 16) << n for x, y, n in zip(halves(a, s), halves(b, s), (0, 16), strict=True))))
+        self._check(cases)
+
+
+    def test_video(self) -> None:
+        def lanes(x: int, bits: int, kind: str) -> list[int]:
+            return [signed(x >> n, bits) if kind == 's32' else x >> n & ((1 << bits) - 1) for n in range(0, 32, bits)]
+
+        functions: dict[str, Number] = {
+            'vadd': lambda a, b: a + b, 'vsub': lambda a, b: a - b, 'vabsdiff': lambda a, b: abs(a - b), 'vmin': min,
+            'vmax': max, 'vavrg': lambda a, b: a + b + (a + b >= 0) >> 1,
+        }
+        three = samples(('u32',) * 3, 200)
+        cases = []
+        for name, function in functions.items():
+            for bits, kind in ((8, 'u32'), (8, 's32'), (16, 's32')):
+                def result(a: int, b: int, f: Number = function, n: int = bits, k: str = kind) -> list[int]:
+                    return [f(x, y) for x, y in zip(lanes(a, n, k), lanes(b, n, k), strict=True)]
+                text = f'{name}{32 // bits}.{kind}.{kind}.{kind}'
+                low, high = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if kind == 's32' else (0, (1 << bits) - 1)
+                cases += [
+                    Case(f'{text} %d0, %a0, %a1, %a2;', ('u32',) * 3, ('u32',), three, lambda a, b, c, r=result, n=bits: sum(
+                        unsigned(x, n) << n * lane for lane, x in enumerate(r(a, b)))),
+                    Case(f'{text}.sat %d0, %a0, %a1, %a2;', ('u32',) * 3, ('u32',), three,
+                         lambda a, b, c, r=result, n=bits, lo=low, hi=high: sum(
+                             unsigned(max(lo, min(hi, x)), n) << n * lane for lane, x in enumerate(r(a, b)))),
+                    Case(f'{text}.add %d0, %a0, %a1, %a2;', ('u32',) * 3, ('u32',), three,
+                         lambda a, b, c, r=result: unsigned(sum(r(a, b)) + c, 32)),
+                ]
         self._check(cases)
 
 

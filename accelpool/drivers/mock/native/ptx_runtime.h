@@ -269,6 +269,48 @@ COLD uint32_t dot2(uint32_t a, uint32_t b, uint32_t c, int a_signed, int b_signe
     return c;
 }
 
+enum video { VIDEO_ADD, VIDEO_SUB, VIDEO_AVRG, VIDEO_ABSDIFF, VIDEO_MIN, VIDEO_MAX };
+
+/* Lanes of 8 or 16 bits; with `sum` the lanes' results are added to c. */
+COLD uint32_t video(enum video op, uint32_t a, uint32_t b, uint32_t c, uint32_t bits, int d_signed, int a_signed, int b_signed,
+                    int saturate, int sum)
+{
+    int32_t span = 1 << bits, low = d_signed ? -span / 2 : 0, high = d_signed ? span / 2 - 1 : span - 1;
+    uint32_t result = sum ? c : 0;
+    for (uint32_t shift = 0; shift < 32; shift += bits) {
+        int32_t x = (int32_t)(a >> shift & (uint32_t)(span - 1)), y = (int32_t)(b >> shift & (uint32_t)(span - 1)), r;
+        x -= a_signed && x >= span / 2 ? span : 0;
+        y -= b_signed && y >= span / 2 ? span : 0;
+        switch (op) {
+        case VIDEO_ADD:
+            r = x + y;
+            break;
+        case VIDEO_SUB:
+            r = x - y;
+            break;
+        case VIDEO_AVRG:
+            r = (x + y + (x + y >= 0)) >> 1;
+            break;
+        case VIDEO_ABSDIFF:
+            r = x > y ? x - y : y - x;
+            break;
+        case VIDEO_MIN:
+            r = x < y ? x : y;
+            break;
+        default:
+            r = x > y ? x : y;
+            break;
+        }
+        if (saturate)
+            r = r < low ? low : r > high ? high : r;
+        if (sum)
+            result += (uint32_t)r;
+        else
+            result |= ((uint32_t)r & (uint32_t)(span - 1)) << shift;
+    }
+    return result;
+}
+
 /* a + b + *carry of 32 or 64 bits; *carry becomes the carry out. */
 #define CARRY(bits)                                                                                           \
     INLINE uint##bits##_t add_carry##bits(uint##bits##_t a, uint##bits##_t b, uint32_t in, uint32_t *out)     \

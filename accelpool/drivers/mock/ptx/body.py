@@ -13,6 +13,7 @@ from accelpool.drivers.mock.ptx import (  # noqa: F401 - the families register t
     emit_half,
     emit_integer,
     emit_memory,
+    emit_video,
     emit_warp,
     symbols,
 )

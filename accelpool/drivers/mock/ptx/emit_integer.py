@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Integer arithmetic. `add`, `sub`, `mul` and their kin send floating-point types on to their own modules."""
 
+from dataclasses import replace
+
 from accelpool.drivers.mock.ptx import emit_float, emit_half
 from accelpool.drivers.mock.ptx.ast.model import Instruction
 from accelpool.drivers.mock.ptx.emit_core import Emitter, Handler, handles
@@ -14,6 +16,8 @@ def _dispatch(integer: Handler) -> Handler:
     """One opcode, three families: the type decides."""
 
     def handler(e: Emitter, i: Instruction) -> None:
+        if i.modifiers[-1:] == ('relu',):  # the vendor's compiler writes min.s32.relu for min.relu.s32
+            i = replace(i, modifiers=('relu', *i.modifiers[:-1]))
         scalar = e.type(i.modifiers)
         if scalar.is_float:
             emit_float.arithmetic(e, i, scalar)
