@@ -19,6 +19,7 @@ static char printed[65536];
 static size_t printed_length;
 static int64_t charged;
 static uint64_t committed;
+static uint64_t workspace;
 
 __attribute__((visibility("default"))) int harness_start(void)
 {
@@ -113,6 +114,8 @@ __attribute__((visibility("default"))) int harness_launch(const struct loaded *l
                                                           const uint32_t *shape, uint32_t shared, const void *params,
                                                           uint64_t budget_ns, uint32_t steps)
 {
+    if (!workspace)
+        workspace = harness_allocate(64);
     struct kernel_launch launch = {0};
     int error;
     launch.function = find(loaded, name);
@@ -123,6 +126,8 @@ __attribute__((visibility("default"))) int harness_launch(const struct loaded *l
     memcpy(launch.grid, shape, sizeof launch.grid);
     memcpy(launch.block, shape + 3, sizeof launch.block);
     launch.dynamic_shared = shared;
+    launch.workspace = workspace;
+    memset((void *)workspace, 0, 64);
     launch.pages = pages;
     launch.commit = commit;
     launch.charge = charge;

@@ -112,6 +112,9 @@ struct kernel_launch {
     /* How many blocks may be alive at once (a block that spins lets others start): 0 = the executor's default. A
      * cooperative launch passes the number of blocks of the grid; more than 65536 threads are OUT_OF_RESOURCES. */
     uint32_t resident;
+    /* Cooperative launches: device address of 64 zeroed bytes for the barrier of the whole grid; else 0, and a kernel
+     * that asks for such a barrier traps. */
+    uint64_t workspace;
     uint8_t *pages; /* the page state table */
     void *opaque;
     /* First store to an untouched 64 KiB page (index = address >> 16): sets its state to COMMITTED and returns 0, or
@@ -218,6 +221,7 @@ struct kernel_thread {
     uint32_t param_bytes;
     int32_t fuel; /* back-edges and calls left before the thread must yield */
     uint64_t grid_id;
+    uint64_t workspace; /* of a cooperative launch */
 };
 
 #endif

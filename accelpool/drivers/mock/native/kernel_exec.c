@@ -186,6 +186,7 @@ static void fiber_bind(struct fiber *fiber, struct block *block)
     thread->place = &block->place;
     thread->stack_limit = (uintptr_t)fiber->stack + fiber->stack_bytes / 4;
     thread->grid_id = run->grid_id;
+    thread->workspace = run->launch.workspace;
     if (thread->fuel <= 0 || thread->fuel > FUEL)
         thread->fuel = FUEL;
 }

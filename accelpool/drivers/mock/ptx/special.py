@@ -31,6 +31,9 @@ _PLAIN = {
     '%cluster_ctarank': ('0u', 32),
     '%cluster_nctarank': ('1u', 32),
     '%current_graph_exec': ('0ull', 64),
+    # Where cooperative groups look for the memory of the grid's barrier.
+    '%envreg1': ('(uint32_t)(t->workspace >> 32)', 32),
+    '%envreg2': ('(uint32_t)t->workspace', 32),
     'WARP_SZ': ('32u', 32),
 }
 
