@@ -101,6 +101,18 @@ void pages_close(uint64_t base, uint64_t size) {
         emu_host->untouch(emu_host->opaque, committed << PAGE_SHIFT);
 }
 
+/* Whole granules that are paid for in one go may be huge pages: one fault instead of 512. Memory lock held. */
+static void prefer_huge_pages(uint64_t first, uint64_t last) {
+    const uint64_t pages = GRANULE >> PAGE_SHIFT;
+    uint64_t begin = (first + pages - 1) / pages * pages, end = (last + 1) / pages * pages;
+    for (uint64_t page = begin; page < end; page++) {
+        if (page_state[page] != 1) /* some of it was touched before: leave its granule alone */
+            begin = (page / pages + 1) * pages;
+        else if ((page + 1) % pages == 0 && begin <= page)
+            madvise((void *)((page + 1 - pages) << PAGE_SHIFT), GRANULE, MADV_HUGEPAGE);
+    }
+}
+
 CUresult memory_commit(uint64_t address, uint64_t size) {
     uint64_t first = address >> PAGE_SHIFT, last = (address + size - 1) >> PAGE_SHIFT, untouched = 0;
     if (!size)
@@ -116,6 +128,8 @@ CUresult memory_commit(uint64_t address, uint64_t size) {
         untouched += page_state[page] == 1;
     if (untouched && emu_host && emu_host->touch(emu_host->opaque, untouched << PAGE_SHIFT))
         status = CUDA_ERROR_OUT_OF_MEMORY;
+    if (status == CUDA_SUCCESS && size >= GRANULE)
+        prefer_huge_pages(first, last);
     for (uint64_t page = first; page <= last && status == CUDA_SUCCESS; page++)
         if (page_state[page] == 1)
             __atomic_store_n(&page_state[page], 2, __ATOMIC_RELAXED);
