@@ -133,10 +133,8 @@ class Conductor:
                 session, BINARY, self._host, topic=transport.CONDUCTOR_TOPIC, version=transport.VERSION)
             if usage is not None:
                 db_host.heard_of(session, self._host, self._advertise or [], at=asked)
-                busy = {used['slice_id'] for used in usage.get('slices', ()) if used.get('sessions')}
-                live = {found.allocation_id for found, _ in db_slice.of_host(session, self._host)
-                        if found.id in busy}
-                db_allocation.touch(session, live | set(usage.get('holders', ())))
+                live = {used['allocation_id'] for used in usage['slices'] if used['sessions']}
+                db_allocation.touch(session, live | set(usage['holders']))
 
         db_session.retrying(note)
 

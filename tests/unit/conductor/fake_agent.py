@@ -96,7 +96,8 @@ class FakeAgent:
                 'url': 'unix:///data.sock'}
 
     def _slices(self) -> list[dict[str, Any]]:
-        return [{'slice_id': key, 'generation': value['generation'], 'sessions': self.sessions.get(key, 0),
+        return [{'slice_id': key, 'allocation_id': value.get('allocation_id'),
+                 'generation': value['generation'], 'sessions': self.sessions.get(key, 0),
                  'allocated_bytes': 0, 'charged_bytes': 0, 'device_ns': 0, 'launches': 0}
                 for key, value in self.slices.items()]
 
