@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A worker process as a client and an agent see it, with the stub vendor library of tests/native."""
 
+import os
 import pathlib
 import random
 import struct
@@ -292,6 +293,21 @@ class TestStream(WorkerCase):
         self.assertEqual(INVALID_VALUE, session.copy_out(address, 5).status)
         session.call(peer.MEMINFO)
         self.assertEqual(256 * MIB, session.agent.free)
+
+    def test_the_agent_keeps_what_loaded_and_offers_it_to_the_next_session(self) -> None:
+        first = self.start()
+        first.load(PTX, 1)
+        first.load(b'bad\0', 2)
+        (_kind, length, _b, _c), = first.agent.wait_for(peer.KEEP)
+        self.assertEqual(len(PTX), length)
+        (digest, content), = first.agent.content.items()
+        self.assertEqual(PTX, os.pread(content, 1000, 0))
+        with self.assertRaises(PermissionError):  # sealed
+            os.pwrite(content, b'x', 0)
+        second = self.start()
+        second.agent.content[digest] = os.dup(content)
+        offer = second.call(peer.MODULE_OFFER, peer.module_call(PTX, 1))
+        self.assertEqual((0, 1, 2), (offer.status, *struct.unpack_from('<II', offer.body)))
 
     def test_launch_checks_the_parameter_block(self) -> None:
         session = self.start()

@@ -27,7 +27,7 @@ WELCOME, REFUSED, ACK, RECALL, BYE, RANGE, LEASE, LEASE_RETURN, MEMINFO, DATA, B
 MODULE_OFFER, MODULE_DATA, MODULE_UNLOAD, LINK_CREATE, LINK_ADD, LINK_COMPLETE, LINK_DESTROY = range(15, 22)
 LAUNCH, COPY_IN, COPY_OUT, KERNEL_SET = range(22, 26)
 
-READY, RESERVE, RELEASE, WANT, YIELD, USAGE, TRANSLATE, AGENT_MEMINFO, AGENT_RECALL, END = range(1, 11)
+READY, RESERVE, RELEASE, WANT, YIELD, USAGE, TRANSLATE, AGENT_MEMINFO, AGENT_RECALL, END, FIND, KEEP = range(1, 13)
 GRANT, REVOKE = 4, 5
 
 
@@ -63,6 +63,7 @@ class Agent:
         self.free = self.limit = free
         self.translate: Callable[[bytes], pathlib.Path] | None = None
         self.grants = True
+        self.content: dict[bytes, int] = {}
         self.packets: list[tuple[int, int, int, int]] = []
         self.changed = threading.Condition()
         self._connection = connection
@@ -87,6 +88,7 @@ class Agent:
         while received := self._receive():
             data, descriptors = received
             kind, ident, a, b, c = CONTROL.unpack(data[:CONTROL.size])
+            blob = data[CONTROL.size:]
             with self.changed:
                 self.packets.append((kind, a, b, c))
                 if kind == RESERVE:
@@ -99,6 +101,10 @@ class Agent:
                     self.send(AGENT_MEMINFO, ident, self.free, self.limit)
                 elif kind == TRANSLATE:
                     self._translate(ident, os.pread(descriptors[0], a, 0))
+                elif kind == FIND:
+                    self._find(ident, blob)
+                elif kind == KEEP:
+                    self.content[blob] = os.dup(descriptors[0])
                 elif kind == WANT and self.grants:
                     self.send(GRANT, 0, 10_000_000)
                 self.changed.notify_all()
@@ -111,6 +117,11 @@ class Agent:
         except OSError:
             return None
         return (data, descriptors) if data else None
+
+    def _find(self, ident: int, digest: bytes) -> None:
+        known = self.content.get(digest)
+        size = os.fstat(known).st_size if known is not None else 0
+        socket.send_fds(self._connection, [CONTROL.pack(FIND, ident, size, 0, 0)], [] if known is None else [known])
 
     def _translate(self, ident: int, text: bytes) -> None:
         if self.translate is None:
@@ -126,6 +137,8 @@ class Agent:
         self._connection.shutdown(socket.SHUT_RDWR)
         self._thread.join()
         self._connection.close()
+        for descriptor in self.content.values():
+            os.close(descriptor)
 
 
 class Session:

@@ -41,7 +41,7 @@ static void *agent_side(void *opaque)
         count = 1;
         if (packet.type == CONTROL_RESERVE)
             answer.a = packet.a + packet.b < packet.a ? packet.a : packet.a + packet.b;
-        else if (packet.type != CONTROL_MEMINFO && packet.type != CONTROL_TRANSLATE)
+        else if (packet.type != CONTROL_MEMINFO && packet.type != CONTROL_TRANSLATE && packet.type != CONTROL_CONTENT_FIND)
             continue;
         control_send(fd, &answer, NULL, 0, NULL, 0);
     }

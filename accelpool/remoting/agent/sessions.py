@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from accelpool import errors
-from accelpool.remoting.agent import arbiter, ledger, packets
+from accelpool.remoting.agent import arbiter, content, ledger, packets
 from accelpool.remoting.agent.forkserver import ForkServer
 from accelpool.remoting.agent.touch import TouchPage
 from accelpool.remoting.agent.translator import Translator
@@ -32,6 +32,8 @@ SESSIONS = 64
 GRACE = 1.0
 #: Modules that one session may have waiting for the translator.
 TRANSLATIONS = 16
+#: Images of one session that are looked at to be kept, at a time.
+KEEPING = 4
 
 Events = Callable[..., None]
 
@@ -70,6 +72,7 @@ class Session:
         self.ended = asyncio.Event()
         self.channel: packets.Channel
         self.translations: set[asyncio.Task[None]] = set()
+        self.keeping: set[asyncio.Task[None]] = set()
         self.translating = asyncio.Lock()  # one at a time, so that nobody fills the translator's queue
 
 
@@ -89,6 +92,7 @@ class Sessions:
         self._translator = translator
         self._touch = touch
         self._uids = uids
+        self._content = content.ContentCache()
         self._events = events
         self._forkserver = ForkServer(self._exited, stop)
 
@@ -158,6 +162,7 @@ class Sessions:
     async def close(self) -> None:
         await self.end(list(self._sessions.values()), packets.END_SHUTDOWN)
         self._forkserver.close()
+        self._content.close()
 
     # --- sessions ---
 
@@ -261,6 +266,13 @@ class Sessions:
                 self._instruct(on, on.arbiter.use(session.number, packet.a, now))
             case packets.MEMINFO:
                 self._send(session, packets.MEMINFO, packet.id, state.ledger.free, state.ledger.limit)
+            case packets.TRANSLATE | packets.CONTENT_FIND | packets.CONTENT_KEEP:
+                self._answer_module(session, packet)
+            case _:
+                raise ValueError(f'a packet of type {packet.type}')
+
+    def _answer_module(self, session: Session, packet: packets.Packet) -> None:
+        match packet.type:
             case packets.TRANSLATE:
                 if len(session.translations) >= TRANSLATIONS:
                     raise ValueError('too many modules at a time')
@@ -271,8 +283,29 @@ class Sessions:
                 session.translations.add(task)
                 task.add_done_callback(session.translations.discard)
                 task.add_done_callback(lambda _: os.close(text))
-            case _:
-                raise ValueError(f'a packet of type {packet.type}')
+            case packets.CONTENT_FIND:
+                found = self._content.find(session.state.project, packet.blob)
+                self._send(session, packets.CONTENT_FIND, packet.id, found[1] if found else 0,
+                           descriptors=[found[0]] if found else [])
+            case packets.CONTENT_KEEP:
+                if not packet.descriptors:
+                    raise ValueError('content without a file')
+                if len(session.keeping) < KEEPING:  # it is a favour: the next run uploads again
+                    self._spawn_keep(session, packet)
+
+    def _spawn_keep(self, session: Session, packet: packets.Packet) -> None:
+        image = os.dup(packet.descriptors[0])
+        task = asyncio.ensure_future(self._keep(session.state.project, packet, image))
+        session.keeping.add(task)
+        task.add_done_callback(session.keeping.discard)
+        task.add_done_callback(lambda _: os.close(image))
+
+    async def _keep(self, project: str, packet: packets.Packet, image: int) -> None:
+        # On a thread: hashing takes a while, and the loop is the arbiter's clock.
+        if await asyncio.to_thread(content.is_genuine, image, packet.blob, packet.a):
+            self._content.keep(project, packet.blob, image, packet.a)
+        else:
+            LOG.warning('A worker of project %s sent content that is not what it says', project)
 
     async def _translate(self, session: Session, packet: packets.Packet, text: int) -> None:
         async with session.translating:

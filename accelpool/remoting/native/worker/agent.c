@@ -62,6 +62,7 @@ static int agent_packet(struct session *s, uint8_t *blob)
     case CONTROL_RESERVE:
     case CONTROL_TRANSLATE:
     case CONTROL_MEMINFO:
+    case CONTROL_CONTENT_FIND:
         agent_answer(s, &packet, blob, (size_t)length, fd);
         return 0;
     case CONTROL_GRANT:
@@ -157,11 +158,17 @@ int agent_tell(struct session *s, uint32_t type, uint64_t a, uint64_t b, uint64_
     return control_send(s->control_fd, &packet, NULL, 0, NULL, 0);
 }
 
-int agent_ask(struct session *s, const struct control_packet *question, int send_fd, struct control_packet *answer,
-              void *blob, size_t *length, int *fd)
+int agent_send(struct session *s, const struct control_packet *packet, const struct agent_extra *extra)
+{
+    return control_send(s->control_fd, packet, extra ? extra->blob : NULL, extra ? extra->length : 0,
+                        extra && extra->fd >= 0 ? &extra->fd : NULL, extra && extra->fd >= 0);
+}
+
+int agent_ask(struct session *s, const struct control_packet *question, const struct agent_extra *with,
+              struct control_packet *answer, struct agent_extra *got)
 {
     struct control_packet packet = *question;
-    struct agent_question entry = {.type = question->type, .blob = blob, .fd = -1};
+    struct agent_question entry = {.type = question->type, .blob = got ? got->blob : NULL, .fd = -1};
     struct agent_question **at;
     int result = -1;
 
@@ -173,7 +180,7 @@ int agent_ask(struct session *s, const struct control_packet *question, int send
     s->agent.questions = &entry;
     pthread_mutex_unlock(&s->agent.lock);
 
-    int sent = control_send(s->control_fd, &packet, NULL, 0, &send_fd, send_fd >= 0 ? 1 : 0);
+    int sent = agent_send(s, &packet, with);
 
     pthread_mutex_lock(&s->agent.lock);
     while (sent == 0 && !entry.done && !s->agent.closed)
@@ -183,14 +190,14 @@ int agent_ask(struct session *s, const struct control_packet *question, int send
     *at = entry.next;
     if (entry.done) {
         *answer = entry.answer;
-        if (length)
-            *length = entry.length;
         result = 0;
     }
     pthread_mutex_unlock(&s->agent.lock);
-    if (fd)
-        *fd = entry.fd;
-    else if (entry.fd >= 0)
+    if (got) {
+        got->length = entry.length;
+        got->fd = entry.fd;
+    } else if (entry.fd >= 0) {
         close(entry.fd);
+    }
     return result;
 }

@@ -24,6 +24,8 @@ enum control_type {
     CONTROL_USAGE = 6,      /* a = device ns since the last report, b = allocated bytes, c = launches since then */
     CONTROL_TRANSLATE = 7,  /* id, a = length, fd = memfd with PTX; answered TRANSLATE id, a = CUresult, fd, blob = log */
     CONTROL_MEMINFO = 8,    /* id; answered MEMINFO id, a = free bytes of the slice, b = its limit */
+    CONTROL_CONTENT_FIND = 11, /* id, blob = SHA-256; answered CONTENT_FIND id, a = length or 0: unknown, fd */
+    CONTROL_CONTENT_KEEP = 12, /* a = length, blob = SHA-256, fd = sealed memfd: a module image for the project's later runs */
     /* agent -> worker (besides the answers above) */
     CONTROL_GRANT = 4,      /* a = budget ns */
     CONTROL_REVOKE = 5,     /* somebody waits: YIELD when the budget is used, at once when idle */

@@ -177,7 +177,7 @@ static uint64_t ledger_reserve(struct session *s, uint64_t need, uint64_t extra)
     const struct control_packet question = {.type = CONTROL_RESERVE, .a = need, .b = extra};
     struct control_packet answer;
 
-    return agent_ask(s, &question, -1, &answer, NULL, NULL, NULL) || answer.a < need ? 0 : answer.a;
+    return agent_ask(s, &question, NULL, &answer, NULL) || answer.a < need ? 0 : answer.a;
 }
 
 static void ledger_release(struct session *s, uint64_t bytes)
@@ -398,7 +398,7 @@ static void info_job(struct session *s, const struct call *call)
     memcpy(&job, call->payload, sizeof job);
     returns_wait(&s->memory, job.ticket);
     pthread_mutex_unlock(&s->memory.lock);
-    if (agent_ask(s, &question, -1, &answer, NULL, NULL, NULL)) {
+    if (agent_ask(s, &question, NULL, &answer, NULL)) {
         call_status(s, call, CU_SYSTEM_FAILURE);
         return;
     }

@@ -11,7 +11,8 @@
 
 struct load_job {
     struct wire_module_call wire;
-    struct image *image;
+    struct image *image; /* NULL: not known in this session, perhaps in the project */
+    int fresh;           /* the agent has not got it */
 };
 
 int modules_open(struct session *s)
@@ -115,6 +116,14 @@ static void load_job(struct session *s, const struct call *call)
     int status = CU_OUT_OF_MEMORY;
 
     memcpy(&job, call->payload, sizeof job);
+    if (!job.image && (job.image = content_find(s, &job.wire)))
+        image_keep(s, job.image);
+    if (!job.image) { /* MODULE_DATA comes next */
+        module_answer(s, call, CU_SUCCESS, reply, &table, NULL);
+        free(module);
+        free(jit);
+        return;
+    }
     if (module && jit) {
         module->is_library = (job.wire.flags & WIRE_MODULE_LIBRARY) != 0;
         jit_start(jit, job.wire.options, job.wire.option_count);
@@ -141,6 +150,8 @@ static void load_job(struct session *s, const struct call *call)
     module_answer(s, call, status, reply, &table, jit);
     if (status && module)
         module_free(s, module);
+    if (!status && job.fresh)
+        content_keep(s, job.image);
     image_release(s, job.image);
     free(table.data);
     free(jit);
@@ -151,13 +162,14 @@ static void load_drop(struct session *s, const struct call *call)
     struct load_job job;
 
     memcpy(&job, call->payload, sizeof job);
-    image_release(s, job.image);
+    if (job.image)
+        image_release(s, job.image);
 }
 
 static void load_submit(struct session *s, const struct call *call, const struct wire_module_call *wire,
-                        struct image *image)
+                        struct image *image, int fresh)
 {
-    const struct load_job job = {.wire = *wire, .image = image};
+    const struct load_job job = {.wire = *wire, .image = image, .fresh = fresh};
     struct call copy = *call;
 
     copy.payload = (const uint8_t *)&job;
@@ -180,16 +192,9 @@ static int module_decode(struct session *s, const struct call *call, struct wire
 void module_offer(struct session *s, const struct call *call)
 {
     struct wire_module_call wire;
-    struct bytes nothing = {0};
-    struct image *image;
 
-    if (module_decode(s, call, &wire))
-        return;
-    image = image_find(s, &wire);
-    if (image)
-        load_submit(s, call, &wire, image);
-    else
-        module_answer(s, call, CU_SUCCESS, (struct wire_module_reply){0}, &nothing, NULL);
+    if (module_decode(s, call, &wire) == 0)
+        load_submit(s, call, &wire, image_find(s, &wire), 0);
 }
 
 void module_data(struct session *s, const struct call *call)
@@ -214,7 +219,7 @@ void module_data(struct session *s, const struct call *call)
     }
     image->kind = wire.image;
     image_keep(s, image);
-    load_submit(s, &kept, &wire, image);
+    load_submit(s, &kept, &wire, image, 1);
 }
 
 void module_unload(struct session *s, const struct call *call)

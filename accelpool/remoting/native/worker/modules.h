@@ -47,6 +47,11 @@ void image_keep(struct session *s, struct image *image);
 void image_release(struct session *s, struct image *image);
 void images_close(struct modules *modules);
 
+#define CONTENT_MAX (UINT64_C(16) << 20) /* bytes of an image that the agent keeps; agent/content.py has the same */
+/* What the agent has of the project's earlier sessions, with a reference, or NULL. */
+struct image *content_find(struct session *s, const struct wire_module_call *wire);
+void content_keep(struct session *s, const struct image *image);
+
 /* Fill the module and append its wire_kernel or wire_global entries to table. A CUresult; the globals' size = charged. */
 int table_kernels(struct module *module, struct bytes *table);
 int table_globals(struct module *module, const struct image *image, struct bytes *table);

@@ -156,12 +156,16 @@ int agent_open(struct session *s);
 void agent_close(struct session *s);
 /* Packet without an answer. */
 int agent_tell(struct session *s, uint32_t type, uint64_t a, uint64_t b, uint64_t c);
-/*
- * Asks and waits. answer gets the packet; blob (CONTROL_BLOB_MAX bytes, or NULL) its text, *length its length; *fd the
- * descriptor that came or -1. send_fd is -1 or goes along. Returns 0, or -1 when the agent is gone.
- */
-int agent_ask(struct session *s, const struct control_packet *question, int send_fd, struct control_packet *answer,
-              void *blob, size_t *length, int *fd);
+struct agent_extra { /* what goes along with a question or comes with its answer */
+    void *blob;      /* of an answer: CONTROL_BLOB_MAX bytes of room, or NULL */
+    size_t length;
+    int fd;          /* -1: none */
+};
+/* The same with a blob and a descriptor. */
+int agent_send(struct session *s, const struct control_packet *packet, const struct agent_extra *extra);
+/* Asks and waits; extras may be NULL. Returns 0, or -1 when the agent is gone. */
+int agent_ask(struct session *s, const struct control_packet *question, const struct agent_extra *with,
+              struct control_packet *answer, struct agent_extra *got);
 
 /* --- gate.c, touch.c, translate.c: hooks for the backend --- */
 int gate_open(struct session *s);
@@ -193,6 +197,10 @@ uint64_t memory_range_size(uint64_t limit);
 /* Direct use of device memory: NULL where the range is not mapped or the backend has none; else call memory_done(). */
 void *memory_use(struct session *s, uint64_t address, uint64_t length, int write);
 void memory_done(struct session *s);
+
+/* --- memory_file.c --- */
+/* A new memory file with these bytes; sealed: nobody can change it any more. -1: errno. */
+int memory_file(const void *bytes, size_t length, int sealed);
 
 /* --- modules.c, link.c --- */
 int modules_open(struct session *s);

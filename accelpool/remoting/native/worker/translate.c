@@ -1,60 +1,44 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Backend hook: PTX goes to the agent's translator in a memfd, a read-only shared object comes back. */
-#include <errno.h>
+/* Backend hook: PTX goes to the agent's translator in a memory file, a read-only shared object comes back. */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "state.h"
 
-static int text_to_fd(const char *text, size_t length)
-{
-    int fd = memfd_create("ptx", MFD_CLOEXEC);
-
-    while (fd >= 0 && length > 0) {
-        ssize_t written = write(fd, text, length);
-
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written <= 0) {
-            close(fd);
-            return -1;
-        }
-        text += written;
-        length -= (size_t)written;
-    }
-    return fd;
-}
+/* One at a time, as the agent does them: threads of a program that load modules wait here. */
+static pthread_mutex_t translating = PTHREAD_MUTEX_INITIALIZER;
 
 int hook_translate(void *opaque, const char *ptx, size_t length, int *module_fd, char *log, size_t log_size)
 {
     struct session *s = opaque;
     const struct control_packet question = {.type = CONTROL_TRANSLATE, .a = length};
+    const struct agent_extra text = {.fd = memory_file(ptx, length, 0)};
+    struct agent_extra got = {.blob = malloc(CONTROL_BLOB_MAX), .fd = -1};
     struct control_packet answer;
-    char *blob = malloc(CONTROL_BLOB_MAX);
-    size_t log_length = 0;
-    int text = text_to_fd(ptx, length), status = CU_SYSTEM_FAILURE;
+    int status = CU_SYSTEM_FAILURE;
 
-    *module_fd = -1;
     if (log_size)
         log[0] = 0;
-    if (blob && text >= 0 && agent_ask(s, &question, text, &answer, blob, &log_length, module_fd) == 0) {
+    pthread_mutex_lock(&translating);
+    if (got.blob && text.fd >= 0 && agent_ask(s, &question, &text, &answer, &got) == 0) {
         status = answer.a > INT32_MAX ? CU_SYSTEM_FAILURE : (int)answer.a;
-        if (status == CU_SUCCESS && *module_fd < 0)
+        if (status == CU_SUCCESS && got.fd < 0)
             status = CU_SYSTEM_FAILURE;
         if (log_size) {
-            log_length = log_length < log_size - 1 ? log_length : log_size - 1;
-            memcpy(log, blob, log_length);
-            log[log_length] = 0;
+            got.length = got.length < log_size - 1 ? got.length : log_size - 1;
+            memcpy(log, got.blob, got.length);
+            log[got.length] = 0;
         }
     }
-    if (status && *module_fd >= 0) {
-        close(*module_fd);
-        *module_fd = -1;
+    pthread_mutex_unlock(&translating);
+    if (status && got.fd >= 0) {
+        close(got.fd);
+        got.fd = -1;
     }
-    if (text >= 0)
-        close(text);
-    free(blob);
+    *module_fd = got.fd;
+    if (text.fd >= 0)
+        close(text.fd);
+    free(got.blob);
     return status;
 }
