@@ -3,6 +3,8 @@
 # Builds the emulated CUDA device (optionally with a sanitizer) and runs its C tests.
 #
 #   tests/native/emu.sh [none|asan|tsan] [TEST...]
+#
+# EMU_TRANSLATOR=COMMAND   use this instead of the kernels that stand ready in emu_module.c
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 san=${1:-none}
@@ -22,7 +24,7 @@ mkdir -p "$out"
 "$cc" "${flags[@]}" -fvisibility=hidden -shared -Wl,-soname,libcuda.so.1 -o "$out/libcuda.so.1" "$sources"/*.c -ldl -lm
 "$cc" -std=c11 -O2 -fPIC -shared -Wall -Wextra -Werror -I"$sources" -o "$out/module.so" tests/native/emu_module.c
 export EMU_PTX=$PWD/tests/native/emu_kernels.ptx EMU_MODULE=$PWD/$out/module.so
-export ACCELPOOL_TRANSLATOR=$PWD/tests/native/emu_translator.sh LD_LIBRARY_PATH=$PWD/$out
+export ACCELPOOL_TRANSLATOR=${EMU_TRANSLATOR:-$PWD/tests/native/emu_translator.sh} LD_LIBRARY_PATH=$PWD/$out
 if [ $# -eq 0 ]; then
     set -- memory modules streams faults backend
 fi
