@@ -11,9 +11,10 @@ from accelpool.drivers.mock.ptx.ast import model
 from accelpool.drivers.mock.ptx.errors import PtxError
 from accelpool.drivers.mock.ptx.link import Code, Module
 
-RECURSION_LOCAL = 64 << 10
-"""Bytes of local memory for a kernel whose calls can recurse."""
+RECURSION_LOCAL = 16 << 10
+"""Bytes of local memory for calls whose depth nobody knows: recursive ones and those through registers."""
 RECURSION_STACK = 768 << 10
+"""Bytes of C stack for the same."""
 BASE_STACK = 32 << 10
 """Bytes of C stack for libm and the executor's services."""
 
@@ -62,7 +63,6 @@ class Planner:
         self.common_bytes = 0
         self.local: dict[int, dict[int, int]] = {}
         self.local_bytes: dict[int, int] = {}
-        self.taken = self._address_taken()
         self._reach: dict[int, tuple[int, int]] = {}
         self._plan_common()
         for code in (*module.kernels, *module.functions):
@@ -84,30 +84,24 @@ class Planner:
             self.common_bytes = place(fresh, self.common_bytes, self.common, limits.SHARED_BYTES)
 
     def callees(self, code: Code) -> list[Code]:
-        """Device functions that this code may call."""
+        """Device functions that this code names."""
         scope = self.module.scopes[code.unit]
         found = []
         for name in code.used:
             symbol = scope.get(name)
             if isinstance(symbol, symbols.FunctionSymbol) and symbol.index is not None:
                 found.append(self.module.functions[symbol.index])
-        return found + (self.taken if code.indirect else [])
-
-    def _address_taken(self) -> list[Code]:
-        """Every function that a table of functions or a mov names; any of them may be called through a register."""
-        if not any(code.indirect for code in (*self.module.kernels, *self.module.functions)):
-            return []
-        return list(self.module.functions)
+        return found
 
     def _depth(self, code: Code, active: set[int]) -> tuple[int, int]:
-        """Local and stack bytes from here on down, and recursion as a constant on top."""
+        """Local and stack bytes from here on down; calls of unknown depth count as a constant."""
         known = self._reach.get(id(code))
         if known is not None:
             return known
         if id(code) in active or len(active) > 2000:
             return RECURSION_LOCAL, RECURSION_STACK
         active.add(id(code))
-        local = stack = 0
+        local, stack = (RECURSION_LOCAL, RECURSION_STACK) if code.indirect else (0, 0)
         for callee in self.callees(code):
             below = self._depth(callee, active)
             local, stack = max(local, below[0]), max(stack, below[1])
@@ -125,7 +119,7 @@ class Planner:
         if not code.function.entry:
             plan.shared = self.common
             return plan
-        if self.common_bytes and self.callees(code):
+        if self.common_bytes and (code.indirect or self.callees(code)):
             plan.shared = dict(self.common)
             plan.shared_bytes = self.common_bytes
         assert code.function.body is not None

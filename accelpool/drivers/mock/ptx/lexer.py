@@ -18,6 +18,7 @@ _TOKEN = re.compile(
     | (?P<n>(?:0[xX][0-9a-fA-F]+|0[bB][01]+|\d+)U?)
     | (?P<w>\.[\w$]+|[%$_A-Za-z](?:[\w$.%]|::)*)
     | (?P<s>"[^"\n]*")
+    | (?P<unended>/\*|")
     | (?P<p>[-+*/&|^~!?:<>=,;@(){}\[\]])
     """,
     re.VERBOSE | re.DOTALL | re.ASCII,
@@ -65,7 +66,7 @@ def tokenize(text: str) -> Tokens:
     position, length, match = 0, len(text), _TOKEN.match
     while position < length:
         found = match(text, position)
-        if found is None:
+        if found is None or found.lastgroup == 'unended':  # never looked at twice: reading stays linear
             raise PtxError(f'unexpected character {text[position]!a}', source.line(position))
         kind = found.lastgroup
         if kind != 'skip' and kind is not None:

@@ -76,6 +76,15 @@ class ErrorTest(unittest.TestCase):
         self._refused(kernel('', name='a' * 5000), 'too long')
         translate(kernel('.reg .b32 %many<2000000000>; mov.u32 %many1999999999, 1;'))
 
+    def test_hostile_text_is_read_in_linear_time(self) -> None:
+        for text in ('/*' * 300_000, '"' * 300_000, '/* ' + '*' * 300_000, '@' * 100_000, '{' * 100_000, '(' * 100_000):
+            self._refused(text)
+            self._refused(HEADER + '.entry k() { ' + text)
+
+    def test_thousands_of_functions_that_call_through_registers(self) -> None:
+        bodies = ''.join(f'.func f{n} () {{ .reg .b64 %f; p: .callprototype _ (); call %f, (), p; ret; }}\n' for n in range(1000))
+        translate(HEADER + bodies)
+
     def test_a_message_is_short_and_printable(self) -> None:
         with self.assertRaises(PtxError) as caught:
             translate(kernel('madeup.u32 %r0, "' + '\x01\xff' * 9 + '", ' + ', '.join(['%r1'] * 5000) + ';'))
