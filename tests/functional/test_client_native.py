@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The client library's C parts, each against a test program, with address and undefined-behaviour sanitizers."""
+"""The client library's C parts, each against a test program, with sanitizers."""
 
 import pathlib
 import subprocess
@@ -10,17 +10,19 @@ from accelpool.remoting.generator import __main__ as generator
 
 ROOT = pathlib.Path(__file__).parents[2]
 NATIVE = ROOT / 'accelpool/remoting/native'
-SANITIZERS = ['-fsanitize=address,undefined', '-fno-sanitize-recover=undefined', '-fno-omit-frame-pointer']
+ADDRESS = ('-fsanitize=address,undefined', '-fno-sanitize-recover=undefined', '-fno-omit-frame-pointer')
+THREAD = ('-fsanitize=thread',)
 
 
 class ClientNative(unittest.TestCase):
-    def run_test(self, test: str, *sources: str, runs: tuple[tuple[str, ...], ...] = ((),)) -> None:
+    def run_test(self, test: str, *sources: str, runs: tuple[tuple[str, ...], ...] = ((),),
+                 sanitizers: tuple[str, ...] = ADDRESS) -> None:
         with tempfile.TemporaryDirectory() as place:
             generator.main(['--out', place])
             program = f'{place}/{test}'
             subprocess.run(
                 ['gcc', '-std=c11', '-D_GNU_SOURCE', '-O1', '-g', '-Wall', '-Wextra', '-Werror', '-Wshadow', '-pthread',
-                 *SANITIZERS, f'-I{place}', f'-I{NATIVE}/common', f'-I{NATIVE}/client', '-o', program,
+                 *sanitizers, f'-I{place}', f'-I{NATIVE}/common', f'-I{NATIVE}/client', '-o', program,
                  str(ROOT / f'tests/native/client/{test}.c'), *(str(NATIVE / source) for source in sources)], check=True)
             for arguments in runs:
                 result = subprocess.run([program, *arguments], capture_output=True, text=True)
@@ -35,3 +37,7 @@ class ClientNative(unittest.TestCase):
 
     def test_handles(self) -> None:
         self.run_test('handle_test', 'client/handle.c')
+
+    def test_channel_with_many_callers(self) -> None:
+        for sanitizers in (ADDRESS, THREAD):
+            self.run_test('channel_test', 'client/channel.c', runs=(('1',), ('2',)), sanitizers=sanitizers)

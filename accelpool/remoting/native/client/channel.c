@@ -54,6 +54,7 @@ struct channel {
     uint8_t *out;
     size_t out_start, out_end;
     atomic_int flush_wanted;
+    atomic_int partial;    /* the kernel took a part only: the background thread waits for room */
     _Atomic uint64_t out_pending; /* out_end - out_start, for a look without the lock */
     _Atomic uint64_t flushed; /* last sequence handed to the kernel */
 
@@ -119,12 +120,24 @@ int channel_error(struct channel *c)
 
 /* --- acknowledgements ------------------------------------------------------------------------------------------- */
 
+/* With ring_lock. */
+static void pass_checkpoints(struct channel *c, uint64_t sequence)
+{
+    while (c->ring_count && c->ring[c->ring_first].sequence <= sequence) {
+        atomic_store(&c->acknowledged_bytes, c->ring[c->ring_first].bytes);
+        c->ring_first = (c->ring_first + 1) % CHECKPOINTS;
+        c->ring_count--;
+    }
+}
+
+/* After a write. Its acknowledgement may have been here already. */
 static void checkpoint(struct channel *c)
 {
     pthread_mutex_lock(&c->ring_lock);
     if (c->ring_count == CHECKPOINTS)
         c->ring_count--; /* the newest two become one: acknowledged a little later, never too early */
     c->ring[(c->ring_first + c->ring_count++) % CHECKPOINTS] = (struct checkpoint){c->sequence, c->bytes};
+    pass_checkpoints(c, atomic_load(&c->acknowledged));
     pthread_mutex_unlock(&c->ring_lock);
 }
 
@@ -132,13 +145,9 @@ static void acknowledge(struct channel *c, uint64_t sequence)
 {
     if (sequence <= atomic_load(&c->acknowledged))
         return;
-    atomic_store(&c->acknowledged, sequence);
+    atomic_store(&c->acknowledged, sequence); /* before the lock: checkpoint() looks at it under the lock */
     pthread_mutex_lock(&c->ring_lock);
-    while (c->ring_count && c->ring[c->ring_first].sequence <= sequence) {
-        atomic_store(&c->acknowledged_bytes, c->ring[c->ring_first].bytes);
-        c->ring_first = (c->ring_first + 1) % CHECKPOINTS;
-        c->ring_count--;
-    }
+    pass_checkpoints(c, sequence);
     pthread_mutex_unlock(&c->ring_lock);
 }
 
@@ -365,6 +374,7 @@ static void *background(void *opaque)
     struct pollfd watched[2] = {{.fd = c->wake, .events = POLLIN}, {.fd = c->socket, .events = POLLIN}};
 
     while (!atomic_load(&c->closing) && !atomic_load(&c->lost)) {
+        watched[1].events = atomic_load(&c->partial) ? POLLIN | POLLOUT : POLLIN;
         if (poll(watched, 2, -1) < 0)
             continue;
         if (watched[0].revents) {
@@ -374,8 +384,12 @@ static void *background(void *opaque)
             if (bytes && c->recall)
                 c->recall(c->recall_opaque, bytes - 1);
         }
-        if (watched[1].revents)
+        if (watched[1].revents & ~POLLOUT)
             read_in_background(c);
+        if (watched[1].revents & POLLOUT) {
+            atomic_store(&c->partial, 0);
+            kick(c);
+        }
     }
     return NULL;
 }
@@ -457,11 +471,12 @@ static void flush_some(struct channel *c)
         return;
     ssize_t sent = send(c->socket, c->out + c->out_start, pending, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent <= 0)
-        return;
+        sent = 0;
     c->bytes += (uint64_t)sent;
     if ((size_t)sent < pending) {
         set_out(c, c->out_start + (size_t)sent, c->out_end);
-        /* The last whole frame is not known here: the tail is flushed by the next caller or acknowledgement. */
+        atomic_store(&c->partial, 1);
+        eventfd_write(c->wake, 1);
         return;
     }
     set_out(c, 0, 0);
