@@ -22,17 +22,20 @@ unset OS_CLOUD OS_CLIENT_CONFIG_FILE ACCELPOOL_HOME ACCELPOOL_ATTACHMENT
 
 lint() {
     ruff check .
-    python -m flake8 --select=H --ignore=H301,H306,H404,H405 accelpool tests
-    bashate -i E006 tools/*.sh .ci/run
-    doc8 -q --max-line-length 120 doc/source README.rst
+    python -m flake8 --select=H --ignore=H104,H202,H301,H306,H403,H404,H405 accelpool tests
+    bashate -i E006,E020 tools/*.sh .ci/run
+    doc8 -q --ignore D001 --ignore-path doc/source/generated doc/source README.rst
     codespell accelpool tests doc/source tools examples README.rst
     reno -q lint
 }
 types() { mypy --strict accelpool; }
 unit() { python -m pytest tests/unit; }
 functional() { python -m pytest tests/functional; }
-native() { tests/native/run.sh; }
-fuzz() { tests/native/fuzz.sh "${FUZZ_SECONDS:-60}"; }
+native() {
+    tests/native/emu.sh none
+    tests/native/emu.sh asan
+}
+fuzz() { make -s -f tests/native/worker.mk run-fuzz SECONDS="${FUZZ_SECONDS:-60}"; }
 stestr() { command stestr run --concurrency 2; }
 docs() { sphinx-build -q -W --keep-going -b html doc/source build/doc/html; }
 quickstart() { VENV="$PWD/.venv" tools/quickstart.sh; }
