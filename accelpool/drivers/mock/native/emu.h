@@ -165,6 +165,7 @@ struct work {
             struct function *function;
             uint32_t grid[3], block[3], shared, resident;
             uint8_t *parameters; /* NULL: inside */
+            CUdeviceptr workspace; /* of a cooperative launch: where its blocks meet; else 0 */
             uint8_t inside[INLINE_PARAMS];
         } kernel;
         struct plane plane;

@@ -6,6 +6,8 @@
 #include "emu.h"
 #include "kernel.h"
 
+#define WORKSPACE_BYTES 64u
+
 static CUresult check_shape(const CUlaunchConfig *config) {
     if (!config->gridDimX || !config->gridDimY || !config->gridDimZ || config->gridDimX > 2147483647u ||
         config->gridDimY > 65535u || config->gridDimZ > 65535u)
@@ -61,15 +63,18 @@ static CUresult check_attributes(const CUlaunchConfig *config, bool *cooperative
     return CUDA_SUCCESS;
 }
 
-/* All blocks of a cooperative launch must be resident at once: *resident = how many that is. */
-static CUresult check_cooperative(const CUlaunchConfig *config, const struct kernel_function *entry, uint32_t *resident) {
+/* All blocks of a cooperative launch must be resident at once: *resident = how many that is. They meet in *workspace. */
+static CUresult prepare_cooperative(const CUlaunchConfig *config, const struct function *function, uint32_t *resident,
+                                    CUdeviceptr *workspace) {
+    const struct kernel_function *entry = function->entry;
     uint64_t blocks = (uint64_t)config->gridDimX * config->gridDimY * config->gridDimZ;
     int fit;
     TRY(occupancy(entry, (int)(config->blockDimX * config->blockDimY * config->blockDimZ), config->sharedMemBytes, &fit));
     if (blocks > (uint64_t)fit * (unsigned)emu_device.multiprocessors)
         return CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE;
     *resident = (uint32_t)blocks;
-    return CUDA_SUCCESS;
+    TRY(allocation_new(function->module->context, WORKSPACE_BYTES, workspace));
+    return memory_fill(*workspace, 0, 1, WORKSPACE_BYTES);
 }
 
 /* The parameter buffer of `extra`: {BUFFER_POINTER, pointer, BUFFER_SIZE, size pointer, END}. */
@@ -123,18 +128,22 @@ static CUresult launch(const CUlaunchConfig *config, CUfunction handle, void **p
     const void *buffer;
     bool cooperative = false;
     uint32_t resident = 0;
+    CUdeviceptr workspace = 0;
     TRY(stream_find(config->hStream, &stream));
     TRY(function_find(handle, stream->context, &function));
     const struct kernel_function *entry = function->entry;
     TRY(check_shape(config));
     TRY(check_function(config, function));
     TRY(check_attributes(config, &cooperative));
-    if (cooperative)
-        TRY(check_cooperative(config, entry, &resident));
     TRY(check_parameters(entry, parameters, extra, &buffer));
     uint8_t *outside = NULL;
     if (entry->param_bytes > INLINE_PARAMS && !(outside = malloc(entry->param_bytes)))
         return CUDA_ERROR_OUT_OF_MEMORY;
+    CUresult status = cooperative ? prepare_cooperative(config, function, &resident, &workspace) : CUDA_SUCCESS;
+    if (status != CUDA_SUCCESS) {
+        free(outside);
+        return status;
+    }
     struct work *work = work_begin(stream);
     work->kind = WORK_KERNEL;
     work->kernel.function = function;
@@ -146,6 +155,7 @@ static CUresult launch(const CUlaunchConfig *config, CUfunction handle, void **p
     work->kernel.block[2] = config->blockDimZ;
     work->kernel.shared = config->sharedMemBytes;
     work->kernel.resident = resident;
+    work->kernel.workspace = workspace;
     work->kernel.parameters = outside;
     pack(entry, parameters, buffer, outside ? outside : work->kernel.inside);
     work_submit(stream);

@@ -56,6 +56,7 @@ static int kernel_begin(struct stream *stream, struct work *work) {
         .block = {work->kernel.block[0], work->kernel.block[1], work->kernel.block[2]},
         .dynamic_shared = work->kernel.shared,
         .resident = work->kernel.resident,
+        .workspace = work->kernel.workspace,
         .pages = page_state,
         .commit = commit_page,
         .charge = charge_host,
@@ -66,6 +67,15 @@ static int kernel_begin(struct stream *stream, struct work *work) {
     return stream->run ? KERNEL_YIELDED : error;
 }
 
+static void kernel_release(struct stream *stream, struct work *work) {
+    if (stream->run)
+        kernel_end(stream->run);
+    stream->run = NULL;
+    free(work->kernel.parameters);
+    if (work->kernel.workspace)
+        allocation_free(work->kernel.workspace);
+}
+
 static bool kernel_turn(struct stream *stream, struct work *work, uint64_t slice_ns) {
     meter_enter();
     int result = stream->run ? KERNEL_YIELDED : kernel_begin(stream, work);
@@ -74,10 +84,7 @@ static bool kernel_turn(struct stream *stream, struct work *work, uint64_t slice
     meter_tick();
     if (result == KERNEL_YIELDED)
         return false;
-    if (stream->run)
-        kernel_end(stream->run);
-    stream->run = NULL;
-    free(work->kernel.parameters);
+    kernel_release(stream, work);
     if (result != KERNEL_DONE)
         fail(stream->context, result);
     return true;
@@ -146,12 +153,9 @@ static bool host_turn(struct stream *stream, struct work *work) {
 
 /* The context has failed: nothing runs any more, but nobody may wait for ever. */
 static bool drop(struct stream *stream, struct work *work) {
-    if (stream->run)
-        kernel_end(stream->run);
-    stream->run = NULL;
     switch (work->kind) {
     case WORK_KERNEL:
-        free(work->kernel.parameters);
+        kernel_release(stream, work);
         break;
     case WORK_COPY:
     case WORK_FILL:
