@@ -466,6 +466,61 @@ def threads() -> None:
     in_thread(*[work] * 4)
 
 
+def reset() -> None:
+    """The last release of a device's contexts gives everything back."""
+    stream, event, module = Handle(), Handle(), Handle()
+    for how in ('cuDevicePrimaryCtxReset_v2', 'cuDevicePrimaryCtxRelease_v2', 'cuDevicePrimaryCtxRelease_v2'):
+        start()
+        big = allocate(500 * MIB)
+        call('cuStreamCreate', ctypes.byref(stream), 0)
+        call('cuEventCreate', ctypes.byref(event), 0)
+        module = load()
+        call(how, 0)
+        if how.endswith('Release_v2'):
+            expect(CONTEXT_IS_DESTROYED, 'cuCtxSynchronize')
+            start()
+        expect(INVALID_VALUE, 'cuMemFree_v2', big)
+        expect(INVALID_HANDLE, 'cuStreamSynchronize', stream)
+        expect(INVALID_HANDLE, 'cuEventQuery', event)
+        expect(INVALID_HANDLE, 'cuModuleUnload', module)
+        call('cuMemFree_v2', allocate(512 * MIB))
+        call('cuDevicePrimaryCtxRelease_v2', 0)
+
+
+def two_devices() -> None:
+    """Two slices are two devices; copies between them work, handles of one are errors on the other."""
+    count, contexts, pointers, free, total = Int(), [], [], Size(), Size()
+    call('cuInit', 0)
+    call('cuDeviceGetCount', ctypes.byref(count))
+    assert count.value == 2
+    for ordinal in range(2):
+        context = Handle()
+        call('cuDevicePrimaryCtxRetain', ctypes.byref(context), ordinal)
+        call('cuCtxSetCurrent', context)
+        contexts.append(context)
+        pointers.append(allocate(3 * MIB))
+        call('cuMemsetD8_v2', pointers[-1], ctypes.c_ubyte(ordinal + 1), Size(3 * MIB))
+    first, second = pointers
+    value = Int()
+    call('cuPointerGetAttribute', ctypes.byref(value), 9, first)
+    assert value.value == 0
+    stream = Handle()
+    call('cuStreamCreate', ctypes.byref(stream), 0)
+    expect(INVALID_VALUE, 'cuMemsetD8_v2', first, ctypes.c_ubyte(0), Size(1))
+    call('cuMemcpyPeer', first, contexts[0], second, contexts[1], Size(2 * MIB))
+    call('cuCtxSetCurrent', contexts[0])
+    assert read(first.value, 3 * MIB) == 2 * MIB * b'\2' + MIB * b'\1'
+    expect(INVALID_HANDLE, 'cuStreamSynchronize', stream)
+    module = load()
+    function = kernel(module, 'fill')
+    fill(function)
+    call('cuCtxSetCurrent', contexts[1])
+    launch(INVALID_HANDLE, function, (1, 1, 1), (1, 1, 1), *(ctypes.c_int() for _ in range(4)))
+    call('cuMemcpy', second, first, Size(3 * MIB))
+    assert read(second.value, 3 * MIB) == 2 * MIB * b'\2' + MIB * b'\1'
+    call('cuMemFree_v2', first)                     # an address says whose it is
+
+
 def lost() -> None:
     """Waits to be deprived of its worker; says so on stdout, and how long it took to notice on the next line."""
     start()

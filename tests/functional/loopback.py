@@ -33,7 +33,7 @@ DEVICE = 'name=loop-back device;uuid=00112233445566778899aabbccddeeff;memory_mib
 class Loopback:
     """A listening stand-in agent; sessions live as long as it does."""
 
-    def __init__(self, place: pathlib.Path, *, limit: int = LIMIT, tcp: bool = False) -> None:
+    def __init__(self, place: pathlib.Path, *, limit: int = LIMIT, tcp: bool = False, devices: int = 1) -> None:
         self.limit, self._place = limit, place
         self._reserved: collections.Counter[int] = collections.Counter()
         self._key = secrets.token_bytes(32)
@@ -46,7 +46,7 @@ class Loopback:
             self._listener.listen()
             self.url = f'unix://{place}/agent.sock'
         self.attachment = place / 'attachment.json'
-        self._write_attachment()
+        self._write_attachment(devices)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._server = ours
         self.sessions: dict[int, socket.socket] = {}
@@ -58,11 +58,13 @@ class Loopback:
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
-    def _write_attachment(self) -> None:
+    def _write_attachment(self, devices: int) -> None:
+        """Each device is a session of its own; all of them are charged to the one slice."""
         text = json.dumps({'version': 1, 'technique': 'interpose', 'allocation': 'allocation', 'holder': None,
-                           'devices': [{'ordinal': 0, 'slice': 'slice', 'interface': 'cuda', 'expires': 0,
+                           'devices': [{'ordinal': ordinal, 'slice': 'slice', 'interface': 'cuda', 'expires': 0,
                                         'urls': [{'url': self.url, 'network': 'default'}],
-                                        'credential': f'{self._claims}:{self._key.hex()}'}]})
+                                        'credential': f'{self._claims}:{self._key.hex()}'}
+                                       for ordinal in range(devices)]})
         descriptor = os.open(self.attachment, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with open(descriptor, 'w') as file:
             file.write(text)
@@ -195,10 +197,10 @@ class Loopback:
 
 
 @contextlib.contextmanager
-def running(*, limit: int = LIMIT, tcp: bool = False) -> Iterator[Loopback]:
+def running(*, limit: int = LIMIT, tcp: bool = False, devices: int = 1) -> Iterator[Loopback]:
     """A stand-in agent for the length of a with block."""
     with tempfile.TemporaryDirectory() as place:
-        agent = Loopback(pathlib.Path(place), limit=limit, tcp=tcp)
+        agent = Loopback(pathlib.Path(place), limit=limit, tcp=tcp, devices=devices)
         try:
             yield agent
         finally:

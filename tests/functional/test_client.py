@@ -84,6 +84,15 @@ class WithWorker(unittest.TestCase):
         self.assertEqual(0, program.returncode)
         self.assertLess(float(output), 1.0)
 
+    def test_reset_gives_everything_back(self) -> None:
+        self.run_scenario('reset')
+
+    def test_two_devices(self) -> None:
+        with loopback.running(limit=64 << 20, devices=2) as agent:
+            result = subprocess.run(command('two_devices'), env=agent.environment, cwd=ROOT, capture_output=True,
+                                    text=True)
+        self.assertEqual(0, result.returncode, result.stderr)
+
     def test_example_over_tcp(self) -> None:
         with tempfile.TemporaryDirectory() as place, loopback.running(tcp=True) as agent:
             program = f'{place}/vector_add'

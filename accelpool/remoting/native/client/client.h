@@ -33,6 +33,7 @@ struct device {
     uint64_t memory_limit;     /* bytes, of the slice: the device's memory as far as the program is concerned */
     struct wire_snapshot snapshot;
     struct context primary;
+    atomic_uint contexts; /* that live: the primary one counts once */
     _Atomic uint64_t work; /* calls that gave the device something to do */
 };
 

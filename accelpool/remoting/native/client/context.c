@@ -5,7 +5,8 @@
  */
 #include <stdlib.h>
 
-#include "client.h"
+#include "cuda_wire.h"
+#include "module.h"
 
 #define DEPTH 128
 #define FLAGS_MASK 0xffu
@@ -62,6 +63,39 @@ static CUresult current(struct context **context)
     return status;
 }
 
+/* --- the end of a device's last context --------------------------------------------------------------------------- */
+
+static void end_stream(struct device *device, uint64_t id)
+{
+    struct cuda_cuStreamDestroy_v2_call call = {id};
+
+    session_post(device, CUDA_OP_cuStreamDestroy_v2, &call, sizeof call, CALL_ALWAYS);
+    handle_free(HANDLE_STREAM, id);
+}
+
+static void end_event(struct device *device, uint64_t id)
+{
+    struct cuda_cuEventDestroy_v2_call call = {id};
+
+    session_post(device, CUDA_OP_cuEventDestroy_v2, &call, sizeof call, CALL_ALWAYS);
+    handle_free(HANDLE_EVENT, id);
+}
+
+/* Contexts share the worker's one, so what they held goes when the last of them does. */
+static void clear(struct device *device)
+{
+    module_unload_all(device);
+    handle_each(HANDLE_EVENT, device, end_event);
+    handle_each(HANDLE_STREAM, device, end_stream);
+    heap_clear(device->heap);
+}
+
+static void leave(struct device *device)
+{
+    if (atomic_fetch_sub(&device->contexts, 1) == 1)
+        clear(device);
+}
+
 /* --- primary ------------------------------------------------------------------------------------------------------ */
 
 static CUresult primary_of(CUdevice dev, struct context **context)
@@ -84,7 +118,8 @@ CUresult cuDevicePrimaryCtxRetain(CUcontext *pctx, CUdevice dev)
         status = CLIENT_INVALID_VALUE;
     if (status)
         return status;
-    atomic_fetch_add(&context->references, 1);
+    if (!atomic_fetch_add(&context->references, 1))
+        atomic_fetch_add(&context->device->contexts, 1);
     *pctx = context->value;
     return 0;
 }
@@ -101,6 +136,8 @@ CUresult cuDevicePrimaryCtxRelease_v2(CUdevice dev)
         if (!references)
             return CLIENT_INVALID_CONTEXT;
     } while (!atomic_compare_exchange_weak(&context->references, &references, references - 1));
+    if (references == 1)
+        leave(context->device);
     return 0;
 }
 
@@ -109,8 +146,8 @@ CUresult cuDevicePrimaryCtxReset_v2(CUdevice dev)
     struct context *context;
     CUresult status = primary_of(dev, &context);
 
-    if (!status)
-        atomic_store(&context->references, 0);
+    if (!status && atomic_load(&context->references))
+        clear(context->device); /* its users keep their references */
     return status;
 }
 
@@ -179,6 +216,7 @@ static CUresult create(CUcontext *pctx, unsigned flags, CUdevice dev)
         free(context);
         return CLIENT_OUT_OF_MEMORY;
     }
+    atomic_fetch_add(&context->device->contexts, 1);
     stack.contexts[stack.depth++] = context;
     *pctx = context->value;
     return 0;
@@ -216,6 +254,7 @@ CUresult cuCtxDestroy_v2(CUcontext ctx)
         return CLIENT_INVALID_CONTEXT;
     if (context_current() == context)
         stack.depth--;
+    leave(context->device);
     return 0;
 }
 

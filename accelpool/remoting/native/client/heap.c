@@ -304,6 +304,20 @@ int heap_free(struct heap *h, uint64_t address)
     return error;
 }
 
+void heap_clear(struct heap *h)
+{
+    for (uint64_t at = h->base; at < h->base + h->size;) {
+        uint64_t start, bytes;
+
+        if (heap_find(h, at, &start, &bytes))
+            heap_free(h, start);
+        pthread_mutex_lock(&h->lock);
+        const struct segment *segment = segments_find(&h->segments, at); /* the hole, with what it was merged with */
+        at = segment->start + segment->size;
+        pthread_mutex_unlock(&h->lock);
+    }
+}
+
 int heap_find(struct heap *h, uint64_t address, uint64_t *start, uint64_t *bytes)
 {
     pthread_mutex_lock(&h->lock);

@@ -23,6 +23,8 @@ void heap_close(struct heap *heap);
 int heap_allocate(struct heap *heap, uint64_t bytes, uint64_t *address);
 /* CUDA_ERROR_INVALID_VALUE unless `address` starts an allocation. */
 int heap_free(struct heap *heap, uint64_t address);
+/* Frees everything. */
+void heap_clear(struct heap *heap);
 /* Not a CUresult: 1 and the allocation that holds `address`, or 0. */
 int heap_find(struct heap *heap, uint64_t address, uint64_t *start, uint64_t *bytes);
 /* Not a CUresult: 1 when [address, address + bytes) lies inside one allocation. */

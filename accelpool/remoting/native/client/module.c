@@ -238,6 +238,20 @@ void module_unload(struct module *module)
     destroy(module);
 }
 
+void module_unload_all(struct device *device)
+{
+    for (;;) {
+        pthread_mutex_lock(&lock);
+        struct module *module = modules;
+        while (module && (module->device != device || module->library))
+            module = module->next;
+        pthread_mutex_unlock(&lock);
+        if (!module)
+            return;
+        module_unload(module);
+    }
+}
+
 int module_global_at(struct device *device, CUdeviceptr address, uint64_t *start, uint64_t *bytes)
 {
     int found = 0;

@@ -56,6 +56,8 @@ CUresult image_measure(const void **image, enum wire_image *kind, size_t *length
 CUresult module_load(struct device *device, const void *image, const struct jit *jit, uint32_t flags,
                      struct module **module);
 void module_unload(struct module *module);
+/* All modules of the device that belong to no library. */
+void module_unload_all(struct device *device);
 struct kernel *module_kernel(const struct module *module, const char *name);
 /* The kernel behind a CUfunction or CUkernel, or NULL. */
 struct kernel *kernel_of(const void *function);
