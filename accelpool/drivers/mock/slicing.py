@@ -55,6 +55,6 @@ class MockSlicing(base.Slicing):
         """Replace the file in one step: a reader, or a restart, sees the old content or the new."""
         fresh = f'{self._file}.new'
         with open(fresh, 'w', encoding='utf-8') as file:
-            json.dump(devices, file)
+            file.write(json.dumps(devices))
         os.replace(fresh, self._file)
         self._devices = devices
