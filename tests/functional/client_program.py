@@ -489,7 +489,7 @@ def reset() -> None:
 
 def two_devices() -> None:
     """Two slices are two devices; copies between them work, handles of one are errors on the other."""
-    count, contexts, pointers, free, total = Int(), [], [], Size(), Size()
+    count, contexts, pointers = Int(), [], []
     call('cuInit', 0)
     call('cuDeviceGetCount', ctypes.byref(count))
     assert count.value == 2
