@@ -105,13 +105,18 @@ int fiber_stack_class(uint32_t bytes); /* -1: too large */
 void fiber_resume(struct kernel_run *run, struct fiber *fiber);
 void fiber_suspend(struct fiber *fiber);
 void fiber_abandon(struct fiber *fiber) __attribute__((noreturn)); /* its stack is never resumed */
-void fiber_main(struct fiber *fiber) __attribute__((noreturn)); /* kernel_exec.c */
-
-/* kernel_exec.c */
+void fiber_main(struct fiber *fiber) __attribute__((noreturn)); /* kernel_block.c */
+enum block_state { BLOCK_DONE, BLOCK_SPINS, BLOCK_PREEMPTED, BLOCK_FAILED };
 uint64_t kernel_now(void);
+bool kernel_due(struct kernel_run *run);
 struct fiber *kernel_fiber(struct kernel_thread *thread);
 void queue_push(struct queue *queue, struct fiber *fiber);
 void kernel_raise(struct kernel_thread *thread, int code, uint64_t address) __attribute__((noreturn));
+struct block *block_take(struct kernel_run *run); /* NULL: out of memory */
+void block_start(struct block *block, uint64_t index);
+enum block_state block_run(struct kernel_run *run, struct block *block);
+void block_forget(struct kernel_run *run, struct block *block);
+void block_drop(struct kernel_run *run, struct block *block);
 
 /* kernel_warp.c */
 void kernel_warp_service(struct kernel_thread *thread, enum kernel_warp op, struct kernel_warp_io *io);
