@@ -3,6 +3,7 @@
 
 import argparse
 import datetime
+import logging
 import sys
 from collections.abc import Sequence
 
@@ -48,6 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     files = [argument for file in options.config_file for argument in ('--config-file', file)]
     conf.setup(files, 'accelpool-manage')
+    logging.getLogger('alembic').setLevel(logging.WARNING)  # the log is on standard output, as the answer is
     session.configure(cfg.CONF.database.connection)
     return int(options.act(options))
 

@@ -46,7 +46,7 @@ def _release(identifier: str) -> None:
 
 class Race(unittest.TestCase):
     def setUp(self) -> None:
-        self.path = database.use(self)
+        self.url = database.use(self)
         database.add_device('d1', memory=100)
 
     def test_two_schedulers_and_the_last_slice(self) -> None:
@@ -88,7 +88,7 @@ class Race(unittest.TestCase):
                     conflicts[type(conflict)] += 1
                 done.wait()
 
-        engines = [session.create_engine(f'sqlite:///{self.path}') for _ in range(2)]
+        engines = [session.create_engine(self.url) for _ in range(2)]
         with concurrent.futures.ThreadPoolExecutor(2) as threads:
             for future in [threads.submit(contend, number, engine) for number, engine in enumerate(engines)]:
                 future.result()
@@ -125,7 +125,7 @@ from accelpool.db import session
 from accelpool.scheduler.service import SchedulerService
 from tests.functional.test_race import _Nobody, _release
 from tests.support import database
-session.configure('sqlite:///{self.path}')
+session.configure({self.url!r})
 scheduler = SchedulerService(_Nobody, down_after=3600)
 won = 0
 for _ in range(20):

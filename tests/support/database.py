@@ -2,23 +2,37 @@
 """A fresh database file for a test, with a small pool in it."""
 
 import functools
+import os
 import pathlib
 import tempfile
 import unittest
+
+import sqlalchemy as sa
 
 from accelpool import types
 from accelpool.db import allocation, device, host, migration, models, pool, session
 
 
-def use(case: unittest.TestCase) -> pathlib.Path:
-    """Configure this process for a new SQLite file that goes away with the test."""
-    place = tempfile.TemporaryDirectory(prefix='accelpool-test-')
-    case.addCleanup(place.cleanup)
-    path = pathlib.Path(place.name, 'accelpool.sqlite')
-    path.write_bytes(_template())
-    engine = session.configure(f'sqlite:///{path}')
+def use(case: unittest.TestCase) -> str:
+    """Configure this process for an empty database that goes away with the test; returns its URL.
+
+    ``ACCELPOOL_TEST_DATABASE`` names another one than an SQLite file; everything in it is deleted.
+    """
+    url = os.environ.get('ACCELPOOL_TEST_DATABASE')
+    if url is None:
+        place = tempfile.TemporaryDirectory(prefix='accelpool-test-')
+        case.addCleanup(place.cleanup)
+        path = pathlib.Path(place.name, 'accelpool.sqlite')
+        path.write_bytes(_template())
+        url = f'sqlite:///{path}'
+    engine = session.configure(url)
     case.addCleanup(engine.dispose)
-    return path
+    if engine.dialect.name != 'sqlite':
+        found = sa.MetaData()
+        found.reflect(engine)
+        found.drop_all(engine)
+        migration.sync(engine)
+    return url
 
 
 @functools.cache

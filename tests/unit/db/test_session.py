@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+import threading
+import unittest
+from collections.abc import Callable
+
+import sqlalchemy as sa
+from sqlalchemy import exc, orm
+
+from accelpool import types
+from accelpool.allocations.states import Event, State
+from accelpool.db import allocation, device, host, models, session
+from tests.support import database
+
+Work = Callable[[orm.Session], object]
+
+
+class Writers(unittest.TestCase):
+    def setUp(self) -> None:
+        database.use(self)
+
+    def test_exception_undoes_everything(self) -> None:
+        with self.assertRaises(ZeroDivisionError), session.writer() as writer:
+            host.heard_of(writer, 'host-a')
+            raise ZeroDivisionError
+        with session.reader() as reader:
+            self.assertEqual([], host.list_page(reader))
+
+    def test_readers_see_nothing_that_is_not_committed_and_do_not_wait(self) -> None:
+        with session.writer() as writer:
+            host.heard_of(writer, 'host-a')
+            with session.reader() as reader:
+                self.assertEqual([], host.list_page(reader))
+
+    def test_threads_that_count_lose_nothing(self) -> None:
+        database.add_device('d1')
+
+        def count() -> None:
+            for _ in range(25):
+                def up(writer: orm.Session) -> None:
+                    found = device.get(writer, 'd1')
+                    if not session.one_writer():
+                        writer.refresh(found, with_for_update=True)
+                    found.numa_node = (found.numa_node or 0) + 1
+                session.retrying(up)
+
+        threads = [threading.Thread(target=count) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        with session.reader() as reader:
+            self.assertEqual(100, device.get(reader, 'd1').numa_node)
+
+    def test_deleting_a_host_in_use_is_refused_by_the_database(self) -> None:
+        """Foreign keys are enforced on SQLite too."""
+        with self.assertRaises(exc.IntegrityError), session.writer() as writer:
+            writer.execute(sa.insert(models.Slice).values(
+                id='s', allocation_id='nothing', device_id='nothing', host='h', compute=1, memory=1,
+                isolation='shared'))
+
+
+class Retrying(unittest.TestCase):
+    def setUp(self) -> None:
+        database.use(self)
+        self.calls = 0
+
+    def fail(self, failure: Exception, times: int) -> int:
+        """Run work that loses so many times before it succeeds; returns how often it ran."""
+        def work(_writer: orm.Session) -> None:
+            self.calls += 1
+            if self.calls <= times:
+                raise exc.OperationalError('UPDATE', {}, failure)
+        session.retrying(work)
+        return self.calls
+
+    def test_deadlock_is_tried_again(self) -> None:
+        self.assertEqual(3, self.fail(Exception(1213, 'Deadlock found'), 2))
+
+    def test_serialisation_failure_is_tried_again(self) -> None:
+        failure = Exception('could not serialize access')
+        failure.pgcode = '40001'  # type: ignore[attr-defined]
+        self.assertEqual(2, self.fail(failure, 1))
+
+    def test_another_failure_is_not(self) -> None:
+        with self.assertRaises(exc.OperationalError):
+            self.fail(Exception(2006, 'server has gone away'), 1)
+        self.assertEqual(1, self.calls)
+
+    def test_there_is_an_end_to_it(self) -> None:
+        with self.assertRaises(exc.OperationalError):
+            self.fail(Exception('database is locked'), session.ATTEMPTS)
+        self.assertEqual(session.ATTEMPTS, self.calls)
+
+
+class LastOfSeveral(unittest.TestCase):
+    """Two hosts end the same allocation at the same time: one of them notices that it was the last."""
+
+    def setUp(self) -> None:
+        database.use(self)
+        self.identifier = database.add_allocation()
+        self.slices = []
+        for name in ('a', 'b'):
+            database.add_device(f'd-{name}', on=f'host-{name}')
+            self.slices.append(types.Slice(
+                id=models.new_id(), allocation_id=self.identifier, device_id=f'd-{name}', host=f'host-{name}',
+                compute=10, memory=100))
+        with session.writer() as writer:
+            allocation.claim(writer, self.identifier, self.slices, {'d-a': 1, 'd-b': 1})
+
+    def at_once(self, first: Work, second: Work) -> None:
+        other = threading.Thread(target=lambda: session.retrying(second))
+        with session.writer() as writer:
+            first(writer)
+            other.start()
+            other.join(0.1)  # as far as it comes before the commit
+        other.join()
+
+    def test_bound(self) -> None:
+        with session.writer() as writer:
+            allocation.transition(writer, self.identifier, Event.BIND)
+        a, b = self.slices
+        self.at_once(lambda w: allocation.bound(w, self.identifier, [a.id]),
+                     lambda w: allocation.bound(w, self.identifier, [b.id]))
+        self.assertEqual(State.ACTIVE, database.state_of(self.identifier))
+
+    def test_released(self) -> None:
+        with session.writer() as writer:
+            self.assertEqual(State.RELEASING, allocation.release(writer, self.identifier))
+        a, b = self.slices
+        self.at_once(lambda w: allocation.release_slice(w, a.id), lambda w: allocation.release_slice(w, b.id))
+        self.assertEqual(State.RELEASED, database.state_of(self.identifier))
+        self.assertEqual({'d-a': (0, 0, 0), 'd-b': (0, 0, 0)}, database.accounts())
