@@ -84,9 +84,11 @@ static void run_stream(struct stream *stream) {
     uint64_t slice = SLICE_NS * (uint64_t)(1 - stream->priority), end = device_time_ns() + slice;
     struct work *work = head_of(stream);
     do {
-        if (!work_run(stream, work, slice))
+        enum turn turn = work_run(stream, work, slice);
+        if (turn == TURN_WAITS)
             return;
-        retire(stream);
+        if (turn == TURN_FINISHED)
+            retire(stream);
         work = head_of(stream);
     } while (work && can_start(stream, work, false) && device_time_ns() < end);
 }

@@ -18,8 +18,9 @@ extern struct engine engine;
 void engine_wake(void);
 
 CUresult work_start(void);
-/* Runs the head of a stream: true when it is finished, false when it needs another turn. */
-bool work_run(struct stream *stream, struct work *work, uint64_t slice_ns);
+/* Runs the head of a stream for about slice_ns. */
+enum turn { TURN_FINISHED, TURN_MORE, TURN_WAITS /* for a host function */ };
+enum turn work_run(struct stream *stream, struct work *work, uint64_t slice_ns);
 
 void meter_enter(void);                       /* blocks until the device's grant is held */
 uint64_t meter_budget(uint64_t slice_ns);     /* how long to run before the next meter_tick */

@@ -4,7 +4,7 @@
 
 #include "engine.h"
 
-#define SPIN 2000 /* looks before a waiter sleeps: some 20 us, a round trip of a short kernel */
+#define SPIN 400 /* looks before a waiter sleeps: some 10 us, the round trip of a short kernel */
 
 struct work *work_begin(struct stream *stream) {
     pthread_mutex_lock(&stream->producer);

@@ -76,21 +76,21 @@ static void kernel_release(struct stream *stream, struct work *work) {
         allocation_free(work->kernel.workspace);
 }
 
-static bool kernel_turn(struct stream *stream, struct work *work, uint64_t slice_ns) {
+static enum turn kernel_turn(struct stream *stream, struct work *work, uint64_t slice_ns) {
     meter_enter();
     int result = stream->run ? KERNEL_YIELDED : kernel_begin(stream, work);
     if (stream->run)
         result = kernel_step(stream->run, meter_budget(slice_ns));
     meter_tick();
     if (result == KERNEL_YIELDED)
-        return false;
+        return TURN_MORE;
     kernel_release(stream, work);
     if (result != KERNEL_DONE)
         fail(stream->context, result);
-    return true;
+    return TURN_FINISHED;
 }
 
-static bool plane_turn(struct stream *stream, struct work *work) {
+static enum turn plane_turn(struct stream *stream, struct work *work) {
     bool done = false;
     meter_enter();
     CUresult status = plane_step(&work->plane, COPY_STEP, &done);
@@ -98,9 +98,9 @@ static bool plane_turn(struct stream *stream, struct work *work) {
     if (status != CUDA_SUCCESS)
         fail(stream->context, status);
     else if (!done)
-        return false;
+        return TURN_MORE;
     free(work->plane.staged);
-    return true;
+    return TURN_FINISHED;
 }
 
 static void *host_main(void *unused) {
@@ -126,14 +126,14 @@ static void *host_main(void *unused) {
     return NULL;
 }
 
-static bool host_turn(struct stream *stream, struct work *work) {
+static enum turn host_turn(struct stream *stream, struct work *work) {
     static bool started; /* engine thread */
     pthread_t thread;
     if (atomic_load_explicit(&work->host_state, memory_order_acquire) == 2)
-        return true;
+        return TURN_FINISHED;
     if (!started && pthread_create(&thread, NULL, host_main, NULL)) {
         fail(stream->context, CUDA_ERROR_OPERATING_SYSTEM);
-        return true;
+        return TURN_FINISHED;
     }
     if (!started)
         pthread_detach(thread);
@@ -148,11 +148,11 @@ static bool host_turn(struct stream *stream, struct work *work) {
     host_last = stream;
     pthread_cond_signal(&host_wake);
     pthread_mutex_unlock(&engine.lock);
-    return false;
+    return TURN_WAITS;
 }
 
 /* The context has failed: nothing runs any more, but nobody may wait for ever. */
-static bool drop(struct stream *stream, struct work *work) {
+static enum turn drop(struct stream *stream, struct work *work) {
     switch (work->kind) {
     case WORK_KERNEL:
         kernel_release(stream, work);
@@ -174,10 +174,10 @@ static bool drop(struct stream *stream, struct work *work) {
     case WORK_FREE:
         break;
     }
-    return true;
+    return TURN_FINISHED;
 }
 
-bool work_run(struct stream *stream, struct work *work, uint64_t slice_ns) {
+enum turn work_run(struct stream *stream, struct work *work, uint64_t slice_ns) {
     if (atomic_load_explicit(&stream->context->error, memory_order_acquire))
         return drop(stream, work);
     switch (work->kind) {
@@ -189,18 +189,18 @@ bool work_run(struct stream *stream, struct work *work, uint64_t slice_ns) {
     case WORK_RECORD:
         record_finish(work->record);
         record_release(work->record);
-        return true;
+        return TURN_FINISHED;
     case WORK_WAIT:
         record_release(work->record);
-        return true;
+        return TURN_FINISHED;
     case WORK_HOST:
     case WORK_CALLBACK:
         return host_turn(stream, work);
     case WORK_FREE:
         allocation_free(work->address);
-        return true;
+        return TURN_FINISHED;
     }
-    return true;
+    return TURN_FINISHED;
 }
 
 CUresult work_start(void) {
