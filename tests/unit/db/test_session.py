@@ -2,6 +2,7 @@
 import threading
 import unittest
 from collections.abc import Callable
+from unittest import mock
 
 import sqlalchemy as sa
 from sqlalchemy import exc, orm
@@ -63,6 +64,9 @@ class Retrying(unittest.TestCase):
     def setUp(self) -> None:
         database.use(self)
         self.calls = 0
+        patch = mock.patch.object(session.time, 'sleep')
+        patch.start()
+        self.addCleanup(patch.stop)
 
     def fail(self, failure: Exception, times: int) -> int:
         """Run work that loses so many times before it succeeds; returns how often it ran."""
