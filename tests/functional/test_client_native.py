@@ -35,9 +35,13 @@ class ClientNative(unittest.TestCase):
     def test_ptx_parameter_tables(self) -> None:
         self.run_test('ptx_params_test', 'common/ptx_params.c')
 
+    def test_hashes(self) -> None:
+        self.run_test('sha256_test', 'common/sha256.c')
+
     def test_handles(self) -> None:
         self.run_test('handle_test', 'client/handle.c')
 
     def test_channel_with_many_callers(self) -> None:
         for sanitizers in (ADDRESS, THREAD):
-            self.run_test('channel_test', 'client/channel.c', runs=(('1',), ('2',)), sanitizers=sanitizers)
+            self.run_test('channel_test', 'client/channel.c', 'client/channel_read.c', 'client/channel_send.c',
+                          runs=(('1',), ('2',)), sanitizers=sanitizers)
