@@ -76,6 +76,19 @@ class Confinement(unittest.TestCase):
         self.agent.bind('slice-2', library=str(hidden / 'library'))
         self.assertEqual(self.agent.session('slice-2').order('library'), '/proc/self/fd/6 ok')
 
+    @unittest.skipUnless(os.geteuid() == 0, 'needs root')
+    def test_without_root_the_rest_holds(self) -> None:
+        nobody = 65534
+        agent = Agent(self, user=nobody)
+        self.assertEqual((agent.about['capabilities']['root'], agent.about['capabilities']['uid_per_session']),
+                         (False, False))
+        agent.bind()
+        session = agent.session()
+        facts = session.facts()
+        self.assertEqual((facts['uid'], facts['no_new_privs'], facts['dumpable'], facts['seccomp']), (nobody, 1, 0, 2))
+        for name in ('kill', 'tgkill-parent', 'process_vm_readv', 'ptrace', 'setown'):
+            self.assertEqual(session.order(f'call {name}'), 'EPERM', name)
+
     def test_a_library_that_is_not_there_ends_the_session(self) -> None:
         self.agent.bind('slice-2', library='/nowhere/libcuda.so')
         with self.assertRaises((EOFError, ConnectionResetError)):

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 import unittest
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from accelpool.remoting import handshake
@@ -194,17 +194,25 @@ class Agent:
     """An agent process; its state directory outlives it."""
 
     def __init__(self, case: unittest.TestCase, *, worker: pathlib.Path | None = None, listen: str = 'tcp://127.0.0.9:0',
-                 place: pathlib.Path | None = None) -> None:
-        """:param worker: directory of the native parts; None: with the stub"""
+                 place: pathlib.Path | None = None,
+                 command: Sequence[str] = (sys.executable, '-m', 'accelpool.cmd.agent'), user: int | None = None) -> None:
+        """
+        :param worker: directory of the native parts; None: with the stub
+        :param user: uid to become instead of the test's, after everything has been imported
+        """
         self._case = case
         if place is None:
             made = tempfile.TemporaryDirectory(prefix='accelpool-agent-')
             case.addCleanup(made.cleanup)
             place = pathlib.Path(made.name)
         self.place = place
+        if user is not None:
+            os.chown(place, user, user)
+            command = [sys.executable, '-c', 'import os, sys; from accelpool.cmd import agent; os.setgroups([]); '
+                       f'os.setresgid(*[{user}] * 3); os.setresuid(*[{user}] * 3); sys.exit(agent.main())']
         (place / 'agent.json').unlink(missing_ok=True)
         self.process = subprocess.Popen(
-            [sys.executable, '-m', 'accelpool.cmd.agent', '--host', 'test', '--state-dir', str(place),
+            [*command, '--host', 'test', '--state-dir', str(place),
              '--listen', listen, '--touched-limit-mib', '64'],
             cwd=ROOT, env=os.environ | {'ACCELPOOL_NATIVE': str(worker or native()), 'SECRET_OF_THE_AGENT': 'x'},
             stderr=(place / 'log').open('ab'))

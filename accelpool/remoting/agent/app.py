@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import pathlib
+import resource
 import signal
 from collections.abc import Sequence
 from typing import Any
@@ -35,6 +36,9 @@ async def run(host: str, state_dir: pathlib.Path, listen: Sequence[str], touched
     :raises ValueError: a URL that an agent cannot listen on, or a key that others can read
     """
     root = os.geteuid() == 0
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:  # a session costs a descriptor, and so does a holder
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     uids = Uids()
     state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = _lock(state_dir / 'agent.lock')

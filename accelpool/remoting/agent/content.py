@@ -16,6 +16,8 @@ MIB = 1 << 20
 IMAGE_MAX = 16 * MIB
 #: Bytes of all images of this host.
 TOTAL_MAX = 64 * MIB
+#: Images of this host: each costs a descriptor.
+IMAGES_MAX = 256
 DIGEST = 32
 
 _SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
@@ -57,7 +59,7 @@ class ContentCache:
         own = os.open(f'/proc/self/fd/{descriptor}', os.O_RDONLY | os.O_CLOEXEC)
         self._images[project, digest] = own, length
         self._total += length
-        while self._total > self._limit:
+        while self._total > self._limit or len(self._images) > IMAGES_MAX:
             _name, (oldest, size) = self._images.popitem(last=False)
             os.close(oldest)
             self._total -= size
