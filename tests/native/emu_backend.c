@@ -125,9 +125,30 @@ static void preemption(CUmodule module) {
     OK(cuMemFree_v2(flag));
 }
 
+/* Copies and fills inside the device need the grant as kernels do. */
+static void device_copies(void) {
+    CUdeviceptr a = 0, b = 0;
+    unsigned char last = 0;
+    OK(cuMemAlloc_v2(&a, MIB));
+    OK(cuMemAlloc_v2(&b, MIB));
+    OK(cuCtxSynchronize());
+    wait_inside(0);
+    set_gate(0);
+    OK(cuMemsetD8_v2(a, 9, MIB));
+    OK(cuMemcpyDtoD_v2(b, a, MIB));
+    EXPECT(cuStreamQuery(NULL), CUDA_ERROR_NOT_READY);
+    EXPECT(accelpool_backend_idle(), 0);
+    set_gate(1);
+    OK(cuMemcpyDtoH_v2(&last, b + MIB - 1, 1));
+    EXPECT(last, 9);
+    OK(cuMemFree_v2(a));
+    OK(cuMemFree_v2(b));
+}
+
 static void cap_on_touched(CUmodule module) {
     CUdeviceptr big = 0, other = 0;
     char byte = 1;
+    OK(cuCtxSynchronize());
     uint64_t before = read_locked(&touched);
     OK(cuMemAlloc_v2(&big, 64 * MIB));
     OK(cuMemsetD8_v2(big, 0, 64 * MIB)); /* zero already: costs nothing */
@@ -141,6 +162,7 @@ static void cap_on_touched(CUmodule module) {
     EXPECT(accelpool_backend_access(big + 8 * MIB, 32 * MIB, 1) == NULL, 1);
     EXPECT(accelpool_backend_access(big + 8 * MIB, 32 * MIB, 0) != NULL, 1);
     EXPECT(accelpool_backend_access(big, 65 * MIB, 0) == NULL, 1);
+    OK(cuCtxSynchronize());
     EXPECT(accelpool_backend_idle(), 1);
     OK(cuMemFree_v2(big));
     EXPECT(read_locked(&touched), before);
@@ -168,6 +190,7 @@ int main(void) {
     CUmodule module = load_kernels();
     EXPECT(translations, 1);
     preemption(module);
+    device_copies();
     cap_on_touched(module);
     EXPECT(translations, 1); /* the same text is translated once */
     OK(cuModuleUnload(module));

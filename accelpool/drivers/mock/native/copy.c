@@ -2,8 +2,9 @@
 /*
  * Copies and fills: up to three-dimensional pieces of memory.
  *
- * On an idle stream the calling thread does the work; otherwise it goes to the stream. A pageable source is copied
- * before an asynchronous call returns, a pageable destination makes the call synchronous, as the vendor's driver does.
+ * Copies between host and idle device are made by the calling thread; other work goes to the stream. A pageable source
+ * is copied before an asynchronous call returns, a pageable destination makes the call synchronous, as the vendor's
+ * driver does.
  * Pages are paid for before the call returns, so running out of memory is this call's error and no one else's.
  */
 #include <stdlib.h>
@@ -11,7 +12,9 @@
 
 #include "copy.h"
 
-#define STAGE_LIMIT ((uint64_t)64 << 20) /* a larger pageable source waits for the stream instead */
+#define SMALL ((uint64_t)64 << 10) /* bytes of a fill or copy inside an idle device that the caller does itself */
+#define ROW_COST 256u /* a short row takes as long as so many bytes */
+
 
 static CUresult piece(const struct plane *plane, uint64_t to, uint64_t from, uint64_t size) {
     if (plane->element)
@@ -37,7 +40,7 @@ CUresult plane_step(struct plane *plane, uint64_t limit, bool *done) {
             (!plane->element && plane->from_device && !memory_covers(from, size)))
             return CUDA_ERROR_ILLEGAL_ADDRESS; /* freed after the call */
         TRY(piece(plane, to, from, size));
-        limit -= size;
+        limit -= size > ROW_COST ? size : limit < ROW_COST ? limit : ROW_COST;
         plane->x += size;
         if (plane->x == plane->width) {
             plane->x = 0;
@@ -76,18 +79,20 @@ static CUresult check(const struct plane *plane) {
 static CUresult commit(const struct plane *plane) {
     if (!plane->to_device || (plane->element && !plane->value))
         return CUDA_SUCCESS;
+    if (plane->to_pitch <= PAGE_BYTES && plane->depth == 1) /* no page is left out */
+        return memory_commit(plane->to, plane->width + (plane->height - 1) * plane->to_pitch);
     for (uint64_t z = 0; z < plane->depth; z++)
         for (uint64_t y = 0; y < plane->height; y++)
             TRY(memory_commit(plane->to + z * plane->to_slice + y * plane->to_pitch, plane->width));
     return CUDA_SUCCESS;
 }
 
-/* A pageable source becomes a packed copy of this item's own. */
-static CUresult stage(struct plane *plane) {
+/* A pageable source becomes a packed copy of this item's own. Fails when too much is staged already. */
+static bool stage(struct plane *plane) {
     uint64_t rows = plane->height * plane->depth;
-    uint8_t *staged = malloc(plane->width * rows);
+    uint8_t *staged = staging_new(plane->width * rows);
     if (!staged)
-        return CUDA_ERROR_OUT_OF_MEMORY;
+        return false;
     for (uint64_t row = 0; row < rows; row++)
         memcpy(staged + row * plane->width,
                (const void *)(plane->from + row / plane->height * plane->from_slice + row % plane->height * plane->from_pitch),
@@ -96,32 +101,57 @@ static CUresult stage(struct plane *plane) {
     plane->from_pitch = plane->width;
     plane->from_slice = plane->width * plane->height;
     plane->staged = staged;
-    return CUDA_SUCCESS;
+    return true;
 }
 
-CUresult plane_submit(struct plane *plane, CUstream handle, bool wait) {
-    struct stream *stream;
-    bool done = false;
-    TRY(stream_find(handle, &stream));
-    if (!plane->width || !plane->height || !plane->depth)
-        return CUDA_SUCCESS;
-    TRY(check(plane));
-    TRY(commit(plane));
-    bool pageable_to = !plane->to_device && !memory_is_pinned((void *)plane->to, plane->width);
-    bool pageable_from = !plane->element && !plane->from_device && !memory_is_pinned((void *)plane->from, plane->width);
-    if (!wait && pageable_from && plane->width * plane->height * plane->depth > STAGE_LIMIT)
-        wait = true;
-    if (wait || pageable_to)
-        TRY(stream_settle(stream));
-    if (wait || pageable_to || stream_idle(stream))
-        return plane_step(plane, UINT64_MAX, &done);
-    if (pageable_from)
-        TRY(stage(plane));
+/* Rows that follow one another without a gap are one row. */
+static void join_rows(struct plane *plane) {
+    if (plane->depth > 1 || plane->to_pitch != plane->width || (!plane->element && plane->from_pitch != plane->width))
+        return;
+    plane->width *= plane->height;
+    plane->height = 1;
+}
+
+static void enqueue(struct stream *stream, const struct plane *plane) {
     struct work *work = work_begin(stream);
     work->kind = plane->element ? WORK_FILL : WORK_COPY;
     work->plane = *plane;
     work_submit(stream);
-    return CUDA_SUCCESS;
+}
+
+/* With host memory at one end: by the calling thread, unless the stream is busy and the host's side can wait. */
+static CUresult submit_host_copy(struct stream *stream, struct plane *plane, bool wait) {
+    bool done = false;
+    bool pageable_to = !plane->to_device && !memory_is_pinned((void *)plane->to, plane->width);
+    bool pageable_from = !plane->from_device && !memory_is_pinned((void *)plane->from, plane->width);
+    if (!wait && !pageable_to && !stream_idle(stream) && (!pageable_from || stage(plane))) {
+        enqueue(stream, plane);
+        return CUDA_SUCCESS;
+    }
+    TRY(stream_settle(stream));
+    return plane_step(plane, UINT64_MAX, &done);
+}
+
+/* Inside the device: the engine's work, so that it is metered, unless it is too little to be worth the way. */
+static CUresult submit_device_work(struct stream *stream, struct plane *plane, bool wait) {
+    bool done = false;
+    if (plane->width <= SMALL / plane->height / plane->depth && stream_idle(stream))
+        return plane_step(plane, UINT64_MAX, &done);
+    enqueue(stream, plane);
+    return wait ? stream_drain(stream) : CUDA_SUCCESS;
+}
+
+CUresult plane_submit(struct plane *plane, CUstream handle, bool wait) {
+    struct stream *stream;
+    TRY(stream_find(handle, &stream));
+    if (!plane->width || !plane->height || !plane->depth)
+        return CUDA_SUCCESS;
+    TRY(check(plane));
+    join_rows(plane);
+    TRY(commit(plane));
+    if (plane->to_device && (plane->from_device || plane->element))
+        return submit_device_work(stream, plane, wait);
+    return submit_host_copy(stream, plane, wait);
 }
 
 CUresult copy_submit(uint64_t to, uint64_t from, uint64_t size, bool to_device, bool from_device, CUstream stream,

@@ -200,6 +200,9 @@ void stream_retire(struct stream *stream);       /* freed when its work is done 
 void streams_retire(struct context *context);    /* all of a context that has drained */
 struct work *work_begin(struct stream *stream);  /* a free slot; the stream stays locked until work_submit */
 void work_submit(struct stream *stream);
+/* Host memory for queued work; NULL: too much is queued already, so wait for the stream. */
+void *staging_new(size_t size);
+void staging_free(void *data);
 bool stream_empty(struct stream *stream);
 bool stream_idle(struct stream *stream);         /* nothing of its own nor anything that it has to wait for */
 void stream_wait(struct stream *stream, uint64_t position);

@@ -11,6 +11,7 @@
 
 #include "engine.h"
 
+#define RING_BYTES (RING_SIZE * sizeof(struct work)) /* a stream's queue counts as touched memory of the host */
 #define SLICE_NS 1000000u /* of one stream before the others get a look; longer with priority */
 
 struct engine engine = {.lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER,
@@ -93,6 +94,13 @@ static void run_stream(struct stream *stream) {
     } while (work && can_start(stream, work, false) && device_time_ns() < end);
 }
 
+static void stream_release(struct stream *stream) {
+    free(stream->ring);
+    free(stream);
+    if (emu_host)
+        emu_host->untouch(emu_host->opaque, RING_BYTES);
+}
+
 /* Engine lock held. */
 static void stream_free(struct stream *stream) {
     if (stream->next)
@@ -106,8 +114,7 @@ static void stream_free(struct stream *stream) {
     if (!stream->legacy && !(stream->flags & CU_STREAM_NON_BLOCKING))
         atomic_fetch_sub(&stream->context->ordered_streams, 1);
     pthread_mutex_destroy(&stream->producer);
-    free(stream->ring);
-    free(stream);
+    stream_release(stream);
 }
 
 static bool reapable(struct stream *stream) {
@@ -179,15 +186,16 @@ void engine_wake(void) {
 
 CUresult stream_new(struct context *context, unsigned flags, int priority, bool legacy, struct stream **result) {
     struct stream *stream = aligned_alloc(64, sizeof *stream);
-    if (!stream)
+    if (!stream || (emu_host && emu_host->touch(emu_host->opaque, RING_BYTES))) {
+        free(stream);
         return CUDA_ERROR_OUT_OF_MEMORY;
+    }
     memset(stream, 0, sizeof *stream);
     stream->ring = calloc(RING_SIZE, sizeof *stream->ring);
     stream->handle = legacy ? NULL : (CUstream)handle_new(HANDLE_STREAM, stream);
     if (!stream->ring || (!legacy && !stream->handle)) {
         handle_drop((uint64_t)stream->handle);
-        free(stream->ring);
-        free(stream);
+        stream_release(stream);
         return CUDA_ERROR_OUT_OF_MEMORY;
     }
     stream->context = context;

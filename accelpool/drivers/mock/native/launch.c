@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Launches: every documented synchronous error, the parameters packed, and into the stream's ring. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "emu.h"
@@ -122,6 +121,16 @@ static void pack(const struct kernel_function *entry, void **parameters, const v
         memcpy(to + entry->params[i].offset, parameters[i], entry->params[i].size);
 }
 
+/* Parameters that do not fit the ring. */
+static CUresult make_room(struct stream *stream, size_t size, uint8_t **room) {
+    *room = staging_new(size);
+    if (*room)
+        return CUDA_SUCCESS;
+    TRY(stream_settle(stream));
+    *room = staging_new(size);
+    return *room ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
 static CUresult launch(const CUlaunchConfig *config, CUfunction handle, void **parameters, void **extra) {
     struct stream *stream;
     struct function *function;
@@ -137,11 +146,11 @@ static CUresult launch(const CUlaunchConfig *config, CUfunction handle, void **p
     TRY(check_attributes(config, &cooperative));
     TRY(check_parameters(entry, parameters, extra, &buffer));
     uint8_t *outside = NULL;
-    if (entry->param_bytes > INLINE_PARAMS && !(outside = malloc(entry->param_bytes)))
-        return CUDA_ERROR_OUT_OF_MEMORY;
+    if (entry->param_bytes > INLINE_PARAMS)
+        TRY(make_room(stream, entry->param_bytes, &outside));
     CUresult status = cooperative ? prepare_cooperative(config, function, &resident, &workspace) : CUDA_SUCCESS;
     if (status != CUDA_SUCCESS) {
-        free(outside);
+        staging_free(outside);
         return status;
     }
     struct work *work = work_begin(stream);

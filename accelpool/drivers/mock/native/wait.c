@@ -5,6 +5,13 @@
 #include "engine.h"
 
 #define SPIN 400 /* looks before a waiter sleeps: some 10 us, the round trip of a short kernel */
+#define STAGED_MOST ((size_t)64 << 20) /* bytes of the whole process; who wants more waits for the device */
+
+/* Host memory that queued work owns: sources of copies, large parameter blocks. */
+struct staging {
+    _Alignas(16) size_t size;
+};
+static _Atomic size_t staged_bytes;
 
 struct work *work_begin(struct stream *stream) {
     pthread_mutex_lock(&stream->producer);
@@ -22,6 +29,26 @@ void work_submit(struct stream *stream) {
     atomic_store_explicit(&stream->submitted, position + 1, memory_order_release);
     engine_wake();
     pthread_mutex_unlock(&stream->producer);
+}
+
+void *staging_new(size_t size) {
+    if (atomic_fetch_add(&staged_bytes, size) + size <= STAGED_MOST) {
+        struct staging *staging = malloc(sizeof *staging + size);
+        if (staging) {
+            staging->size = size;
+            return staging + 1;
+        }
+    }
+    atomic_fetch_sub(&staged_bytes, size);
+    return NULL;
+}
+
+void staging_free(void *data) {
+    if (!data)
+        return;
+    struct staging *staging = (struct staging *)data - 1;
+    atomic_fetch_sub(&staged_bytes, staging->size);
+    free(staging);
 }
 
 bool stream_empty(struct stream *stream) {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One piece of work at the head of a stream, executed by the engine thread; host functions by a thread of their own. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <time.h>
 
 #include "engine.h"
@@ -71,7 +70,7 @@ static void kernel_release(struct stream *stream, struct work *work) {
     if (stream->run)
         kernel_end(stream->run);
     stream->run = NULL;
-    free(work->kernel.parameters);
+    staging_free(work->kernel.parameters);
     if (work->kernel.workspace)
         allocation_free(work->kernel.workspace);
 }
@@ -99,7 +98,7 @@ static enum turn plane_turn(struct stream *stream, struct work *work) {
         fail(stream->context, status);
     else if (!done)
         return TURN_MORE;
-    free(work->plane.staged);
+    staging_free(work->plane.staged);
     return TURN_FINISHED;
 }
 
@@ -159,7 +158,7 @@ static enum turn drop(struct stream *stream, struct work *work) {
         break;
     case WORK_COPY:
     case WORK_FILL:
-        free(work->plane.staged);
+        staging_free(work->plane.staged);
         break;
     case WORK_RECORD:
         record_finish(work->record);
