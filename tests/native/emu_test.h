@@ -65,6 +65,7 @@ CUresult cuMemcpyDtoH_v2(void *, CUdeviceptr, size_t);
 CUresult cuMemcpyDtoD_v2(CUdeviceptr, CUdeviceptr, size_t);
 CUresult cuMemcpyHtoDAsync_v2(CUdeviceptr, const void *, size_t, CUstream);
 CUresult cuMemcpyDtoHAsync_v2(void *, CUdeviceptr, size_t, CUstream);
+CUresult cuMemcpyDtoDAsync_v2(CUdeviceptr, CUdeviceptr, size_t, CUstream);
 CUresult cuMemcpy2D_v2(const CUDA_MEMCPY2D *);
 CUresult cuMemsetD8_v2(CUdeviceptr, unsigned char, size_t);
 CUresult cuMemsetD16_v2(CUdeviceptr, unsigned short, size_t);
@@ -112,7 +113,7 @@ CUresult cuLaunchCooperativeKernel(CUfunction, unsigned, unsigned, unsigned, uns
                                    CUstream, void **);
 CUresult cuGetProcAddress_v2(const char *, void **, int, uint64_t, int *);
 
-static int failures;
+static _Atomic int failures;
 
 static inline void expect_at(int line, const char *text, long long got, long long want) {
     if (got == want)

@@ -12,7 +12,6 @@
 
 #include "emu.h"
 
-/* Every function of the API has a prototype in nobody's header here: the vendor's header is not used. */
 struct device emu_device;
 
 static const struct {
