@@ -112,6 +112,7 @@ void stream_wait(struct stream *stream, uint64_t position) {
 
 /* Waits for what `context` (NULL: anybody) has submitted until now; `ordered`: only streams that order with legacy. */
 static void drain(struct context *context, bool ordered) {
+    bool outlived = false; /* a stream was destroyed meanwhile and only our pin kept it */
     pthread_mutex_lock(&engine.lock);
     for (struct stream *stream = engine.streams; stream; stream = stream->next) {
         if ((context && stream->context != context) || (ordered && stream->flags & CU_STREAM_NON_BLOCKING) ||
@@ -123,10 +124,12 @@ static void drain(struct context *context, bool ordered) {
         stream_wait(stream, position);
         pthread_mutex_lock(&engine.lock);
         stream->pins--;
+        outlived |= stream->destroyed;
     }
-    pthread_cond_signal(&engine.wake); /* a stream that was destroyed meanwhile can go */
-    if (engine.watchers)
+    if (outlived) {
+        pthread_cond_signal(&engine.wake);
         pthread_cond_broadcast(&engine.done);
+    }
     pthread_mutex_unlock(&engine.lock);
 }
 
