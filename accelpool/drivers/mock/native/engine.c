@@ -155,6 +155,8 @@ static void *engine_main(void *unused) {
         run_stream(stream);
         pthread_mutex_lock(&engine.lock);
         engine.running = NULL;
+        if (reapable(stream))
+            stream_free(stream);
         if (engine.watchers)
             pthread_cond_broadcast(&engine.done);
     }
