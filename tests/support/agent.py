@@ -4,11 +4,13 @@
 The workers run tests/native/agent/stub_session.c, which obeys one-line orders: see there.
 """
 
+import atexit
 import functools
 import json
 import os
 import pathlib
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
@@ -43,6 +45,7 @@ def wait_for(condition: Callable[[], Any], what: str) -> Any:
 def native() -> pathlib.Path:
     """Build the worker with the stub; return the directory for ``ACCELPOOL_NATIVE``."""
     place = pathlib.Path(tempfile.mkdtemp(prefix='accelpool-stub-'))
+    atexit.register(shutil.rmtree, place)
     (place / 'bin').mkdir()
     place.chmod(0o755)
     subprocess.run(
