@@ -34,14 +34,6 @@ def cell(value: Any) -> Any:
     return value
 
 
-def pairs(text: str) -> tuple[str, str]:
-    """Parse ``key=value`` of a repeatable option."""
-    key, equals, value = text.partition('=')
-    if not equals or not key:
-        raise argparse.ArgumentTypeError(f'{text!r} is not key=value')
-    return key, value
-
-
 class _WithClient(command.Command):
     noun: ClassVar[str]        # path of the collection: 'devices'
 
