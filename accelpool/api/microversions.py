@@ -28,9 +28,11 @@ class Version(NamedTuple):
 
 #: The first version.
 INITIAL = Version(1, 0)
+#: The header ``Prefer: wait=N`` of requests on an allocation.
+PREFER_WAIT = Version(1, 1)
 
 MINIMUM = INITIAL
-MAXIMUM = INITIAL
+MAXIMUM = PREFER_WAIT
 
 
 def negotiate(header: str | None) -> Version:

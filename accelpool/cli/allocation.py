@@ -67,7 +67,8 @@ class CreateAllocation(base.One):
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], base.Row]:
         allocation = self.client.post('/allocations', request.given(
-            parsed_args, 'id', 'name', 'ttl', 'profile', 'consumer_type', 'consumer_id', 'consumer_host'))
+            parsed_args, 'id', 'name', 'ttl', 'profile', 'consumer_type', 'consumer_id', 'consumer_host'),
+            settled=parsed_args.wait is not None)
         if parsed_args.wait is not None:
             allocation = self.client.wait(allocation['id'], {'active'}, parsed_args.wait, base.progress)
             if allocation['state'] == 'error':

@@ -5,7 +5,7 @@ It is a thin layer over a keystoneauth adapter, so Keystone, ``http_basic`` and 
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from keystoneauth1 import adapter
@@ -13,10 +13,14 @@ from keystoneauth1 import exceptions as ksa_exceptions
 from osc_lib import exceptions
 
 SERVICE_TYPE = 'accelpool'
-API_VERSION = '1.0'
-#: Seconds between two looks at an allocation while waiting: short at first, because binding takes
-#: tens of milliseconds, then longer.
+API_VERSION = '1.1'
+#: Seconds that the service may let us wait for one answer, so that there is progress to show.
+PREFERRED = 2
+#: Seconds between two looks at an allocation while a service is too busy to let us wait.
 POLL_FIRST, POLL_LONGEST = 0.01, 0.5
+
+_PREFER: Mapping[str, str] = {'Prefer': f'wait={PREFERRED}'}
+_NONE: Mapping[str, str] = {}
 
 
 class Client:
@@ -30,8 +34,9 @@ class Client:
         """GET an object or a collection page; parameters that are None are left out."""
         return self._call('GET', path, params={k: v for k, v in params.items() if v is not None})
 
-    def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        return self._call('POST', path, json=body)
+    def post(self, path: str, body: dict[str, Any], *, settled: bool = False) -> dict[str, Any]:
+        """POST; ``settled`` lets the service answer when the allocation is ready, if that is soon."""
+        return self._call('POST', path, json=body, headers=_PREFER if settled else {})
 
     def put(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         return self._call('PUT', path, json=body or {})
@@ -63,13 +68,14 @@ class Client:
 
     def wait(self, allocation_id: str, wanted: set[str], timeout: float,
              progress: Any = None) -> dict[str, Any]:
-        """Poll an allocation until its state is in ``wanted`` or ``error``.
+        """Look at an allocation until its state is in ``wanted`` or ``error``.
 
         ``progress`` is called with every new state.  Raises CommandError after ``timeout`` seconds.
         """
         deadline, delay, seen = time.monotonic() + timeout, POLL_FIRST, ''
         while True:
-            allocation = self.get(f'/allocations/{allocation_id}')
+            asked = time.monotonic()
+            allocation = self._call('GET', f'/allocations/{allocation_id}', headers=_PREFER)
             state = allocation['state']
             if state != seen and progress:
                 progress(state)
@@ -80,14 +86,14 @@ class Client:
                 raise exceptions.CommandError(
                     f'allocation {allocation_id} is still {state} after {timeout:g} s; '
                     f'see: accelpool allocation show {allocation_id} --events')
-            time.sleep(delay)
+            time.sleep(max(0.0, asked + delay - time.monotonic()))
             delay = min(delay * 1.5, POLL_LONGEST)
 
-    def _call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+    def _call(self, method: str, path: str, *, headers: Mapping[str, str] = _NONE, **options: Any) -> dict[str, Any]:
         try:
             response = self._http.request(
                 f'/v1{path}', method, raise_exc=False,
-                headers={'OpenStack-API-Version': f'accelpool {API_VERSION}'}, **options)
+                headers={'OpenStack-API-Version': f'accelpool {API_VERSION}', **headers}, **options)
         except ksa_exceptions.ConnectFailure as failure:
             raise exceptions.CommandError(
                 f'accelpool does not answer ({failure}). Is the service running? '

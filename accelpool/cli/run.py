@@ -58,11 +58,12 @@ class Run(base._WithClient):
         body |= {'id': identifier, 'ttl': TTL, 'consumer_type': 'process',
                  'consumer_id': f'{socket.gethostname()}:{os.getpid()}'}
         try:
-            self.client.post('/allocations', body)
-            found = self.client.wait(
-                identifier, {'active'}, parsed_args.wait,
-                lambda state: base.progress(f'accelpool: {state} ...')
-                if time.monotonic() - started > 1 else None)
+            found = self.client.post('/allocations', body, settled=True)
+            if found['state'] not in {'active', 'error'}:
+                found = self.client.wait(
+                    identifier, {'active'}, parsed_args.wait,
+                    lambda state: base.progress(f'accelpool: {state} ...')
+                    if time.monotonic() - started > 1 else None)
             if found['state'] == 'error':
                 raise exceptions.CommandError(f'no slice: {found["reason"]}')
             return _Consumer(self.client, identifier, owned=True).run(words)

@@ -11,7 +11,10 @@ OPTS: list[cfg.Opt] = [
         help='Address that accelpool-api listens on.  Anything but a loopback address needs '
              'auth_strategy = keystone.'),
     cfg.PortOpt('port', default=6680, help='Port that accelpool-api listens on; 0 takes a free one.'),
-    cfg.IntOpt('threads', default=16, min=1, help='Requests that accelpool-api serves at a time.'),
+    cfg.IntOpt(
+        'threads', default=16, min=1,
+        help='Requests that one API process serves at a time; behind another WSGI server, the threads that it gives '
+             'each process.  Half of them may wait for an allocation (Prefer: wait).'),
     cfg.StrOpt(
         'auth_strategy', default='keystone',
         choices=[

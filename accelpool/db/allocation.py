@@ -11,7 +11,7 @@ from sqlalchemy import exc, orm
 from accelpool import errors, types
 from accelpool.allocations.states import HOLDING, LIVE, Event, State, next_state
 from accelpool.db import event as db_event
-from accelpool.db import models, paging
+from accelpool.db import models, paging, watch
 from accelpool.db import session as db_session
 from accelpool.db import slice as db_slice
 
@@ -19,7 +19,7 @@ from accelpool.db import slice as db_slice
 _a, _s = models.table(models.Allocation).c, models.table(models.Slice).c
 _this = _a.id == sa.bindparam('allocation')
 _GET = sa.select(models.Allocation).where(models.Allocation.id == sa.bindparam('allocation')).options(
-    orm.selectinload(models.Allocation.slices))
+    orm.joinedload(models.Allocation.slices))
 _INSERT = sa.insert(models.table(models.Allocation))
 _STATE = sa.select(_a.state).where(_this)
 _ASKED = sa.select(_a.request).where(_this, _a.state == State.PENDING)
@@ -35,7 +35,7 @@ _BOUND = sa.update(models.table(models.Slice)).where(_s.id == sa.bindparam('slic
 
 def get(session: orm.Session, identifier: str) -> models.Allocation:
     """:raises NotFound:"""
-    found = session.scalar(_GET, {'allocation': identifier})
+    found = session.scalars(_GET, {'allocation': identifier}).unique().one_or_none()
     if found is None:
         raise errors.NotFound(f'Allocation {identifier} does not exist')
     return found
@@ -121,6 +121,7 @@ def _swap(session: orm.Session, identifier: str, event: Event, before: State, af
         'allocation': identifier, 'before': before, 'after': after, 'now': models.utcnow(), **fields})
     if swapped.rowcount != 1:  # type: ignore[attr-defined]
         return False
+    watch.moved(session.info, identifier, after)
     loaded = session.identity_map.get(orm.util.identity_key(models.Allocation, identifier))
     if loaded is not None:
         session.expire(loaded, ['state', 'updated_at', 'reason'])

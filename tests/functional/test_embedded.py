@@ -92,8 +92,11 @@ class Service:
     def _endpoint(self) -> dict[str, Any]:
         return json.loads((self.home / 'endpoint.json').read_text())
 
+    def url(self, path: str) -> str:
+        return f'{self._endpoint()["url"]}/v1{path}'
+
     def call(self, method: str, path: str, **body: Any) -> Any:
-        response = self.http.request(method, f'{self._endpoint()["url"]}/v1{path}', json=body or None, timeout=PATIENCE)
+        response = self.http.request(method, self.url(path), json=body or None, timeout=PATIENCE)
         if not response.ok:
             raise AssertionError(f'{method} {path}: {response.status_code} {response.text}')
         return response.json() if response.content else None
@@ -164,6 +167,21 @@ class Embedded(Case):
         wait_for(self.service.whole, 'the pool is whole')
         events = [event['event'] for event in self.service.call('GET', f'/allocations/{identifier}/events')['events']]
         self.assertEqual(['create', 'claim', 'bind', 'activate', 'release', 'finish'], events)
+
+    def test_one_request_each_when_the_client_prefers_to_wait(self) -> None:
+        http = self.service.http
+        http.headers.update({'OpenStack-API-Version': 'accelpool 1.1', 'Prefer': 'wait=30'})
+        url = self.service.url('/allocations')
+        answer = http.post(url, json={'profile': 'small'})
+        self.assertEqual((202, 'active', 'wait=30'), (
+            answer.status_code, answer.json()['state'], answer.headers.get('Preference-Applied')), answer.text)
+        self.assertEqual(1, len(answer.json()['slices']))
+        hopeless = http.post(url, json={'profile': 'small', 'traits': ['CUSTOM_NOWHERE']})
+        self.assertEqual('error', hopeless.json()['state'], hopeless.text)
+        for one in (answer, hopeless):
+            gone = http.delete(f'{url}/{one.json()["id"]}')
+            self.assertEqual((204, b''), (gone.status_code, gone.content))
+        self.assertTrue(self.service.whole())
 
     def test_several_devices_on_several_hosts(self) -> None:
         identifier = self.service.create(count=4, compute=50, memory=1024)

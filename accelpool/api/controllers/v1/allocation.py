@@ -8,7 +8,8 @@ from oslo_log import log
 from sqlalchemy import orm
 
 from accelpool import errors, policy, types
-from accelpool.api import collection, demand, ownership, resource
+from accelpool.allocations.states import State
+from accelpool.api import collection, demand, microversions, ownership, resource, waiting
 from accelpool.api.controllers.v1 import attachment, event, usage
 from accelpool.api.schemas.v1 import allocation as schemas
 from accelpool.api.schemas.v1 import shape
@@ -73,7 +74,16 @@ class AllocationsController(resource.Resource):
                 raise errors.InvalidRequest(f'The marker {marker} does not exist', field='marker') from failure
 
     @resource.endpoint(response=schemas.SHOW)
-    def get_one(self, call: resource.Call, allocation_id: str) -> dict[str, Any]:
+    def get_one(self, call: resource.Call, allocation_id: str) -> resource.Answer:
+        """Show.  With ``Prefer: wait=N`` the answer waits until the allocation has settled."""
+        shown = self._show(call, allocation_id)
+        headers: Mapping[str, str] = {}
+        if waiting.wanted(call) and shown['state'] not in waiting.SETTLED:
+            headers = waiting.until(call, allocation_id)
+            shown = self._show(call, allocation_id)
+        return resource.Answer(shown, headers=headers)
+
+    def _show(self, call: resource.Call, allocation_id: str) -> dict[str, Any]:
         with db.reader() as session:
             found = ownership.visible(session, call.context, allocation_id)
             policy.authorize(call.context, rules.SHOW, {'project_id': found.project_id})
@@ -93,7 +103,11 @@ class AllocationsController(resource.Resource):
         except errors.Conflict as taken:
             return resource.Answer(self._same(call, request, taken), status=200)
         _cast(client.SchedulerClient().schedule, shown['id'])
-        return resource.Answer(shown, headers={'Location': f'{call.request.path_url}/{shown["id"]}'})
+        headers = {'Location': f'{call.request.path_url}/{shown["id"]}', **waiting.until(call, shown['id'])}
+        if 'Preference-Applied' in headers:
+            with db.reader() as session:
+                shown = show(db_allocation.get(session, shown['id']))
+        return resource.Answer(shown, headers=headers)
 
     def _same(self, call: resource.Call, request: types.Request, taken: errors.Conflict) -> dict[str, Any]:
         """Return the allocation that has the id, if this is what was asked for then."""
@@ -119,15 +133,22 @@ class AllocationsController(resource.Resource):
             return show(found)
 
     @resource.endpoint(status=202)
-    def delete(self, call: resource.Call, allocation_id: str) -> None:
+    def delete(self, call: resource.Call, allocation_id: str) -> resource.Answer:
         """Release; asking twice is no error."""
         with db.writer() as session:
             found = ownership.visible(session, call.context, allocation_id)
             policy.authorize(call.context, rules.DELETE, {'project_id': found.project_id})
-            db_allocation.release(session, found.id, detail=f'by user {call.context.user_id}')
+            state = db_allocation.release(session, found.id, detail=f'by user {call.context.user_id}')
             hosts = sorted({item.host for item in found.slices})
         for host in hosts:
             _cast(client.ConductorClient(host).release, allocation_id)
+        headers: Mapping[str, str] = {}
+        if waiting.wanted(call) and state != State.RELEASED:
+            headers = waiting.until(call, allocation_id, {State.RELEASED})
+            with db.reader() as session:
+                state = db_allocation.state(session, allocation_id)
+        done = state == State.RELEASED and call.version >= microversions.PREFER_WAIT
+        return resource.Answer(None, status=204 if done else 202, headers=headers)
 
 
 def _cast(method: Callable[[str], None], allocation_id: str) -> None:
