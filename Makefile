@@ -22,6 +22,8 @@ WARNINGS := -Wall -Wextra -Werror -Wshadow -Wvla -Wformat=2
 CFLAGS := -std=c11 -D_GNU_SOURCE -O2 -g -fPIC -pthread -fvisibility=hidden -fno-strict-aliasing \
           -fstack-protector-strong $(WARNINGS) -I$(REMOTING)/common -I$(GEN) $(EXTRA_CFLAGS)
 LDFLAGS := -pthread -Wl,-z,relro,-z,now $(EXTRA_LDFLAGS)
+# Inside ours, and nobody sees it: the program's own OpenSSL is another one. TLS_LIBS="-lssl -lcrypto" links the system's.
+TLS_LIBS ?= -Wl,--exclude-libs,ALL -Wl,-Bstatic -lssl -lcrypto -Wl,-Bdynamic
 ifeq ($(SAN),asan)
 CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 LDFLAGS += -fsanitize=address,undefined
@@ -36,13 +38,17 @@ endif
 GENERATED := $(GEN)/.stamp
 COMMON_SRC := $(wildcard $(REMOTING)/common/*.c)
 CLIENT_SRC := $(wildcard $(REMOTING)/client/*.c)
+CLIENT_CUDA_SRC := $(wildcard $(REMOTING)/client/cuda/*.c)
 WORKER_SRC := $(wildcard $(REMOTING)/worker/*.c)
+WORKER_CUDA_SRC := $(wildcard $(REMOTING)/worker/cuda/*.c)
 EMU_SRC := $(wildcard $(EMU)/*.c)
 objects = $(patsubst %.c,$(OBJ)/$(1)/%.o,$(notdir $(2)))
 
 COMMON_OBJ := $(call objects,common,$(COMMON_SRC))
-CLIENT_OBJ := $(call objects,client,$(CLIENT_SRC)) $(OBJ)/client/cuda_client.o
-WORKER_OBJ := $(call objects,worker,$(WORKER_SRC)) $(OBJ)/worker/cuda_worker.o
+CLIENT_OBJ := $(call objects,client,$(CLIENT_SRC))
+CLIENT_CUDA_OBJ := $(call objects,client-cuda,$(CLIENT_CUDA_SRC)) $(OBJ)/client-cuda-gen/cuda_client.o
+WORKER_OBJ := $(call objects,worker,$(WORKER_SRC)) $(call objects,worker-cuda,$(WORKER_CUDA_SRC)) \
+              $(OBJ)/worker-gen/cuda_worker.o
 EMU_OBJ := $(call objects,emu,$(EMU_SRC))
 
 CLIENT := $(OUT)/lib/cuda/libcuda.so.1
@@ -70,27 +76,26 @@ $(OBJ)/$(1)/%.o: $(2)/%.c $(GENERATED)
 	@$(CC) $(CFLAGS) $(3) -MMD -MP -c $$< -o $$@
 endef
 $(eval $(call compile_rule,common,$(REMOTING)/common,))
-$(eval $(call compile_rule,client,$(REMOTING)/client,-I$(REMOTING)/client))
-$(eval $(call compile_rule,worker,$(REMOTING)/worker,-I$(REMOTING)/worker))
+# A client library per interface: the shared files (client/*.c, common/*.c), the interface's own and its generated stubs.
+CLIENT_CUDA_INCLUDES := -I$(REMOTING)/client -I$(REMOTING)/client/cuda
+WORKER_INCLUDES := -I$(REMOTING)/worker -I$(REMOTING)/worker/cuda
+$(eval $(call compile_rule,client,$(REMOTING)/client,$(CLIENT_CUDA_INCLUDES)))
+$(eval $(call compile_rule,client-cuda,$(REMOTING)/client/cuda,$(CLIENT_CUDA_INCLUDES)))
+$(eval $(call compile_rule,client-cuda-gen,$(GEN),$(CLIENT_CUDA_INCLUDES)))
+$(eval $(call compile_rule,worker,$(REMOTING)/worker,$(WORKER_INCLUDES)))
+$(eval $(call compile_rule,worker-cuda,$(REMOTING)/worker/cuda,$(WORKER_INCLUDES)))
+$(eval $(call compile_rule,worker-gen,$(GEN),$(WORKER_INCLUDES)))
 # IEEE operations must be exactly what the kernel asked for.
 $(eval $(call compile_rule,emu,$(EMU),-I$(EMU) -ffp-contract=off -frounding-math))
-$(OBJ)/client/cuda_client.o: $(GEN)/cuda_client.c
-	@mkdir -p $(@D)
-	@echo "  CC  $<"
-	@$(CC) $(CFLAGS) -I$(REMOTING)/client -MMD -MP -c $< -o $@
-$(OBJ)/worker/cuda_worker.o: $(GEN)/cuda_worker.c
-	@mkdir -p $(@D)
-	@echo "  CC  $<"
-	@$(CC) $(CFLAGS) -I$(REMOTING)/worker -MMD -MP -c $< -o $@
 
-$(CLIENT): $(CLIENT_OBJ) $(COMMON_OBJ)
+$(CLIENT): $(CLIENT_CUDA_OBJ) $(CLIENT_OBJ) $(COMMON_OBJ)
 	@mkdir -p $(@D)
 	@echo "  LD  $@"
-	@$(CC) -shared -Wl,-soname,libcuda.so.1 -o $@ $^ $(LDFLAGS) -ldl -lm
+	@$(CC) -shared -Wl,-soname,libcuda.so.1 -o $@ $^ $(LDFLAGS) $(TLS_LIBS) -ldl -lm
 $(WORKER): $(WORKER_OBJ) $(COMMON_OBJ)
 	@mkdir -p $(@D)
 	@echo "  LD  $@"
-	@$(CC) -o $@ $^ $(LDFLAGS) -ldl -lm -lseccomp
+	@$(CC) -o $@ $^ $(LDFLAGS) $(TLS_LIBS) -ldl -lm -lseccomp
 $(EMULATED): $(EMU_OBJ)
 	@mkdir -p $(@D)
 	@echo "  LD  $@"
@@ -99,4 +104,4 @@ $(EMULATED): $(EMU_OBJ)
 clean:
 	rm -rf build/native accelpool/_native
 
--include $(COMMON_OBJ:.o=.d) $(CLIENT_OBJ:.o=.d) $(WORKER_OBJ:.o=.d) $(EMU_OBJ:.o=.d)
+-include $(COMMON_OBJ:.o=.d) $(CLIENT_OBJ:.o=.d) $(CLIENT_CUDA_OBJ:.o=.d) $(WORKER_OBJ:.o=.d) $(EMU_OBJ:.o=.d)

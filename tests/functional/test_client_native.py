@@ -22,7 +22,8 @@ class ClientNative(unittest.TestCase):
             program = f'{place}/{test}'
             subprocess.run(
                 ['gcc', '-std=c11', '-D_GNU_SOURCE', '-O1', '-g', '-Wall', '-Wextra', '-Werror', '-Wshadow', '-pthread',
-                 *sanitizers, f'-I{place}', f'-I{NATIVE}/common', f'-I{NATIVE}/client', '-o', program,
+                 *sanitizers, f'-I{place}', f'-I{NATIVE}/common', f'-I{NATIVE}/client',
+                 f'-I{NATIVE}/client/cuda', '-o', program,
                  str(ROOT / f'tests/native/client/{test}.c'), *(str(NATIVE / source) for source in sources)], check=True)
             for arguments in runs:
                 result = subprocess.run([program, *arguments], capture_output=True, text=True)

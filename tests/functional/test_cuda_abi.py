@@ -44,7 +44,7 @@ class CudaAbi(unittest.TestCase):
         self.addCleanup(place.cleanup)
         self.place = pathlib.Path(place.name)
         generator.main(['--out', place.name])
-        self.ours = [f'-I{place.name}', f'-I{ROOT}/accelpool/remoting/native/client']
+        self.ours = [f'-I{place.name}', f'-I{ROOT}/accelpool/remoting/native/client/cuda']
 
     def gcc(self, *arguments: str) -> str:
         result = subprocess.run(['gcc', '-std=c11', '-Wall', '-Werror', *arguments], capture_output=True, text=True)

@@ -12,7 +12,7 @@ import mmap
 import os
 
 MIB = 1 << 20
-#: Bytes of one image; native/worker/modules.h has the same.
+#: Bytes of one image; native/worker/cuda/modules.h has the same.
 IMAGE_MAX = 16 * MIB
 #: Bytes of all images of this host.
 TOTAL_MAX = 64 * MIB
