@@ -2,7 +2,6 @@
 """``accelpool-scheduler``: chooses devices.  Stateless; run any number."""
 
 import signal
-import socket
 import sys
 import threading
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    scheduler = runner.Runner(socket.gethostname())
+    scheduler = runner.Runner(cfg.CONF.scheduler.host)
     scheduler.start()
     stop.wait()
     scheduler.stop()

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Options of the scheduler."""
 
+import socket
+
 from oslo_config import cfg
 
 GROUP = 'scheduler'
 
 OPTS: list[cfg.Opt] = [
+    cfg.StrOpt('host', default=socket.gethostname(), sample_default='<host name>',
+               help='Name under which this scheduler registers; several on one machine need one each.'),
     cfg.IntOpt('down_after', default=60, min=2,
                help='Seconds of silence after which a host or a service counts as down.'),
     cfg.IntOpt('reconcile_interval', default=5, min=1,

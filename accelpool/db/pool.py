@@ -65,9 +65,16 @@ def delete(session: orm.Session, pool: models.Pool) -> None:
 
 
 def ensure_default(session: orm.Session) -> models.Pool:
-    """Return the default pool; the first time creates it."""
-    pool = session.scalar(sa.select(models.Pool).where(models.Pool.name == DEFAULT))
-    return pool or create(session, name=DEFAULT, description='every device joins it')
+    """Return the default pool; the first time creates it, unless another host is faster."""
+    named_so = sa.select(models.Pool).where(models.Pool.name == DEFAULT)
+    pool = session.scalar(named_so)
+    if pool is not None:
+        return pool
+    try:
+        with session.begin_nested():
+            return create(session, name=DEFAULT, description='every device joins it')
+    except errors.Conflict:
+        return session.scalars(named_so).one()
 
 
 def add_device(session: orm.Session, pool: models.Pool, device: models.Device) -> None:

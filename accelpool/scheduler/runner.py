@@ -34,6 +34,7 @@ class Runner:
         self._heartbeat()
         self._server = server.start(transport.SCHEDULER_TOPIC, self._host, self._service, threads=THREADS)
         self._thread.start()
+        LOG.info('The scheduler %s serves', self._host)
 
     def stop(self) -> None:
         self._stopped.set()

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """``accelpool.wsgi.api:application`` for uWSGI, gunicorn and their like.
 
-Such a server chooses the address itself, so only ``[api] auth_strategy = keystone`` is served.
+Such a server chooses the address itself, so only ``[api] auth_strategy = keystone`` is served.  The environment
+variable ``OS_ACCELPOOL_CONFIG_DIR`` names another directory of ``accelpool.conf`` than /etc/accelpool.
 """
+
+import os
+import pathlib
 
 from oslo_config import cfg
 
@@ -10,7 +14,8 @@ from accelpool import conf
 from accelpool.api import app
 from accelpool.db import session
 
-conf.setup([], 'accelpool-api')
+_place = os.environ.get('OS_ACCELPOOL_CONFIG_DIR')
+conf.setup([], 'accelpool-api', files=None if _place is None else [pathlib.Path(_place, 'accelpool.conf')])
 if cfg.CONF.api.auth_strategy != 'keystone':
     raise ValueError('A WSGI server can listen anywhere; it needs [api] auth_strategy = keystone')
 session.configure(cfg.CONF.database.connection)

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole service as it is deployed: a Keystone user, uWSGI or gunicorn, RabbitMQ, MariaDB, agents."""
+
+import unittest
+
+from tests.integration import support
+from tests.integration.support.client import Client
+from tests.support.agent import admit
+from tools.integration import layout
+
+setUpModule = support.up
+
+
+class Deployed(unittest.TestCase):
+    """One allocation from request to release."""
+
+    def test_allocation_of_a_keystone_user_is_attached_used_and_released(self) -> None:
+        self._whole_life(Client())
+
+    def test_the_same_through_gunicorn(self) -> None:
+        gunicorn = support.service('accelpool-gunicorn')
+        gunicorn.start()
+        self.addCleanup(gunicorn.stop)
+        self._whole_life(Client(url=layout.url('accelpool-gunicorn', '/v1')))
+
+    def _whole_life(self, user: Client) -> None:
+        made = user.allocate(locality='any')
+        self.assertEqual('pending', made['state'])
+        active = user.wait(made['id'], 'active')
+        (device,) = user.get(f'/allocations/{made["id"]}/attachment')['devices']
+        self.assertEqual(active['slices'][0]['id'], device['slice'])
+        admit(device['urls'][0]['url'], device['credential']).close()  # the agent takes the credential
+        user.release(made['id'])
+        user.wait(made['id'], 'released')
+
+    def test_services_register_by_name(self) -> None:
+        found = {(one['binary'], one['host']) for one in Client('admin', 'admin').get('/services')['services']}
+        self.assertLessEqual(
+            {('accelpool-scheduler', 'scheduler1'), ('accelpool-scheduler', 'scheduler2'),
+             ('accelpool-conductor', 'compute1'), ('accelpool-conductor', 'compute2')}, found)
+
+    def test_a_stranger_gets_401(self) -> None:
+        answer = Client().ask('GET', '/allocations', authenticated=False)
+        self.assertEqual(401, answer.status_code, answer.text)
+
+    def test_another_project_sees_nothing(self) -> None:
+        made = Client().allocate()
+        self.addCleanup(Client().release, made['id'])
+        self.assertEqual(404, Client('other', 'other').ask('GET', f'/allocations/{made["id"]}').status_code)

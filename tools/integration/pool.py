@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""accelpool's own services: api behind uWSGI, two schedulers, a conductor and an agent for each host."""
+
+import functools
+import os
+import pathlib
+
+from tools.integration import bus, identity, layout, process, uwsgi
+from tools.integration.layout import AGENTS, DATA, ETC, LOG, OURS
+from tools.integration.process import Service, run
+
+_ETC = ETC / 'accelpool'
+CONFIG = _ETC / 'accelpool.conf'
+SCHEDULERS = ('scheduler1', 'scheduler2')
+#: Emulated devices of each host: two models, four devices in all.
+DEVICES = 'gpu-emu:30GiB:1:numa=0:fabric=rack-1, gpu-emu-b:16GiB:1:numa=1:fabric=rack-1'
+_ENV = {'OS_ACCELPOOL_CONFIG_DIR': str(_ETC), 'PYTHONPATH': str(layout.ROOT)}
+if 'ACCELPOOL_NATIVE' in os.environ:
+    _ENV['ACCELPOOL_NATIVE'] = os.environ['ACCELPOOL_NATIVE']
+
+API = uwsgi.service('accelpool', 'accelpool.wsgi.api:application', env=_ENV, venv=OURS, processes=2, threads=8,
+                    path='/v1')
+GUNICORN = Service(
+    'accelpool-gunicorn',
+    [OURS / 'bin/gunicorn', '--bind', f'{layout.HOST}:{layout.port("accelpool-gunicorn")}', '--workers', '2',
+     '--threads', '8', '--no-control-socket', 'accelpool.wsgi.api:application'],
+    ready=lambda: process.answers(layout.url('accelpool-gunicorn', '/v1')), env=_ENV)
+
+
+def _daemon(executable: str, name: str, ready: str = '') -> Service:
+    log = LOG / f'accelpool-{name}.log'
+    module = executable.removeprefix('accelpool-')
+    return Service(
+        f'accelpool-{name}', [OURS / 'bin/python', '-m', f'accelpool.cmd.{module}', '--config-file', CONFIG,
+                              '--config-file', _ETC / f'{name}.conf'],
+        ready=lambda: not ready or process.says(log, ready), env=_ENV)
+
+
+def state(host: str) -> pathlib.Path:
+    """Return the state directory of a host."""
+    return DATA / 'accelpool' / host
+
+
+SCHEDULER = {name: _daemon('accelpool-scheduler', name, 'serves') for name in SCHEDULERS}
+CONDUCTOR = {host: _daemon('accelpool-conductor', f'conductor-{host}', f'The agent of {host} answers')
+             for host in AGENTS}
+AGENT = {
+    host: Service(
+        f'accelpool-agent-{host}',
+        [OURS / 'bin/python', '-m', 'accelpool.cmd.agent', '--host', host, '--state-dir', state(host),
+         '--listen', f'tcp://{address}:0'],
+        ready=functools.partial(process.says, LOG / f'accelpool-agent-{host}.log', f'The agent of {host} serves'),
+        env=_ENV)
+    for host, address in AGENTS.items()}
+SERVICES = (API, *SCHEDULER.values(), *CONDUCTOR.values(), *AGENT.values())
+
+_CONFIG = """\
+[DEFAULT]
+transport_url = {bus}
+log_date_format = %H:%M:%S
+[oslo_messaging_rabbit]
+rabbit_quorum_queue = true
+[api]
+auth_strategy = keystone
+[database]
+connection = {database}
+[scheduler]
+down_after = 20
+{authtoken}"""
+
+
+def configure() -> None:
+    """Write the configuration of all services."""
+    layout.write(CONFIG, _CONFIG.format(
+        bus=layout.bus(bus.VHOST), database=layout.database('accelpool'), authtoken=identity.authtoken('accelpool')))
+    for name in SCHEDULERS:
+        layout.write(_ETC / f'{name}.conf', f'[scheduler]\nhost = {name}\n')
+    for host in AGENTS:
+        layout.write(_ETC / f'conductor-{host}.conf', (
+            f'[conductor]\nhost = {host}\nstate_dir = {state(host)}\n'
+            f'[agent]\ncontrol_socket = {state(host)}/agent.sock\n'
+            f'[mock:{host}]\ndevices = {DEVICES}\n'))
+        state(host).mkdir(parents=True, exist_ok=True)
+
+
+def accelpool_schema() -> None:
+    configure()
+    run(OURS / 'bin/python', '-m', 'accelpool.cmd.manage', '--config-file', CONFIG, 'db', 'sync',
+        log='accelpool-manage', env=_ENV)
+
+
+def accelpool() -> None:
+    """Start everything; ready when the API answers and all agents listen."""
+    for service in SERVICES:
+        service.start(wait=False)
+    for service in SERVICES:
+        service.wait_ready()

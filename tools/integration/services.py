@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every service by name, and the order in which all are brought up."""
+
+import concurrent.futures
+from collections.abc import Iterable
+
+from tools.integration import bus, compute, databases, identity, layout, pool, tasks
+from tools.integration.process import Service
+
+#: Infrastructure goes last when everything is stopped.
+_BASE = (databases.MARIADB, databases.POSTGRESQL, bus.RABBITMQ, bus.EPMD)
+
+_ACCELPOOL: tasks.Steps = {
+    'mariadb': (databases.mariadb, ()),
+    'postgresql': (databases.postgresql, ()),
+    'rabbitmq': (bus.rabbitmq, ()),
+    'keystone': (identity.keystone, ('mariadb',)),
+    'accelpool-schema': (pool.accelpool_schema, ('mariadb',)),
+    'accelpool': (pool.accelpool, ('accelpool-schema', 'rabbitmq', 'keystone')),
+}
+_COMPUTE: tasks.Steps = {
+    'placement': (compute.placement, ('mariadb',)),
+    'glance': (compute.glance, ('mariadb',)),
+    'neutron': (compute.neutron, ()),
+    'nova-schema': (compute.nova_schema, ('mariadb', 'rabbitmq')),
+    'nova': (compute.nova, ('nova-schema', 'keystone', 'placement', 'neutron')),
+}
+GROUPS = {'accelpool': _ACCELPOOL, 'compute': {**_ACCELPOOL, **_COMPUTE}}
+
+
+def steps(groups: Iterable[str]) -> tasks.Steps:
+    """Return the steps of some groups.  :raises SystemExit: there is no such group"""
+    found = dict(_ACCELPOOL)
+    for group in groups:
+        if group not in GROUPS:
+            raise SystemExit(f'{group}: no such group; there are {", ".join(GROUPS)}')
+        found |= GROUPS[group]
+    return {**found, 'openrc': (openrc, ())}
+
+
+def all_services() -> dict[str, Service]:
+    """Return every service that can run, by name."""
+    return {service.name: service for service in (
+        *_BASE, identity.KEYSTONE, *pool.SERVICES, pool.GUNICORN, compute.PLACEMENT, compute.GLANCE, compute.NEUTRON,
+        compute.CONDUCTOR, compute.SCHEDULER, compute.NOVA, compute.METADATA, *compute.HYPERVISORS.values())}
+
+
+def down() -> None:
+    """Stop everything; state stays."""
+    others = [service for service in all_services().values() if service not in _BASE]
+    for some in (others, _BASE):
+        with concurrent.futures.ThreadPoolExecutor(len(some)) as workers:
+            list(workers.map(Service.stop, some))
+
+
+def openrc() -> None:
+    """Write the administrator's environment."""
+    lines = [f'export {name}={value}' for name, value in identity.openrc().items()]
+    lines.append(f'export PATH={layout.VENV}/bin:{layout.OURS}/bin:$PATH\n')
+    layout.write(layout.STATE / 'openrc', '\n'.join(lines))
