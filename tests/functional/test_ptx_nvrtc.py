@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """CUDA C++ through NVRTC and Python through numba-cuda: whole kernels, for several architectures."""
 
+import ctypes
 import importlib
 import math
+import pathlib
 import unittest
 from collections.abc import Callable
 from typing import Any
@@ -19,7 +21,7 @@ def optional(name: str) -> Any:
         return None
 
 
-nvrtc, numba_cuda, sigutils = (optional(name) for name in ('cuda.bindings.nvrtc', 'numba.cuda', 'numba.core.sigutils'))
+numba_cuda, sigutils = (optional(name) for name in ('numba.cuda', 'numba.core.sigutils'))
 
 SOURCE = r"""
 extern "C" __global__ void saxpy(float a, const float *x, float *y, int n)
@@ -169,33 +171,44 @@ extern "C" __global__ void stencil(const float *a, float *o, int n)
 """
 
 
-def compile_cuda(source: str, architecture: str) -> str:
+def compiler(major: int) -> ctypes.CDLL | None:
+    """Return the NVRTC of a CUDA major version from its wheel; None where it is not installed."""
+    for place in getattr(optional('nvidia'), '__path__', ()):
+        for found in pathlib.Path(place).glob(f'*/lib/libnvrtc.so.{major}'):
+            return ctypes.CDLL(str(found))
+    return None
+
+
+def compile_cuda(nvrtc: ctypes.CDLL, source: str, architecture: str) -> str:
     """PTX text; raises AssertionError with the compiler's log."""
-    _, program = nvrtc.nvrtcCreateProgram(source.encode(), b'test.cu', 0, [], [])
-    (status,) = nvrtc.nvrtcCompileProgram(program, 1, [f'--gpu-architecture={architecture}'.encode()])
-    _, size = nvrtc.nvrtcGetProgramLogSize(program)
-    log = b' ' * size
-    nvrtc.nvrtcGetProgramLog(program, log)
-    assert int(status) == 0, log.decode()
-    _, size = nvrtc.nvrtcGetPTXSize(program)
-    text = b' ' * size
-    nvrtc.nvrtcGetPTX(program, text)
-    return str(text.rstrip(b'\0').decode())
+    program, size = ctypes.c_void_p(), ctypes.c_size_t()
+    nvrtc.nvrtcCreateProgram(ctypes.byref(program), source.encode(), b'test.cu', 0, None, None)
+    options = (ctypes.c_char_p * 1)(f'--gpu-architecture={architecture}'.encode())
+    status = nvrtc.nvrtcCompileProgram(program, 1, options)
+    kind = 'PTX' if status == 0 else 'ProgramLog'
+    getattr(nvrtc, f'nvrtcGet{kind}Size')(program, ctypes.byref(size))
+    text = ctypes.create_string_buffer(size.value)
+    getattr(nvrtc, f'nvrtcGet{kind}')(program, text)
+    nvrtc.nvrtcDestroyProgram(ctypes.byref(program))
+    assert status == 0, text.value.decode()
+    return text.value.decode()
 
 
 def trunc_div(a: int, b: int) -> int:
     return abs(a) // abs(b) * (1 if (a < 0) == (b < 0) else -1)
 
 
-@unittest.skipIf(nvrtc is None, 'needs cuda-bindings')
 class NvrtcTest(unittest.TestCase):
-    architecture = 'compute_80'
+    major, architecture = 13, 'compute_80'
     module: Module
     random: np.random.Generator
 
     @classmethod
     def setUpClass(cls) -> None:
-        cls.module = Module(compile_cuda(SOURCE, cls.architecture))
+        nvrtc = compiler(cls.major)
+        if nvrtc is None:
+            raise unittest.SkipTest(f'NVRTC {cls.major} is not installed')
+        cls.module = Module(compile_cuda(nvrtc, SOURCE, cls.architecture))
         cls.random = np.random.default_rng(7)
 
     def test_saxpy(self) -> None:
@@ -315,6 +328,20 @@ class NvrtcOldTest(NvrtcTest):
 
 class NvrtcNewTest(NvrtcTest):
     architecture = 'compute_90'
+
+
+class Nvrtc12OldestTest(NvrtcTest):
+    """NVRTC 13 does not know this architecture any more."""
+
+    major, architecture = 12, 'compute_52'
+
+
+class Nvrtc12Test(NvrtcTest):
+    major, architecture = 12, 'compute_70'
+
+
+class Nvrtc12NewTest(NvrtcTest):
+    major, architecture = 12, 'compute_90'
 
 
 @unittest.skipIf(numba_cuda is None, 'needs numba-cuda')
