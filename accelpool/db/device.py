@@ -4,7 +4,7 @@
 import dataclasses
 import datetime
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -81,6 +81,11 @@ def save(session: orm.Session, host: models.Host, device: types.Device) -> None:
         setattr(known, name, value)
     known.generation = models.Device.generation + 1
     session.flush()
+
+
+def lock(session: orm.Session, identifiers: Collection[str]) -> None:
+    """Keep others from changing these devices until the transaction ends."""
+    session.execute(sa.select(_d.id).where(_d.id.in_(identifiers)).order_by(_d.id).with_for_update()).all()
 
 
 def candidates(session: orm.Session, up_since: datetime.datetime) -> list[types.Candidate]:

@@ -49,9 +49,10 @@ class SchedulerService:
         What cannot be placed goes to ``error`` with the reason for every device.  An allocation that is not
         pending (a repeated message) is left alone.
         """
+        contested: set[str] = set()
         for attempt in range(ATTEMPTS):
             try:
-                slices = db_session.retrying(lambda session: self._claim(session, allocation_id))
+                slices = db_session.retrying(lambda session: self._claim(session, allocation_id, contested))
                 break
             except errors.ClaimConflict:
                 time.sleep(random.uniform(0, 0.002 * (attempt + 1)))
@@ -79,15 +80,19 @@ class SchedulerService:
         found = db_device.candidates(session, models.utcnow() - self._down_after)
         return placement.judge(request, found, self._filters, self._weighers)
 
-    def _claim(self, session: Any, allocation_id: str) -> tuple[types.Slice, ...]:
+    def _claim(self, session: Any, allocation_id: str, contested: set[str]) -> tuple[types.Slice, ...]:
+        """Decide and claim; the devices are added to ``contested``, where others cannot change them the next time."""
         asked = db_allocation.asked(session, allocation_id)
         if asked is None:
             raise errors.StateConflict(f'Allocation {allocation_id} is not pending')
         request = types.Request.from_dict(asked)
+        if contested:
+            db_device.lock(session, contested)
         verdict = self._judge(session, request)
         slices = placement.place(request, allocation_id, verdict)
         if slices is None:
             raise errors.NoCandidates(placement.explain(request, verdict))
+        contested.update(wanted.device_id for wanted in slices)
         generations = {c.device_id: c.generation for c in verdict.fitting}
         db_allocation.claim(session, allocation_id, slices, generations)
         return slices

@@ -13,12 +13,12 @@ from accelpool import types
 from accelpool.db import allocation, device, host, migration, models, pool, session
 
 
-def use(case: unittest.TestCase) -> str:
+def use(case: unittest.TestCase, url: str | None = None) -> str:
     """Configure this process for an empty database that goes away with the test; returns its URL.
 
-    ``ACCELPOOL_TEST_DATABASE`` names another one than an SQLite file; everything in it is deleted.
+    :param url: another one than an SQLite file, as ``ACCELPOOL_TEST_DATABASE`` for all tests; all in it is deleted
     """
-    url = os.environ.get('ACCELPOOL_TEST_DATABASE')
+    url = url or os.environ.get('ACCELPOOL_TEST_DATABASE')
     if url is None:
         place = tempfile.TemporaryDirectory(prefix='accelpool-test-')
         case.addCleanup(place.cleanup)

@@ -97,8 +97,8 @@ def placement() -> None:
     layout.write(_PLACEMENT / 'placement.conf', (
         f'[api]\nauth_strategy = keystone\n[placement_database]\nconnection = {layout.database("placement")}\n'
         f'{identity.authtoken("placement")}'))
-    once('placement', lambda: run(VENV / 'bin/placement-manage', 'db', 'sync', log='placement-manage',
-                                  env={'OS_PLACEMENT_CONFIG_DIR': str(_PLACEMENT)}))
+    once('placement', lambda: run(VENV / 'bin/placement-manage', '--config-file',
+                                  _PLACEMENT / 'placement.conf', 'db', 'sync', log='placement-manage'))
     PLACEMENT.start()
 
 

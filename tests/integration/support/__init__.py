@@ -7,6 +7,7 @@
 
 import unittest
 
+from tools.integration import databases as servers
 from tools.integration import layout, services, tasks
 from tools.integration.process import Service
 
@@ -15,6 +16,12 @@ def up(*groups: str) -> None:
     """Bring up what a test module needs; what runs already is left as it is (``setUpModule``)."""
     layout.make()
     tasks.run(services.steps(groups), quiet=True)
+
+
+def databases() -> None:
+    """Bring up the database servers only."""
+    layout.make()
+    tasks.run({'mariadb': (servers.mariadb, ()), 'postgresql': (servers.postgresql, ())}, quiet=True)
 
 
 def service(name: str) -> Service:
