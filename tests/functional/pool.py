@@ -6,6 +6,7 @@ caller's thread.
 """
 
 import json
+import os
 import pathlib
 import tempfile
 import uuid
@@ -29,6 +30,7 @@ from accelpool.db import session as db
 from accelpool.db import slice as db_slice
 from accelpool.rpc import client
 from accelpool.scheduler import service
+from tests.support import database
 
 #: What a token stands for: project and roles.
 TOKENS = {
@@ -110,7 +112,9 @@ class Pool:
         cfg.CONF([], project='accelpool', default_config_files=[], default_config_dirs=[])
         cfg.CONF.set_override('auth_strategy', 'keystone', group='api')
         policy.get_enforcer.cache_clear()
-        engine = db.configure(f'sqlite:///{pathlib.Path(self._directory.name) / "test.sqlite"}')
+        engine = db.configure(os.environ.get(
+            'ACCELPOOL_TEST_DATABASE', f'sqlite:///{pathlib.Path(self._directory.name) / "test.sqlite"}'))
+        database.erase(engine)
         models.Base.metadata.create_all(engine)
         self._scheduler = service.SchedulerService(Conductor, 60)
         self._patches = [

@@ -28,11 +28,16 @@ def use(case: unittest.TestCase, url: str | None = None) -> str:
     engine = session.configure(url)
     case.addCleanup(engine.dispose)
     if engine.dialect.name != 'sqlite':
-        found = sa.MetaData()
-        found.reflect(engine)
-        found.drop_all(engine)
+        erase(engine)
         migration.sync(engine)
     return url
+
+
+def erase(engine: sa.Engine) -> None:
+    """Delete everything in a database."""
+    found = sa.MetaData()
+    found.reflect(engine)
+    found.drop_all(engine)
 
 
 @functools.cache
