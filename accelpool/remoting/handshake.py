@@ -2,12 +2,16 @@
 """The first frames of a connection to an agent, as bytes; no I/O here.
 
 Both sides prove that they know K, the secret half of a credential, without sending it: each signs
-both nonces.  The C twin of these layouts is native/common/wire.h.
+both nonces and what will carry the session.  The C twin of these layouts is native/common/wire.h.
 
 A credential reads ``v1:<allocation>:<slice>:<generation>:<expiry>:<K, 64 hex digits>``; everything
 before the last colon is the *claims*, which travel in clear.
+
+After PROOF the agent says SECURE where the session goes on inside TLS; its worker is the server of that.  A client that
+knows only its own agent sends ROUTE with a ticket first; from ROUTED on it speaks with the agent that the ticket names.
 """
 
+import enum
 import hashlib
 import hmac
 import struct
@@ -22,15 +26,28 @@ MAX_SECONDS = 5.0
 
 HEADER = struct.Struct('<IHHQ')         # payload length, opcode, flags, sequence
 _HELLO = struct.Struct('<IHHHH32s')     # magic, version min / max, kind, length of claims, nonce
-_CHALLENGE = struct.Struct('<HHI32s32s')
+_CHALLENGE = struct.Struct('<HHI32s32s')  # version, 0, transport, nonce, proof
+_TRANSPORT = struct.Struct('<I')
 _REFUSED = struct.Struct('<I')
 
-HELLO, CHALLENGE, PROOF, WELCOME, REFUSED = 1, 2, 3, 4, 5
+HELLO, CHALLENGE, PROOF, WELCOME, REFUSED, SECURE, ROUTE, ROUTED = 1, 2, 3, 4, 5, 26, 27, 28
 KIND_SESSION, KIND_HOLDER = 1, 2
+
+
+class Transport(enum.IntEnum):
+    """What carries the session after PROOF."""
+
+    PLAIN = 0            # unix sockets and 127.0.0.0/8 only
+    TLS_PSK = 1
+    TLS_CERTIFICATE = 2
 
 
 class Malformed(ValueError):
     """Bytes that are not what the handshake says they must be."""
+
+
+class OtherVersion(Malformed):
+    """The peer speaks other versions of the protocol only."""
 
 
 class Credential(NamedTuple):
@@ -86,7 +103,7 @@ def parse_hello(payload: bytes) -> Hello:
     if magic != MAGIC:
         raise Malformed('this is not an accelpool client')
     if not oldest <= VERSION <= newest:
-        raise Malformed(f'protocol versions {oldest}-{newest} do not include {VERSION}')
+        raise OtherVersion(f'protocol versions {oldest}-{newest} do not include {VERSION}')
     claims = payload[_HELLO.size:]
     if len(claims) != length or kind not in {KIND_SESSION, KIND_HOLDER}:
         raise Malformed('the greeting contradicts itself')
@@ -96,16 +113,19 @@ def parse_hello(payload: bytes) -> Hello:
         raise Malformed('the claims are not ASCII') from failure
 
 
-def challenge(nonce: bytes, proof: bytes) -> bytes:
-    return frame(CHALLENGE, _CHALLENGE.pack(VERSION, 0, 0, nonce, proof))
+def challenge(transport: Transport, nonce: bytes, proof: bytes) -> bytes:
+    return frame(CHALLENGE, _CHALLENGE.pack(VERSION, 0, transport, nonce, proof))
 
 
-def parse_challenge(payload: bytes) -> tuple[bytes, bytes]:
-    """Return (the agent's nonce, its proof).  Raises Malformed."""
+def parse_challenge(payload: bytes) -> tuple[Transport, bytes, bytes]:
+    """Return (what will carry the session, the agent's nonce, its proof).  Raises Malformed."""
     if len(payload) != _CHALLENGE.size:
         raise Malformed('the challenge has a wrong size')
-    _version, _, _, nonce, proof = _CHALLENGE.unpack(payload)
-    return nonce, proof
+    _version, _, transport, nonce, proof = _CHALLENGE.unpack(payload)
+    try:
+        return Transport(transport), nonce, proof
+    except ValueError as failure:
+        raise Malformed(f'transport {transport} is unknown') from failure
 
 
 def refused(code: int, message: str) -> bytes:
@@ -118,9 +138,14 @@ def parse_refused(payload: bytes) -> tuple[int, str]:
     return _REFUSED.unpack_from(payload)[0], payload[_REFUSED.size:].decode(errors='replace')
 
 
-def agent_proof(key: bytes, client_nonce: bytes, agent_nonce: bytes) -> bytes:
-    return hmac.digest(key, b'agent' + client_nonce + agent_nonce, 'sha256')
+def agent_proof(key: bytes, transport: Transport, client_nonce: bytes, agent_nonce: bytes) -> bytes:
+    return hmac.digest(key, b'agent' + _TRANSPORT.pack(transport) + client_nonce + agent_nonce, 'sha256')
 
 
-def client_proof(key: bytes, client_nonce: bytes, agent_nonce: bytes) -> bytes:
-    return hmac.digest(key, b'client' + client_nonce + agent_nonce, 'sha256')
+def client_proof(key: bytes, transport: Transport, client_nonce: bytes, agent_nonce: bytes) -> bytes:
+    return hmac.digest(key, b'client' + _TRANSPORT.pack(transport) + client_nonce + agent_nonce, 'sha256')
+
+
+def tls_key(key: bytes, client_nonce: bytes, agent_nonce: bytes) -> bytes:
+    """Return the key that is pre-shared for the TLS of this connection, and of no other."""
+    return hmac.digest(key, b'tls' + client_nonce + agent_nonce, 'sha256')

@@ -4,6 +4,7 @@
 The kernel closes it when the process dies, however it dies; the agent then gives everything back.
 """
 
+import hmac
 import os
 import socket
 from urllib import parse
@@ -41,10 +42,10 @@ def connect(url: str, credential: str) -> socket.socket:
 def _greet(connection: socket.socket, credential: handshake.Credential) -> None:
     nonce = os.urandom(handshake.NONCE)
     connection.sendall(handshake.hello(handshake.KIND_HOLDER, credential.claims, nonce))
-    agent_nonce, proof = handshake.parse_challenge(_receive(connection, handshake.CHALLENGE))
-    if proof != handshake.agent_proof(credential.key, nonce, agent_nonce):
+    transport, agent_nonce, proof = handshake.parse_challenge(_receive(connection, handshake.CHALLENGE))
+    if not hmac.compare_digest(proof, handshake.agent_proof(credential.key, transport, nonce, agent_nonce)):
         raise HolderRefused('the agent could not prove that it is the right one')
-    answer = handshake.client_proof(credential.key, nonce, agent_nonce)
+    answer = handshake.client_proof(credential.key, transport, nonce, agent_nonce)
     connection.sendall(handshake.frame(handshake.PROOF, answer))
     _receive(connection, handshake.WELCOME)
 

@@ -33,8 +33,9 @@ DEVICE = 'name=loop-back device;uuid=00112233445566778899aabbccddeeff;memory_mib
 class Loopback:
     """A listening stand-in agent; sessions live as long as it does."""
 
-    def __init__(self, place: pathlib.Path, *, limit: int = LIMIT, tcp: bool = False, devices: int = 1) -> None:
-        self.limit, self._place = limit, place
+    def __init__(self, place: pathlib.Path, *, limit: int = LIMIT, tcp: bool = False, devices: int = 1,
+                 transport: handshake.Transport = handshake.Transport.PLAIN) -> None:
+        self.limit, self._place, self._transport = limit, place, transport
         self._reserved: collections.Counter[int] = collections.Counter()
         self._key = secrets.token_bytes(32)
         self._claims = f'v1:allocation:slice:1:{int(time.time()) + 3600}'
@@ -117,11 +118,18 @@ class Loopback:
             if hello.claims != self._claims:
                 connection.sendall(handshake.refused(1, 'this credential is not for this agent'))
                 return
-            connection.sendall(handshake.challenge(nonce, handshake.agent_proof(self._key, hello.nonce, nonce)))
-            if self._frame(connection) != handshake.client_proof(self._key, hello.nonce, nonce):
+            said = self._transport
+            connection.sendall(handshake.challenge(
+                said, nonce, handshake.agent_proof(self._key, said, hello.nonce, nonce)))
+            if self._frame(connection) != handshake.client_proof(self._key, said, hello.nonce, nonce):
                 connection.sendall(handshake.refused(1, 'wrong proof'))
                 return
-            self._spawn(connection)
+            secure = {}
+            if said == handshake.Transport.TLS_PSK:
+                secure = {'transport': str(int(said)),
+                          'tls_key': handshake.tls_key(self._key, hello.nonce, nonce).hex()}
+                connection.sendall(handshake.frame(handshake.SECURE))
+            self._spawn(connection, secure)
 
     def _frame(self, connection: socket.socket) -> bytes:
         length, _opcode = handshake.parse_header(self._exactly(connection, handshake.HEADER.size))
@@ -137,14 +145,14 @@ class Loopback:
             data += part
         return data
 
-    def _spawn(self, connection: socket.socket) -> None:
+    def _spawn(self, connection: socket.socket, secure: dict[str, str]) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         session = len(self.sessions) + 1
         self.sessions[session] = ours
         parameters = {'interface': 'cuda', 'library': str(artefacts.emulated_library('cuda')), 'slice': 'slice',
                       'allocation': 'allocation', 'project': 'test', 'memory_limit': str(self.limit),
                       'compute': '100', 'strict': '0', 'window_bytes': str(4 << 20),
-                      'env:ACCELPOOL_EMU_DEVICE': DEVICE}
+                      'env:ACCELPOOL_EMU_DEVICE': DEVICE, **secure}
         blob = b''.join(f'{k}\0{v}\0'.encode() for k, v in parameters.items())
         connection.settimeout(None)
         self._send(self._server, PACKET.pack(32, session, 0, 0, 0) + blob, [connection.fileno(), theirs.fileno()])
@@ -197,10 +205,11 @@ class Loopback:
 
 
 @contextlib.contextmanager
-def running(*, limit: int = LIMIT, tcp: bool = False, devices: int = 1) -> Iterator[Loopback]:
+def running(*, limit: int = LIMIT, tcp: bool = False, devices: int = 1,
+            transport: handshake.Transport = handshake.Transport.PLAIN) -> Iterator[Loopback]:
     """A stand-in agent for the length of a with block."""
     with tempfile.TemporaryDirectory() as place:
-        agent = Loopback(pathlib.Path(place), limit=limit, tcp=tcp, devices=devices)
+        agent = Loopback(pathlib.Path(place), limit=limit, tcp=tcp, devices=devices, transport=transport)
         try:
             yield agent
         finally:

@@ -7,11 +7,13 @@ import tempfile
 import unittest
 
 from accelpool.remoting.generator import __main__ as generator
+from tests.support import certificates
 
 ROOT = pathlib.Path(__file__).parents[2]
 NATIVE = ROOT / 'accelpool/remoting/native'
 ADDRESS = ('-fsanitize=address,undefined', '-fno-sanitize-recover=undefined', '-fno-omit-frame-pointer')
 THREAD = ('-fsanitize=thread',)
+STREAM = ('common/stream.c', 'common/tls.c', 'common/tls_open.c', 'common/sha256.c')
 
 
 class ClientNative(unittest.TestCase):
@@ -24,7 +26,7 @@ class ClientNative(unittest.TestCase):
                 ['gcc', '-std=c11', '-D_GNU_SOURCE', '-O1', '-g', '-Wall', '-Wextra', '-Werror', '-Wshadow', '-pthread',
                  *sanitizers, f'-I{place}', f'-I{NATIVE}/common', f'-I{NATIVE}/client',
                  f'-I{NATIVE}/client/cuda', '-o', program,
-                 str(ROOT / f'tests/native/client/{test}.c'), *(str(NATIVE / source) for source in sources)], check=True)
+                 str(ROOT / f'tests/native/client/{test}.c'), *(str(NATIVE / source) for source in sources), '-lssl', '-lcrypto'], check=True)
             for arguments in runs:
                 result = subprocess.run([program, *arguments], capture_output=True, text=True)
                 self.assertEqual(0, result.returncode, f'{arguments}: {result.stderr}')
@@ -44,5 +46,12 @@ class ClientNative(unittest.TestCase):
 
     def test_channel_with_many_callers(self) -> None:
         for sanitizers in (ADDRESS, THREAD):
-            self.run_test('channel_test', 'client/channel.c', 'client/channel_read.c', 'client/channel_send.c',
-                          runs=(('1',), ('2',)), sanitizers=sanitizers)
+            self.run_test('channel_test', 'client/channel.c', 'client/channel_read.c', 'client/channel_send.c', *STREAM,
+                          runs=(('1',), ('2',), ('1', 'tls'), ('2', 'tls')), sanitizers=sanitizers)
+
+    def test_streams_inside_tls(self) -> None:
+        with tempfile.TemporaryDirectory() as place:
+            files = certificates.make(pathlib.Path(place))
+            for sanitizers in (ADDRESS, THREAD):
+                self.run_test('stream_test', *STREAM, runs=(('psk',), ('certificates', *map(str, files))),
+                              sanitizers=(*sanitizers, '-DTLS_REKEY_BYTES=200000'))

@@ -36,10 +36,10 @@ $(GEN)/cuda_worker.c: $(wildcard accelpool/remoting/interfaces/*.yaml accelpool/
 
 $(OUT)/worker_harness: tests/native/worker_harness.c $(SOURCES) $(HEADERS)
 	@mkdir -p $(OUT)
-	$(CC) $(FLAGS) -O1 $(SANITIZE) $< $(SOURCES) -o $@ -ldl
+	$(CC) $(FLAGS) -O1 $(SANITIZE) $< $(SOURCES) -o $@ -ldl -lssl -lcrypto
 $(FUZZ)/fuzz_worker: tests/native/fuzz_worker.c $(SOURCES) $(HEADERS)
 	@mkdir -p $(FUZZ)
-	$(CLANG) $(FLAGS) -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined $< $(SOURCES) -o $@ -ldl
+	$(CLANG) $(FLAGS) -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined $< $(SOURCES) -o $@ -ldl -lssl -lcrypto
 %/libstub.so: tests/native/worker_stub.c
 	@mkdir -p $(@D)
 	$(CC) -std=c11 -D_GNU_SOURCE -O1 -g -fPIC -shared -Wall -Wextra -Werror $< -o $@

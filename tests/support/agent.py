@@ -140,8 +140,9 @@ def admit(url: str, credential: str, kind: int = handshake.KIND_SESSION) -> sock
     try:
         nonce = secrets.token_bytes(handshake.NONCE)
         connection.sendall(handshake.hello(kind, secret.claims, nonce))
-        theirs, _proof = handshake.parse_challenge(expect(connection, handshake.CHALLENGE))
-        connection.sendall(handshake.frame(handshake.PROOF, handshake.client_proof(secret.key, nonce, theirs)))
+        transport, theirs, _proof = handshake.parse_challenge(expect(connection, handshake.CHALLENGE))
+        connection.sendall(handshake.frame(
+            handshake.PROOF, handshake.client_proof(secret.key, transport, nonce, theirs)))
         expect(connection, handshake.WELCOME)
     except BaseException:
         connection.close()
@@ -198,8 +199,10 @@ class Agent:
 
     def __init__(self, case: unittest.TestCase, *, worker: pathlib.Path | None = None, listen: str = 'tcp://127.0.0.9:0',
                  place: pathlib.Path | None = None,
-                 command: Sequence[str] = (sys.executable, '-m', 'accelpool.cmd.agent'), user: int | None = None) -> None:
+                 command: Sequence[str] = (sys.executable, '-m', 'accelpool.cmd.agent'), user: int | None = None,
+                 arguments: Sequence[str] = ()) -> None:
         """
+        :param arguments: of the agent, besides the usual ones
         :param worker: directory of the native parts; None: with the stub
         :param user: uid to become instead of the test's, after everything has been imported
         """
@@ -216,7 +219,7 @@ class Agent:
         (place / 'agent.json').unlink(missing_ok=True)
         self.process = subprocess.Popen(
             [*command, '--host', 'test', '--state-dir', str(place),
-             '--listen', listen, '--touched-limit-mib', '64'],
+             '--listen', listen, '--touched-limit-mib', '64', *arguments],
             cwd=ROOT, env=os.environ | {'ACCELPOOL_NATIVE': str(worker or native()), 'SECRET_OF_THE_AGENT': 'x'},
             stderr=(place / 'log').open('ab'))
         case.addCleanup(self.stop)
@@ -240,12 +243,12 @@ class Agent:
         return (self.place / 'log').read_text()
 
     def bind(self, name: str = 'slice-1', *, compute: int = 30, memory: int = 512, strict: bool = False,
-             generation: int = 1, device: str = 'device-1', library: str = '/etc/hostname') -> None:
+             generation: int = 1, device: str = 'device-1', library: str = '/etc/hostname', **env: str) -> None:
         wanted = Slice(id=name, allocation_id=f'of-{name}', device_id=device, host='test', compute=compute,
                        memory=memory, strict=strict, generation=generation)
         self.control.ask('bind', slice=wanted.to_dict(), project='project', device={
             'id': device, 'memory': 30720, 'compute': 100, 'interface': 'cuda', 'library': library,
-            'env': {'GREETING': 'hello world'}})
+            'env': {'GREETING': 'hello world', **env}})
 
     def credential(self, name: str = 'slice-1', *, generation: int = 1, lifetime: int = 300) -> str:
         answer = self.control.ask('attach', slice_id=name, allocation_id=f'of-{name}', generation=generation,

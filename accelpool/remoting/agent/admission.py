@@ -19,8 +19,9 @@ from collections.abc import Callable
 
 from accelpool import errors
 from accelpool.remoting import handshake
-from accelpool.remoting.agent import credential
+from accelpool.remoting.agent import credential, secure
 from accelpool.remoting.agent.sessions import Sessions
+from accelpool.remoting.handshake import Transport
 
 LOG = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ LOG = logging.getLogger(__name__)
 CONCURRENT = 128
 #: Holder connections of one allocation.
 HOLDERS = 16
-BAD, EXPIRED, REVOKED, BUSY, MALFORMED = 1, 2, 3, 5, 6
+BAD, EXPIRED, REVOKED, VERSION, BUSY, MALFORMED = 1, 2, 3, 4, 5, 6
 
 
 _Peer = asyncio.Task[None]
@@ -46,8 +47,9 @@ class Refused(Exception):
 class Admission:
     """Decides about connections; passes sessions on and keeps holders."""
 
-    def __init__(self, host_key: bytes, sessions: Sessions, events: Callable[..., None]) -> None:
+    def __init__(self, host_key: bytes, sessions: Sessions, policy: secure.Policy, events: Callable[..., None]) -> None:
         self._key = host_key
+        self._policy = policy
         self._sessions = sessions
         self._events = events
         self._tasks: set[asyncio.Task[None]] = set()
@@ -108,12 +110,15 @@ class Admission:
             hello = handshake.parse_hello(await _frame(connection, handshake.HELLO, handshake.MAX_BYTES))
             key = credential.derive(self._key, hello.claims)
             nonce = secrets.token_bytes(handshake.NONCE)
+            transport = self._policy.choose(connection)
             await asyncio.get_running_loop().sock_sendall(connection, handshake.challenge(
-                nonce, handshake.agent_proof(key, hello.nonce, nonce)))
+                transport, nonce, handshake.agent_proof(key, transport, hello.nonce, nonce)))
             proof = await _frame(connection, handshake.PROOF, hashlib.sha256().digest_size)
-            if not secrets.compare_digest(proof, handshake.client_proof(key, hello.nonce, nonce)):
+            if not secrets.compare_digest(proof, handshake.client_proof(key, transport, hello.nonce, nonce)):
                 raise Refused(BAD, 'this credential is not of this agent')
             claims = credential.Claims.parse(hello.claims)
+        except handshake.OtherVersion as failure:
+            raise Refused(VERSION, str(failure)) from failure
         except (handshake.Malformed, credential.Malformed) as failure:
             raise Refused(MALFORMED, str(failure)) from failure
         if claims.expires < time.time():
@@ -122,20 +127,25 @@ class Admission:
         if holds != (claims.slice_id == credential.HOLDER):
             raise Refused(BAD, 'the credential is for something else')
         if not holds:
-            self._start(connection, claims)
+            self._start(connection, claims, self._policy.parameters(
+                transport, handshake.tls_key(key, hello.nonce, nonce)))
+        elif transport != Transport.PLAIN:
+            raise Refused(BAD, 'a holder connects on its own machine')
         elif self._holders[claims.allocation_id] >= HOLDERS:
             raise Refused(BUSY, 'the allocation has as many holders as it can have')
         return hello.kind, claims
 
-    def _start(self, connection: socket.socket, claims: credential.Claims) -> None:
+    def _start(self, connection: socket.socket, claims: credential.Claims, tls: dict[str, str]) -> None:
         state = self._sessions.slices.get(claims.slice_id)
         if state is None or state.slice.allocation_id != claims.allocation_id \
                 or state.slice.generation != claims.generation:
             raise Refused(REVOKED, 'the slice is not yours any more')
         try:
-            self._sessions.start(claims.slice_id, connection)
+            self._sessions.start(claims.slice_id, connection, tls)
         except errors.Conflict as failure:
             raise Refused(BUSY, failure.detail) from failure
+        if tls:  # to nobody but the client; its worker waits for the client's first message
+            connection.send(handshake.frame(handshake.SECURE))
 
     async def _hold(self, connection: socket.socket, allocation_id: str) -> None:
         """Watch a holder's connection; its end is the holder's death."""
@@ -188,9 +198,9 @@ async def _exactly(connection: socket.socket, size: int) -> bytes:
 
 
 def listener(url: str) -> socket.socket:
-    """Open a listening socket for ``tcp://127.x.y.z:port`` (port 0: a free one) or ``unix:///path``.
+    """Open a listening socket for ``tcp://a.b.c.d:port`` (port 0: a free one) or ``unix:///path``.
 
-    :raises ValueError: plaintext TCP anywhere but on loopback, or no URL of these
+    :raises ValueError: no URL of these
     """
     scheme, _, where = url.partition('://')
     if scheme == 'unix':
@@ -203,11 +213,11 @@ def listener(url: str) -> socket.socket:
     elif scheme == 'tcp':
         host, _, port = where.rpartition(':')
         try:
-            loopback = ipaddress.IPv4Address(host).is_loopback
-        except ValueError:
-            loopback = False
-        if not loopback or not port.isdecimal():
-            raise ValueError(f'{url}: without TLS an agent listens in 127.0.0.0/8 only, on tcp://127.x.y.z:port')
+            ipaddress.IPv4Address(host)
+        except ValueError as failure:
+            raise ValueError(f'{url}: an agent listens on tcp://<IPv4 address>:<port>') from failure
+        if not port.isdecimal() or int(port) > 0xffff:
+            raise ValueError(f'{url}: {port} is not a port')
         opened = socket.create_server((host, int(port)), backlog=CONCURRENT)
     else:
         raise ValueError(f'{url}: an agent listens on tcp:// or unix://')

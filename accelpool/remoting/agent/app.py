@@ -13,7 +13,7 @@ import signal
 from collections.abc import Sequence
 from typing import Any
 
-from accelpool.remoting.agent import credential
+from accelpool.remoting.agent import credential, secure
 from accelpool.remoting.agent.admission import Admission, listener
 from accelpool.remoting.agent.control import Control
 from accelpool.remoting.agent.sessions import Sessions
@@ -28,10 +28,13 @@ MIB = 1 << 20
 DEFAULT_NETWORK = 'default'
 
 
-async def run(host: str, state_dir: pathlib.Path, listen: Sequence[str], touched_limit_mib: int) -> None:
+async def run(host: str, state_dir: pathlib.Path, listen: Sequence[str], advertise: Sequence[str],
+              policy: secure.Policy, touched_limit_mib: int) -> None:
     """Serve until SIGTERM or SIGINT.
 
     :param listen: ``url`` or ``url,network``
+    :param advertise: the same, for what clients are told; empty: where it listens
+    :param policy: where TLS is needed, and which
     :param touched_limit_mib: how much host memory the emulated devices may really touch, MiB
     :raises ValueError: a URL that an agent cannot listen on, or a key that others can read
     """
@@ -44,8 +47,9 @@ async def run(host: str, state_dir: pathlib.Path, listen: Sequence[str], touched
     lock = _lock(state_dir / 'agent.lock')
     key = credential.load_host_key(state_dir / 'host.key')
     opened = [listener(text.partition(',')[0]) for text in listen]
-    advertise = [{'url': 'tcp://{}:{}'.format(*one.getsockname()), 'network': text.partition(',')[2] or DEFAULT_NETWORK}
-                 for text, one in zip(listen, opened, strict=True)]
+    places = [_place(text, 'tcp://{}:{}'.format(*one.getsockname())) for text, one in zip(listen, opened, strict=True)]
+    if advertise:
+        places = [_place(text, text.partition(',')[0]) for text in advertise]
     data_socket = f'unix://{state_dir.absolute()}/data.sock'
     opened.append(listener(data_socket))
 
@@ -54,20 +58,20 @@ async def run(host: str, state_dir: pathlib.Path, listen: Sequence[str], touched
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     about: dict[str, Any] = {
         'version': 1, 'host': host, 'pid': os.getpid(), 'data_socket': data_socket,
-        'advertise': advertise or [{'url': data_socket, 'network': DEFAULT_NETWORK}],
+        'advertise': places or [{'url': data_socket, 'network': DEFAULT_NETWORK}],
         # no_new_privs, non_dumpable and seccomp hold for every session, or it does not start.
         'capabilities': {'root': root, 'uid_per_session': uids.available, 'no_new_privs': True, 'non_dumpable': True,
-                         'seccomp': True, 'tls': False},
+                         'seccomp': True, 'tls': policy.transport.name},
     }
     control = Control(key, about)
     translator = Translator(state_dir / 'translator', uids)
     sessions = control.sessions = Sessions(
         translator, TouchPage(touched_limit_mib * MIB), uids, control.event, stop.set)
-    admission = control.admission = Admission(key, sessions, control.event)
+    admission = control.admission = Admission(key, sessions, policy, control.event)
     server = await control.listen(state_dir / 'agent.sock')
     tasks = [asyncio.ensure_future(admission.listen(one)) for one in opened]
     _say(state_dir / 'agent.json', about)
-    LOG.info('The agent of %s serves %s%s', host, ', '.join(one['url'] for one in advertise),
+    LOG.info('The agent of %s serves %s%s', host, ', '.join(one['url'] for one in places),
              '' if uids.available else '; sessions share its uid')
     await stop.wait()
     for task in tasks:
@@ -77,6 +81,10 @@ async def run(host: str, state_dir: pathlib.Path, listen: Sequence[str], touched
     translator.close()
     (state_dir / 'agent.json').unlink(missing_ok=True)
     os.close(lock)
+
+
+def _place(text: str, url: str) -> dict[str, str]:
+    return {'url': url, 'network': text.partition(',')[2] or DEFAULT_NETWORK}
 
 
 def _lock(path: pathlib.Path) -> int:

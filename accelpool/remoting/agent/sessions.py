@@ -10,7 +10,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from accelpool import errors
@@ -30,6 +30,9 @@ WINDOW_BYTES = 16 * MIB
 SESSIONS = 64
 #: Seconds that a session has to end by itself.
 GRACE = 1.0
+#: Seconds from a worker's start to its READY: the vendor's library is open and the client has its welcome.  The client
+#: waits 30 (native/client/dial.h).
+STARTING = 25.0
 #: Modules that one session may have waiting for the translator.
 TRANSLATIONS = 16
 #: Images of one session that are looked at to be kept, at a time.
@@ -70,10 +73,16 @@ class Session:
         self.uid = uid
         self.allocated = 0
         self.ended = asyncio.Event()
+        self.starting: asyncio.TimerHandle | None = None
         self.channel: packets.Channel
         self.translations: set[asyncio.Task[None]] = set()
         self.keeping: set[asyncio.Task[None]] = set()
         self.translating = asyncio.Lock()  # one at a time, so that nobody fills the translator's queue
+
+    def got_ready(self) -> None:
+        """Nobody waits for it any more, or it is over."""
+        if self.starting is not None:
+            self.starting.cancel()
 
 
 class Sessions:
@@ -166,9 +175,10 @@ class Sessions:
 
     # --- sessions ---
 
-    def start(self, slice_id: str, connection: socket.socket) -> None:
+    def start(self, slice_id: str, connection: socket.socket, tls: Mapping[str, str]) -> None:
         """Start a worker for an authenticated connection; the worker says WELCOME.
 
+        :param tls: the worker's parameters for its end of it; empty: plaintext
         :raises Conflict: the slice, or the host, has as many sessions as it can have, or the slice is being unbound
         """
         state = self.slices[slice_id]
@@ -190,11 +200,18 @@ class Sessions:
         state.ledger.join(number)
         self._devices[state.slice.device_id].arbiter.join(number, slice_id)
         with theirs:
-            started = self._forkserver.spawn(number, self._parameters(session), [
+            started = self._forkserver.spawn(number, self._parameters(session) | dict(tls), [
                 connection.fileno(), theirs.fileno(), self._touch.descriptor])
         self._event('session-open', state)
-        if not started:
+        if started:
+            session.starting = asyncio.get_running_loop().call_later(STARTING, self._give_up, session)
+        else:
             self._exited(number, -1)
+
+    def _give_up(self, session: Session) -> None:
+        LOG.warning('Session %d on slice %s was not ready within %.0f s', session.number, session.state.slice.id,
+                    STARTING)
+        self._forkserver.kill(session.number)
 
     @staticmethod
     def _parameters(session: Session) -> dict[str, str]:
@@ -216,6 +233,7 @@ class Sessions:
         state = session.state
         if status not in {0, 9}:
             LOG.warning('Session %d on slice %s ended with wait status %d', number, state.slice.id, status)
+        session.got_ready()
         session.channel.drain()  # its last report
         session.channel.close()
         for task in session.translations:
@@ -249,7 +267,7 @@ class Sessions:
         on = self._devices[state.slice.device_id]
         match packet.type:
             case packets.READY:
-                pass
+                session.got_ready()
             case packets.RESERVE:
                 self._tell(state.ledger.reserve(session.number, packet.id, packet.a, packet.b, now), state)
             case packets.RELEASE:

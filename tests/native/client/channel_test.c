@@ -2,7 +2,7 @@
 /*
  * The client's channel with many callers, against a worker that is played by a thread here: nothing is lost, reordered,
  * mixed up or sent beyond the window, errors come through, and the end of the connection ends every wait.
- * channel_test SEED
+ * channel_test SEED [tls]
  */
 #include <poll.h>
 #include <pthread.h>
@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "channel.h"
+#include "tls.h"
 
 #define EXPECT(condition)                                                   \
     do {                                                                    \
@@ -29,7 +30,7 @@ enum { CALLERS = 4, TURNS = 400, WINDOW = 300000 };
 /* --- the worker --------------------------------------------------------------------------------------------------- */
 
 static struct {
-    int socket;
+    struct stream stream;
     uint64_t sequence, unacknowledged;
     uint32_t counted[CALLERS];
     int sticky;
@@ -42,7 +43,8 @@ static atomic_int recalls;
 static void put(const void *data, size_t length)
 {
     for (size_t done = 0; done < length;) {
-        ssize_t sent = send(worker.socket, (const char *)data + done, length - done, MSG_NOSIGNAL);
+        const struct iovec part = {(char *)(uintptr_t)data + done, length - done};
+        ssize_t sent = stream_send(&worker.stream, &part, 1, 0);
 
         if (sent <= 0)
             return;
@@ -77,11 +79,12 @@ static void acknowledge(void)
 static int get(void *data, size_t length)
 {
     for (size_t done = 0; done < length;) {
-        struct pollfd ready = {worker.socket, POLLIN, 0};
+        struct pollfd ready = {worker.stream.fd, POLLIN, 0};
 
         if (worker.unacknowledged && poll(&ready, 1, 0) == 0)
             acknowledge(); /* as the real one: before it sleeps */
-        ssize_t got = recv(worker.socket, (char *)data + done, length - done, 0);
+        const struct iovec part = {(char *)data + done, length - done};
+        ssize_t got = stream_receive(&worker.stream, &part, 1, 0);
         if (got <= 0)
             return -1;
         done += (size_t)got;
@@ -160,7 +163,7 @@ static void *play_worker(void *unused)
             if (read_bulk(((struct wire_copy_in *)payload)->bytes))
                 break;
         } else if (header.opcode == HANG) {
-            shutdown(worker.socket, SHUT_RDWR);
+            shutdown(worker.stream.fd, SHUT_RDWR);
         } else {
             EXPECT(header.opcode == WIRE_BYE);
         }
@@ -265,16 +268,48 @@ static void test_errors(void)
     EXPECT(channel_send(channel, COUNT, &later, 1) == 700);
 }
 
-static void open_channel(pthread_t *thread)
+static void *shake_hands(void *opaque)
+{
+    char why[256];
+
+    EXPECT(!tls_handshake(worker.stream.tls, worker.stream.fd, 5, why, sizeof why));
+    return opaque;
+}
+
+static void secure(struct stream *client)
+{
+    struct tls_terms terms = {.transport = WIRE_TLS_PSK, .key = {9}};
+    char why[256];
+    pthread_t thread;
+
+    client->tls = tls_open(&terms, why, sizeof why);
+    terms.server = 1;
+    worker.stream.tls = tls_open(&terms, why, sizeof why);
+    EXPECT(client->tls && worker.stream.tls && !pthread_create(&thread, NULL, shake_hands, NULL));
+    EXPECT(!tls_handshake(client->tls, client->fd, 5, why, sizeof why));
+    pthread_join(thread, NULL);
+}
+
+static void close_worker(pthread_t thread)
+{
+    pthread_join(thread, NULL);
+    stream_close(&worker.stream);
+    close(worker.stream.fd);
+}
+
+static void open_channel(pthread_t *thread, int inside_tls)
 {
     int pair[2];
 
     EXPECT(!socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
     memset(worker.counted, 0, sizeof worker.counted);
-    worker.socket = pair[1];
+    worker.stream = (struct stream){.fd = pair[1]};
+    struct stream client = {.fd = pair[0]};
+    if (inside_tls)
+        secure(&client);
     worker.sequence = worker.unacknowledged = 0;
     EXPECT(!pthread_create(thread, NULL, play_worker, NULL));
-    channel = channel_open(pair[0], WINDOW);
+    channel = channel_open(&client, WINDOW);
     EXPECT(channel);
     channel_on_recall(channel, recalled, NULL);
 }
@@ -284,7 +319,7 @@ int main(int argc, char **argv)
     pthread_t worker_thread, callers[CALLERS];
 
     worker.random = argc > 1 ? (uint32_t)atoi(argv[1]) : 1;
-    open_channel(&worker_thread);
+    open_channel(&worker_thread, argc > 2);
     for (uintptr_t i = 0; i < CALLERS; i++)
         EXPECT(!pthread_create(&callers[i], NULL, call_much, (void *)i));
     for (int i = 0; i < CALLERS; i++)
@@ -292,10 +327,9 @@ int main(int argc, char **argv)
     EXPECT(atomic_load(&recalls) > 0);
     test_errors();
     channel_close(channel);
-    pthread_join(worker_thread, NULL);
-    close(worker.socket);
+    close_worker(worker_thread);
 
-    open_channel(&worker_thread);
+    open_channel(&worker_thread, argc > 2);
     for (int i = 0; i < CALLERS; i++)
         EXPECT(!pthread_create(&callers[i], NULL, call_until_lost, NULL));
     channel_send(channel, HANG, NULL, 0);
@@ -303,7 +337,6 @@ int main(int argc, char **argv)
         pthread_join(callers[i], NULL);
     EXPECT(channel_send(channel, COUNT, NULL, 0) == CHANNEL_LOST && channel_error(channel) == CHANNEL_LOST);
     channel_close(channel);
-    pthread_join(worker_thread, NULL);
-    close(worker.socket);
+    close_worker(worker_thread);
     return 0;
 }

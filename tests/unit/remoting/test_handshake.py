@@ -31,10 +31,15 @@ class Handshake(unittest.TestCase):
         header = handshake.HEADER.pack(handshake.MAX_BYTES, handshake.HELLO, 0, 0)
         self.assertRaises(handshake.Malformed, handshake.parse_header, header)
 
-    def test_proofs_differ_by_side_and_by_both_nonces(self) -> None:
-        proofs = {make(KEY, *nonces) for make in (handshake.agent_proof, handshake.client_proof)
-                  for nonces in ((ONE, TWO), (TWO, ONE), (ONE, ONE))}
-        self.assertEqual(6, len(proofs))
+    def test_proofs_differ_by_side_by_transport_and_by_both_nonces(self) -> None:
+        proofs = {make(KEY, transport, *nonces) for make in (handshake.agent_proof, handshake.client_proof)
+                  for transport in handshake.Transport for nonces in ((ONE, TWO), (TWO, ONE), (ONE, ONE))}
+        keys = {handshake.tls_key(KEY, *nonces) for nonces in ((ONE, TWO), (TWO, ONE), (ONE, ONE))}
+        self.assertEqual(21, len(proofs | keys))
+
+    def test_a_transport_that_nobody_knows_is_malformed(self) -> None:
+        packed = handshake.challenge(3, ONE, TWO)[handshake.HEADER.size:]  # type: ignore[arg-type]
+        self.assertRaises(handshake.Malformed, handshake.parse_challenge, packed)
 
     def test_credential_comes_apart(self) -> None:
         found = handshake.Credential.parse('v1:a:s:1:99:' + KEY.hex())

@@ -72,6 +72,18 @@ static long number(const struct document *doc, int index)
     return end == doc->text + doc->tokens[index].end ? value : -1;
 }
 
+static int read_way(const struct document *doc, int index, struct attachment_way *way)
+{
+    int via = member(doc, index, "via");
+
+    if (string(doc, member(doc, index, "url"), way->url, sizeof way->url))
+        return -1;
+    if (via < 0)
+        return 0;
+    return string(doc, via, way->via, sizeof way->via) ||
+           string(doc, member(doc, index, "ticket"), way->ticket, sizeof way->ticket) ? -1 : 0;
+}
+
 static int read_device(const struct document *doc, int index, struct attachment *attachment)
 {
     long ordinal = number(doc, member(doc, index, "ordinal"));
@@ -84,15 +96,14 @@ static int read_device(const struct document *doc, int index, struct attachment 
         string(doc, member(doc, index, "credential"), device->credential, sizeof device->credential))
         return -1;
     int item = urls + 1;
-    for (int i = 0; i < doc->tokens[urls].size && device->url_count < ATTACHMENT_URLS; i++) {
-        if (string(doc, member(doc, item, "url"), device->urls[device->url_count], sizeof device->urls[0]))
+    for (int i = 0; i < doc->tokens[urls].size && device->way_count < ATTACHMENT_URLS; i++) {
+        if (read_way(doc, item, &device->ways[device->way_count++]))
             return -1;
-        device->url_count++;
         item = skip(doc, item);
     }
     if ((unsigned)ordinal >= attachment->device_count)
         attachment->device_count = (unsigned)ordinal + 1;
-    return device->url_count ? 0 : -1;
+    return device->way_count ? 0 : -1;
 }
 
 static int parse(struct document *doc, size_t length, struct attachment *attachment)
@@ -113,7 +124,7 @@ static int parse(struct document *doc, size_t length, struct attachment *attachm
         item = skip(doc, item);
     }
     for (unsigned i = 0; i < attachment->device_count; i++) /* ordinals without gaps */
-        if (!attachment->devices[i].url_count)
+        if (!attachment->devices[i].way_count)
             return -1;
     return 0;
 }

@@ -9,10 +9,17 @@
 #define ATTACHMENT_DEVICES 16
 #define ATTACHMENT_URLS 8
 
+/* A way to the agent that has the device. */
+struct attachment_way {
+    char url[256];    /* of that agent: decides whether plaintext may go there */
+    char via[256];    /* of the consumer's own agent, which connects onwards; or empty: direct */
+    char ticket[512]; /* for that */
+};
+
 struct attachment_device {
     char interface[16];
-    char urls[ATTACHMENT_URLS][256];
-    unsigned url_count;
+    struct attachment_way ways[ATTACHMENT_URLS];
+    unsigned way_count;
     char credential[512];
 };
 

@@ -16,7 +16,7 @@ void channel_lose(struct channel *c)
 {
     if (atomic_exchange(&c->lost, 1))
         return;
-    shutdown(c->socket, SHUT_RDWR);
+    shutdown(c->stream.fd, SHUT_RDWR);
     pthread_mutex_lock(&c->wait_lock);
     pthread_cond_broadcast(&c->changed);
     pthread_mutex_unlock(&c->wait_lock);
@@ -152,7 +152,8 @@ int channel_call(struct channel *c, uint16_t opcode, const struct iovec *parts, 
 
 static void release(struct channel *c)
 {
-    close(c->socket);
+    stream_close(&c->stream);
+    close(c->stream.fd);
     if (c->wake >= 0)
         close(c->wake);
     free(c->out);
@@ -172,13 +173,17 @@ static int start_background(struct channel *c)
     return error;
 }
 
-struct channel *channel_open(int socket, uint64_t window_bytes)
+struct channel *channel_open(const struct stream *stream, uint64_t window_bytes)
 {
     struct channel *c = calloc(1, sizeof *c);
 
-    if (!c)
+    if (!c) {
+        struct stream mine = *stream;
+        stream_close(&mine);
+        close(mine.fd);
         return NULL;
-    c->socket = socket;
+    }
+    c->stream = *stream;
     c->window = window_bytes;
     c->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     c->out = malloc(OUT_SIZE);
@@ -214,6 +219,6 @@ void channel_close(struct channel *c)
 
 void channel_forget(struct channel *c)
 {
-    close(c->socket);
+    close(c->stream.fd);
     close(c->wake);
 }

@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+#include "stream.h"
 #include "wire.h"
 
 #define CHANNEL_LOST 709
@@ -36,8 +37,8 @@ struct channel_reply {
 /* Told, on the background thread, that the agent wants unused lease bytes back. */
 typedef void (*channel_recall)(void *opaque, uint64_t bytes);
 
-/* Takes a connected socket whose WELCOME has been read. NULL: out of memory or threads. */
-struct channel *channel_open(int socket, uint64_t window_bytes);
+/* Takes a connected stream whose WELCOME has been read, and closes it at the end. NULL: out of memory or threads. */
+struct channel *channel_open(const struct stream *stream, uint64_t window_bytes);
 void channel_on_recall(struct channel *channel, channel_recall recall, void *opaque);
 /* Sends what is coalesced, says BYE and closes. */
 void channel_close(struct channel *channel);

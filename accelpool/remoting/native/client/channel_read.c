@@ -24,7 +24,8 @@ static int fill(struct channel *c, int flags)
         c->in_start = 0;
     }
     for (;;) {
-        ssize_t got = recv(c->socket, c->in + c->in_end, IN_SIZE - c->in_end, flags);
+        const struct iovec room = {c->in + c->in_end, IN_SIZE - c->in_end};
+        ssize_t got = stream_receive(&c->stream, &room, 1, flags);
         if (got > 0) {
             c->in_end += (size_t)got;
             return 1;
@@ -56,7 +57,8 @@ static int take(struct channel *c, void *to, size_t size)
             c->in_start += now;
             done += now;
         } else {
-            ssize_t got = recv(c->socket, (char *)to + done, size - done, MSG_WAITALL);
+            const struct iovec room = {(char *)to + done, size - done};
+            ssize_t got = stream_receive(&c->stream, &room, 1, MSG_WAITALL);
             if (got < 0 && errno == EINTR)
                 continue;
             if (got <= 0)
@@ -157,7 +159,7 @@ static int read_frame(struct channel *c)
     return header.flags & WIRE_REPLY ? take_reply(c, &header) : take_notice(c, &header);
 }
 
-/* Whether a whole frame lies in the buffer: nobody would be told of it by the socket. */
+/* Whether a whole frame lies in the buffer, or as much of one as fits there. */
 static int frame_buffered(const struct channel *c)
 {
     struct wire_header header;
@@ -166,7 +168,18 @@ static int frame_buffered(const struct channel *c)
     if (buffered < sizeof header)
         return 0;
     memcpy(&header, c->in + c->in_start, sizeof header);
-    return buffered - sizeof header >= header.length;
+    return buffered - sizeof header >= header.length || buffered == IN_SIZE;
+}
+
+/* Whether a frame can be read that the socket would tell nobody of: 1, 0, or -1 at the end of the connection. */
+static int frame_here(struct channel *c)
+{
+    while (!frame_buffered(c)) {
+        int more = stream_holds(&c->stream) ? fill(c, MSG_DONTWAIT) : 0;
+        if (more <= 0)
+            return more;
+    }
+    return 1;
 }
 
 void channel_serve(struct channel *c, int (*ready)(struct channel *, const void *), const void *what)
@@ -180,9 +193,9 @@ void channel_serve(struct channel *c, int (*ready)(struct channel *, const void 
         }
         c->reading = 1;
         pthread_mutex_unlock(&c->wait_lock);
-        int bad = read_frame(c);
-        while (!bad && frame_buffered(c))
-            bad = read_frame(c);
+        int bad = read_frame(c), more;
+        while (!bad && (more = frame_here(c)))
+            bad = more < 0 || read_frame(c);
         if (bad)
             channel_lose(c);
         channel_kick(c);
@@ -206,10 +219,7 @@ static void read_in_background(struct channel *c)
         return;
     }
     int more = fill(c, MSG_DONTWAIT);
-    while (more >= 0 && frame_buffered(c))
-        more = read_frame(c) ? -1 : 0;
-    /* A frame longer than the buffer must be read to its end by somebody. */
-    if (more >= 0 && c->in_end == IN_SIZE && c->in_start == 0)
+    while (more >= 0 && (more = frame_here(c)) > 0)
         more = read_frame(c) ? -1 : 0;
     if (more < 0)
         channel_lose(c);
@@ -223,7 +233,7 @@ static void read_in_background(struct channel *c)
 void *channel_background(void *opaque)
 {
     struct channel *c = opaque;
-    struct pollfd watched[2] = {{.fd = c->wake, .events = POLLIN}, {.fd = c->socket, .events = POLLIN}};
+    struct pollfd watched[2] = {{.fd = c->wake, .events = POLLIN}, {.fd = c->stream.fd, .events = POLLIN}};
 
     while (!atomic_load(&c->closing) && !atomic_load(&c->lost)) {
         watched[1].events = atomic_load(&c->partial) ? POLLIN | POLLOUT : POLLIN;

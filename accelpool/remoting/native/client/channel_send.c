@@ -57,7 +57,7 @@ static void set_out(struct channel *c, size_t start, size_t end)
 {
     c->out_start = start;
     c->out_end = end;
-    atomic_store(&c->out_pending, end - start);
+    atomic_store(&c->out_pending, end - start + stream_unsent(&c->stream));
 }
 
 /* Writes all parts; the caller has made sure of the window. */
@@ -69,8 +69,7 @@ static int write_all(struct channel *c, struct iovec *parts, int count)
         total += parts[i].iov_len;
     c->bytes += total;
     while (count) {
-        struct msghdr message = {.msg_iov = parts, .msg_iovlen = (size_t)count};
-        ssize_t sent = sendmsg(c->socket, &message, MSG_NOSIGNAL);
+        ssize_t sent = stream_send(&c->stream, parts, count, 0);
         if (sent < 0 && errno == EINTR)
             continue;
         if (sent < 0) {
@@ -102,7 +101,7 @@ int channel_flush(struct channel *c)
 
     if (atomic_load(&c->lost))
         return CHANNEL_LOST;
-    if (!pending)
+    if (!pending && !stream_unsent(&c->stream))
         return 0;
     wait_for_window(c, pending);
     struct iovec part = {c->out + c->out_start, pending};
@@ -118,13 +117,14 @@ static void flush_some(struct channel *c)
 {
     size_t pending = c->out_end - c->out_start;
 
-    if (!pending || !channel_everything_acknowledged(c) || !within_window(c, &pending))
+    if ((!pending && !stream_unsent(&c->stream)) || !channel_everything_acknowledged(c) || !within_window(c, &pending))
         return;
-    ssize_t sent = send(c->socket, c->out + c->out_start, pending, MSG_NOSIGNAL | MSG_DONTWAIT);
+    const struct iovec part = {c->out + c->out_start, pending};
+    ssize_t sent = stream_send(&c->stream, &part, pending ? 1 : 0, MSG_DONTWAIT);
     if (sent <= 0)
         sent = 0;
     c->bytes += (uint64_t)sent;
-    if ((size_t)sent < pending) {
+    if ((size_t)sent < pending || stream_unsent(&c->stream)) {
         set_out(c, c->out_start + (size_t)sent, c->out_end);
         atomic_store(&c->partial, 1);
         eventfd_write(c->wake, 1);

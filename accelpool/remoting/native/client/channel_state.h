@@ -31,7 +31,8 @@ struct checkpoint {
 };
 
 struct channel {
-    int socket, wake;
+    struct stream stream;
+    int wake;
     uint64_t window;
     pthread_t background;
     atomic_int lost, closing, sticky;
@@ -46,7 +47,7 @@ struct channel {
     size_t out_start, out_end;
     atomic_int flush_wanted;
     atomic_int partial;    /* the kernel took a part only: the background thread waits for room */
-    _Atomic uint64_t out_pending; /* out_end - out_start, for a look without the lock */
+    _Atomic uint64_t out_pending; /* out_end - out_start and what the stream has not sent, for a look without the lock */
     _Atomic uint64_t flushed; /* last sequence handed to the kernel */
 
     pthread_mutex_t ring_lock;

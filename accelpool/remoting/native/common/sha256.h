@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SHA-256 (FIPS 180-4) and HMAC-SHA256 (RFC 2104), so that neither library nor worker drags a TLS library in. */
+/* SHA-256 (FIPS 180-4) and HMAC-SHA256 (RFC 2104): enough for a session inside the machine, which starts no TLS library. */
 #ifndef ACCELPOOL_SHA256_H
 #define ACCELPOOL_SHA256_H
 

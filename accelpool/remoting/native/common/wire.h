@@ -47,7 +47,7 @@ struct wire_header {
 enum wire_opcode {
     WIRE_HELLO = 1,     /* client -> agent: struct wire_hello, claims */
     WIRE_CHALLENGE = 2, /* agent -> client: struct wire_challenge */
-    WIRE_PROOF = 3,     /* client -> agent: struct wire_proof; then nothing until WELCOME */
+    WIRE_PROOF = 3,     /* client -> agent: struct wire_proof; then nothing until SECURE or WELCOME */
     WIRE_WELCOME = 4,   /* worker -> client: struct wire_welcome, struct wire_snapshot (agent, holder: empty) */
     WIRE_REFUSED = 5,   /* agent -> client: struct wire_refused, text; then the end */
     WIRE_ACK = 6,       /* worker -> client: struct wire_ack */
@@ -70,6 +70,9 @@ enum wire_opcode {
     WIRE_COPY_IN = 23,       /* struct wire_copy_in, then the bytes: inline up to WIRE_INLINE_MAX, else DATA frames */
     WIRE_COPY_OUT = 24,      /* struct wire_copy_out; waits; replies of {wire_reply, bytes}, all but the last with MORE */
     WIRE_KERNEL_SET = 25,    /* struct wire_kernel_set: a kernel attribute */
+    WIRE_SECURE = 26,        /* agent -> client, after PROOF: empty; what follows in both directions is TLS */
+    WIRE_ROUTE = 27,         /* client -> its own agent, instead of HELLO: a ticket; the agent connects it onwards */
+    WIRE_ROUTED = 28,        /* agent -> client: empty, perhaps with a descriptor; the next byte is from the other agent */
     WIRE_CALLS = 64,         /* generated calls start here */
 };
 
@@ -88,15 +91,22 @@ struct wire_hello {
     uint8_t nonce[WIRE_NONCE];
 } WIRE_PACKED;
 
+/* What carries the session after PROOF; the agent says it, and the proofs cover it. */
+enum wire_transport {
+    WIRE_PLAIN = 0,           /* the socket as it is: unix sockets and 127.0.0.0/8 only */
+    WIRE_TLS_PSK = 1,         /* TLS 1.3 with the pre-shared key HMAC(K, "tls" | nonce_c | nonce_a) */
+    WIRE_TLS_CERTIFICATE = 2, /* TLS 1.3 with certificates on both ends; that key confirms them */
+};
+
 struct wire_challenge {
     uint16_t version, zero16;
-    uint32_t zero32;
+    uint32_t transport; /* enum wire_transport */
     uint8_t nonce[WIRE_NONCE];
-    uint8_t proof[WIRE_KEY]; /* HMAC(K, "agent" | nonce_c | nonce_a) */
+    uint8_t proof[WIRE_KEY]; /* HMAC(K, "agent" | transport | nonce_c | nonce_a) */
 } WIRE_PACKED;
 
 struct wire_proof {
-    uint8_t proof[WIRE_KEY]; /* HMAC(K, "client" | nonce_c | nonce_a) */
+    uint8_t proof[WIRE_KEY]; /* HMAC(K, "client" | transport | nonce_c | nonce_a) */
 } WIRE_PACKED;
 
 enum wire_refusal {

@@ -92,7 +92,7 @@ static int agent_packet(struct session *s, uint8_t *blob)
  */
 static void agent_serve(struct session *s)
 {
-    struct pollfd watched[2] = {{.fd = s->control_fd, .events = POLLIN}, {.fd = s->sock, .events = POLLRDHUP}};
+    struct pollfd watched[2] = {{.fd = s->control_fd, .events = POLLIN}, {.fd = s->stream.fd, .events = POLLRDHUP}};
     uint8_t *blob = malloc(CONTROL_BLOB_MAX);
 
     while (blob) {

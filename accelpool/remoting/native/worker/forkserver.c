@@ -200,6 +200,7 @@ static void serve(struct server *server)
         _exit(errno == 0 || errno == ECONNRESET ? 0 : 1);
     if (packet.type == CONTROL_SPAWN) {
         spawn(server, packet.id, (size_t)length, fds, count);
+        explicit_bzero(server->blob, (size_t)length); /* no later session inherits the secrets of this one */
     } else if (packet.type == CONTROL_KILL) {
         for (size_t i = 0; i < server->count; i++)
             if (server->children[i].id == packet.id)

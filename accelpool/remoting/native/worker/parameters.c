@@ -53,7 +53,23 @@ static int read_environment(struct spawn_parameters *p, const char *name, const 
     return 0;
 }
 
-static int read_one(struct spawn_parameters *p, const char *key, const char *value)
+/* They stay where they are: there is one copy to wipe. */
+static int read_secret(struct worker_params *session, const char *key, char *value)
+{
+    if (strcmp(key, "key") == 0)
+        session->secure.key = value;
+    else if (strcmp(key, "authority") == 0)
+        session->secure.authority = value;
+    else if (strcmp(key, "certificate") == 0)
+        session->secure.certificate = value;
+    else if (strcmp(key, "private_key") == 0)
+        session->secure.private_key = value;
+    else
+        return -1;
+    return 0;
+}
+
+static int read_one(struct spawn_parameters *p, const char *key, char *value)
 {
     struct worker_params *session = &p->session;
 
@@ -77,6 +93,10 @@ static int read_one(struct spawn_parameters *p, const char *key, const char *val
         return read_small(&session->compute, value);
     if (strcmp(key, "strict") == 0)
         return read_small(&session->strict, value);
+    if (strcmp(key, "transport") == 0)
+        return read_small(&session->secure.transport, value);
+    if (strncmp(key, "tls_", 4) == 0)
+        return read_secret(session, key + 4, value);
     if (strcmp(key, "uid") == 0)
         return read_small(&p->uid, value);
     if (strcmp(key, "gid") == 0)
@@ -84,7 +104,7 @@ static int read_one(struct spawn_parameters *p, const char *key, const char *val
     return -1;
 }
 
-int parameters_read(struct spawn_parameters *p, const char *text, size_t length)
+int parameters_read(struct spawn_parameters *p, char *text, size_t length)
 {
     const char *end = text + length;
 
@@ -92,7 +112,7 @@ int parameters_read(struct spawn_parameters *p, const char *text, size_t length)
     p->uid = p->gid = CONFINE_KEEP_ID;
     p->touch_slot = PARAMETERS_NO_SLOT;
     while (text < end) {
-        const char *key = text, *value, *stop = memchr(key, 0, (size_t)(end - key));
+        char *key = text, *value, *stop = memchr(key, 0, (size_t)(end - key));
 
         if (!stop)
             return -1;

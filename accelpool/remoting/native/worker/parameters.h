@@ -15,7 +15,7 @@ struct spawn_parameters {
 
 #define PARAMETERS_NO_SLOT UINT32_MAX
 
-/* Reads SPAWN's text (forkserver.h); strings of env point into text. Returns 0, or -1: something does not fit. */
-int parameters_read(struct spawn_parameters *parameters, const char *text, size_t length);
+/* Reads SPAWN's text (forkserver.h); strings of env and secure point into text. Returns 0, or -1: something does not fit. */
+int parameters_read(struct spawn_parameters *parameters, char *text, size_t length);
 
 #endif

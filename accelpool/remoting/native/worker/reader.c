@@ -31,16 +31,15 @@ void reader_close(struct session *s)
 /* One recv into parts. The client learns what is done before this thread sleeps. Returns bytes, 0 or less = the end. */
 static ssize_t reader_receive(struct session *s, struct iovec *parts, int count)
 {
-    struct msghdr message = {.msg_iov = parts, .msg_iovlen = (size_t)count};
     ssize_t got = -1;
 
     if (s->reader.unacknowledged) {
-        got = recvmsg(s->sock, &message, MSG_DONTWAIT);
+        got = stream_receive(&s->stream, parts, count, MSG_DONTWAIT);
         if (got < 0 && (errno == EAGAIN || errno == EINTR))
             send_ack(s);
     }
     while (got < 0 && !atomic_load_explicit(&s->ended, memory_order_relaxed)) {
-        got = recvmsg(s->sock, &message, 0);
+        got = stream_receive(&s->stream, parts, count, 0);
         if (got < 0 && errno != EINTR)
             break;
     }

@@ -15,8 +15,7 @@
 static int send_all(struct session *s, struct iovec *parts, int count)
 {
     while (count > 0) {
-        struct msghdr message = {.msg_iov = parts, .msg_iovlen = (size_t)count};
-        ssize_t sent = sendmsg(s->sock, &message, MSG_NOSIGNAL);
+        ssize_t sent = stream_send(&s->stream, parts, count, 0);
 
         if (sent < 0) {
             if (errno == EINTR)
@@ -54,7 +53,7 @@ static int send_locked(struct session *s, uint16_t opcode, uint16_t flags, uint6
 /* A frame that may be put off or left out: only when nobody is stuck in sending and the socket has room. */
 static int send_if_free(struct session *s, uint16_t opcode, const struct iovec *part, int count)
 {
-    struct pollfd ready = {.fd = s->sock, .events = POLLOUT};
+    struct pollfd ready = {.fd = s->stream.fd, .events = POLLOUT};
     struct timespec until;
     int result = -1;
 

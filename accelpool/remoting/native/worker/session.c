@@ -30,7 +30,7 @@ void session_end(struct session *s, const char *reason)
         return;
     if (reason)
         fprintf(stderr, "accelpool-worker[%d] slice %s: session ended: %s\n", (int)getpid(), s->params->slice, reason);
-    shutdown(s->sock, SHUT_RDWR); /* wakes every thread that reads or writes there */
+    shutdown(s->stream.fd, SHUT_RDWR); /* wakes every thread that reads or writes there */
     gate_end(s);
     side_stop(s);
 }
@@ -83,11 +83,12 @@ static void send_welcome(struct session *s)
 static int session_refuse(struct session *s, const char *why)
 {
     const uint32_t code = WIRE_REFUSED_INTERNAL;
-    static char text[] = "the device's library does not start";
+    static char text[] = "the device's library does not start", ignored[256];
     struct iovec parts[2] = {{(void *)&code, sizeof code}, {text, sizeof text - 1}};
 
     fprintf(stderr, "accelpool-worker[%d] slice %s: %s\n", (int)getpid(), s->params->slice, why);
-    send_frame(s, WIRE_REFUSED, 0, 0, parts, 2);
+    if (!secure_shake(s, ignored, sizeof ignored))
+        send_frame(s, WIRE_REFUSED, 0, 0, parts, 2);
     return -1;
 }
 
@@ -123,20 +124,25 @@ static int backend_start(struct session *s)
 int session_open(struct session *s, const struct worker_params *params, int sock, int control, int touch_fd)
 {
     const int on = 1;
+    char why[256] = "out of memory or threads";
 
     memset(s, 0, sizeof *s);
     s->params = params;
-    s->sock = sock;
+    s->stream.fd = sock;
     s->control_fd = control;
     s->main = pthread_self();
     setsockopt(sock, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* a unix socket needs and knows no such thing */
-    if (pthread_mutex_init(&s->sender.lock, NULL) || side_open(s) || gate_open(s) || memory_open(s) || modules_open(s) ||
-        reader_open(s) || touch_open(s, touch_fd) || agent_open(s))
-        return session_refuse(s, strerror(errno));
+    if (secure_open(s, why, sizeof why) || pthread_mutex_init(&s->sender.lock, NULL) || side_open(s) || gate_open(s) ||
+        memory_open(s) || modules_open(s) || reader_open(s) || touch_open(s, touch_fd) || agent_open(s))
+        return session_refuse(s, why);
     if (backend_start(s))
         return -1;
     if (sandbox_enter())
         return session_refuse(s, "the sandbox does not close");
+    if (secure_shake(s, why, sizeof why)) {
+        session_end(s, why);
+        return -1;
+    }
     send_welcome(s);
     agent_tell(s, CONTROL_READY, 0, 0, 0);
     return 0;
@@ -206,6 +212,7 @@ void session_close(struct session *s)
     for (int kind = 0; kind < HANDLE_KINDS; kind++)
         handle_drain(s, kind, NULL);
     reader_close(s);
+    stream_close(&s->stream);
 }
 
 int worker_session(const struct worker_params *params, int sock, int control, int touch_fd)

@@ -18,6 +18,11 @@ struct worker_params {
     uint32_t compute;        /* percent points */
     uint32_t strict;         /* 1: never beyond the share, even when the device idles */
     uint64_t window_bytes;   /* how much the client may have unacknowledged */
+    struct {                 /* the session's end of TLS; wiped when it has been read */
+        uint32_t transport;  /* enum wire_transport */
+        char *key;           /* 64 hex digits */
+        char *authority, *certificate, *private_key; /* PEM, or NULL */
+    } secure;
     uint32_t env_count;
     struct {
         const char *name, *value;

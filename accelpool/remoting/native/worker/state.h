@@ -12,6 +12,7 @@
 #include "control.h"
 #include "dispatch.h"
 #include "session.h"
+#include "stream.h"
 #include "vendor.h"
 #include "wire.h"
 
@@ -93,7 +94,9 @@ struct modules;
 
 struct session {
     const struct worker_params *params;
-    int sock, control_fd;
+    struct stream stream; /* to the client */
+    struct tls *secure;   /* until stream has it */
+    int control_fd;
     pthread_t main;
     atomic_int ended;
     struct reader reader;
@@ -224,6 +227,12 @@ void launch(struct session *s, const struct call *call);
 void copy_in(struct session *s, const struct call *call);
 void copy_out(struct session *s, const struct call *call);
 void copy_close(struct session *s);
+
+/* --- secure.c --- */
+/* Prepares TLS where the agent wants it, before the sandbox closes. 0, or -1 with a reason. */
+int secure_open(struct session *s, char *why, size_t why_size);
+/* Shakes hands with the client, once; from then on the stream is TLS. 0, or -1 with a reason. */
+int secure_shake(struct session *s, char *why, size_t why_size);
 
 /* --- session.c --- */
 int session_open(struct session *s, const struct worker_params *params, int sock, int control, int touch_fd);

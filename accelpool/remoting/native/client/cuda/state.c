@@ -37,14 +37,15 @@ static int open_device(struct device *device, unsigned ordinal, const struct att
 {
     char why[512] = "out of memory";
     struct wire_welcome welcome;
+    struct stream stream;
     int error = 0;
 
     if (strcmp(attachment->interface, "cuda")) {
         client_say("device %u is not a CUDA device (%s)", ordinal, attachment->interface);
         return -1;
     }
-    int fd = connect_session(attachment, &welcome, &device->snapshot, why, sizeof why);
-    device->channel = fd < 0 ? NULL : channel_open(fd, welcome.window_bytes);
+    if (!connect_session(attachment, &stream, &welcome, &device->snapshot, why, sizeof why))
+        device->channel = channel_open(&stream, welcome.window_bytes);
     if (!device->channel) {
         client_say("device %u: %s", ordinal, why);
         return -1;
