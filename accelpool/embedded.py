@@ -129,7 +129,7 @@ class Embedded:
             self._start(AgentProcess(host, [
                 '--host', host, '--state-dir', str(place), '--touched-limit-mib', str(touched),
                 # 127.0.0.1 is the API's; every address in 127.0.0.0/8 is this machine's own.
-                '--listen', f'tcp://127.0.0.{number + 2}:0',
+                '--listen', f'tcp://127.0.0.{number + 2}:0', *(['--tls-loopback'] if cfg.CONF.embedded.tls else []),
             ], self._dir / 'log' / f'agent-{host}.log', os.getpid()))
         for host in self._hosts:
             conductor = Conductor(host, self._host_dir(host), self._host_dir(host) / 'agent.sock')

@@ -18,6 +18,9 @@ OPTS: list[cfg.Opt] = [
         help='Profiles to create at the first start: name:count:compute:memory, for example '
              'small:1:30:512MiB = one slice with 30 % and 512 MiB.  One that exists is left alone.'),
     cfg.PortOpt('port', default=0, help='Port of the API on 127.0.0.1; 0 takes a free one.'),
+    cfg.BoolOpt(
+        'tls', default=False,
+        help='TLS between programs and agents although nothing leaves this machine: to try it, or to measure it.'),
     cfg.StrOpt(
         'touched_memory', default='4GiB',
         help='How much memory of this machine the emulated devices of one host may really touch.  Beyond '

@@ -14,8 +14,9 @@ from tools.bench.figure import Figure
 SOURCE = pathlib.Path(__file__).with_suffix('.c')
 
 
-def measure(quick: bool = False) -> Iterator[Figure]:
-    with tempfile.TemporaryDirectory() as place, service.running() as running:
+
+def _measure(quick: bool, options: str = '') -> dict[str, float]:
+    with tempfile.TemporaryDirectory() as place, service.running(options) as running:
         program = f'{place}/data_path'
         subprocess.run(['gcc', '-O2', '-Wall', '-pthread', '-o', program, str(SOURCE),
                         str(artefacts.client_library('cuda'))], check=True)
@@ -24,7 +25,12 @@ def measure(quick: bool = False) -> Iterator[Figure]:
             running.accelpool('run', '--compute', '100', '--memory', '1024', '--consumer-host', 'host-a',
                               '--locality', 'remote', '--', program, '1' if quick else '4'),
             env=running.environment, check=True, capture_output=True, text=True).stdout
-    seen = json.loads(output)
+    found: dict[str, float] = json.loads(output)
+    return found
+
+
+def measure(quick: bool = False) -> Iterator[Figure]:
+    seen = _measure(quick)
     call = seen['call_us'] / seen['ping_pong_us']
     yield Figure('synchronous remote call / raw TCP ping-pong, p50',
                  f'{call:.2f}x ({seen["call_us"]:.1f} / {seen["ping_pong_us"]:.1f} us)', '1.5x', call <= 1.5)
@@ -35,3 +41,13 @@ def measure(quick: bool = False) -> Iterator[Figure]:
         ratio = seen[f'{way}_gbs'] / seen['raw_gbs']
         speeds = f'{seen[f"{way}_gbs"]:.2f} / {seen["raw_gbs"]:.2f} GB/s'
         yield Figure(f'bulk {way.upper()} / raw TCP', f'{ratio:.0%} ({speeds})', '80 %', ratio >= 0.8)
+    inside = _measure(quick, '[embedded]\ntls = true\n')
+    call = inside['call_us'] / seen['call_us']
+    yield Figure('synchronous remote call, inside TLS / plaintext, p50',
+                 f'{call:.2f}x ({inside["call_us"]:.1f} / {seen["call_us"]:.1f} us)', 'none', None)
+    rate = inside['launches_per_second']
+    yield Figure('asynchronous launches inside TLS', f'{rate:,.0f} a second', '200,000 a second', rate >= 200_000)
+    for way in ('h2d', 'd2h'):
+        ratio = inside[f'{way}_gbs'] / seen[f'{way}_gbs']
+        speeds = f'{inside[f"{way}_gbs"]:.2f} / {seen[f"{way}_gbs"]:.2f} GB/s'
+        yield Figure(f'bulk {way.upper()} inside TLS / plaintext', f'{ratio:.0%} ({speeds})', 'none', None)

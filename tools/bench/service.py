@@ -16,8 +16,9 @@ CONFIG = pathlib.Path(__file__).parents[2] / 'etc/accelpool/quickstart.conf'
 class Service:
     """``accelpool-all`` in a temporary place, and the environment that selects it."""
 
-    def __init__(self, place: pathlib.Path) -> None:
+    def __init__(self, place: pathlib.Path, options: str) -> None:
         self.place = place
+        (place / 'extra.conf').write_text(options)
         self.clouds = place / 'clouds.yaml'
         self.environment = {
             **os.environ, 'ACCELPOOL_HOME': str(place / 'state'), 'OS_CLOUD': 'accelpool',
@@ -31,7 +32,7 @@ class Service:
         with (self.place / 'service.log').open('ab') as log:
             self.process = subprocess.Popen(
                 [str(pathlib.Path(sys.executable).with_name('accelpool-all')),
-                 '--config-file', str(CONFIG), '--clouds-yaml'],
+                 '--config-file', str(CONFIG), '--config-file', str(self.place / 'extra.conf'), '--clouds-yaml'],
                 env=self.environment, stdout=log, stderr=log)
         while not self.clouds.exists():
             if self.process.poll() is not None:
@@ -57,10 +58,13 @@ class Service:
 
 
 @contextlib.contextmanager
-def running() -> Iterator[Service]:
-    """Start the service of etc/accelpool/quickstart.conf; stop it and remove everything afterwards."""
+def running(options: str = '') -> Iterator[Service]:
+    """Start the service of etc/accelpool/quickstart.conf; stop it and remove everything afterwards.
+
+    :param options: configuration on top of that
+    """
     with tempfile.TemporaryDirectory(prefix='accelpool-bench-') as place:
-        service = Service(pathlib.Path(place))
+        service = Service(pathlib.Path(place), options)
         try:
             yield service
         finally:
