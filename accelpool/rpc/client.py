@@ -4,12 +4,17 @@
 Errors of ``accelpool.errors`` that the other side raises arrive as themselves (show ``detail``).  When the
 bus or the other side does not answer in time, ServiceUnavailable is raised; a lost cast is made good by the
 reconciler.
+
+Services of two releases may run at once.  Every message carries the version that brought its method or newest argument
+(``since``), so a peer of the former release takes all that it knows; what it does not know is ServiceUnavailable here
+if ``[rpc] version_cap`` says so, or when the peer refuses.
 """
 
 import functools
 from typing import Any
 
 import oslo_messaging
+from oslo_config import cfg
 from oslo_context import context
 
 from accelpool import errors
@@ -18,12 +23,15 @@ from accelpool.rpc import transport
 #: Seconds to wait for an answer.  The slowest answer is an agent's that ends sessions.
 TIMEOUT = 15
 
+#: Version of the messages that every release understands.
+FIRST = '1.0'
+
 
 @functools.cache
 def _bus(topic: str) -> oslo_messaging.RPCClient:
     return oslo_messaging.get_rpc_client(
-        transport.get(), oslo_messaging.Target(topic=topic, version=transport.VERSION),
-        serializer=transport.SERIALIZER)
+        transport.get(), oslo_messaging.Target(topic=topic, version=FIRST),
+        version_cap=cfg.CONF.rpc.version_cap, serializer=transport.SERIALIZER)
 
 
 class _Client:
@@ -32,26 +40,37 @@ class _Client:
     topic: str
     host: str | None = None
 
-    def _prepare(self) -> Any:
+    def _prepare(self, since: str) -> Any:
         bus = _bus(self.topic)
         # retry=1: a dead bus is an error soon, not a request that hangs for ever.
-        options = {'timeout': TIMEOUT, 'retry': 1}
+        options = {'timeout': TIMEOUT, 'retry': 1, 'version': since}
         return bus.prepare(server=self.host, **options) if self.host else bus.prepare(**options)
 
-    def _cast(self, method: str, **arguments: Any) -> None:
+    def _cast(self, method: str, *, since: str = FIRST, **arguments: Any) -> None:
         try:
-            self._prepare().cast(context.get_current(), method, **arguments)
+            self._prepare(since).cast(context.get_current(), method, **arguments)
+        except oslo_messaging.RPCVersionCapError as error:
+            raise self._older(method) from error
         except oslo_messaging.MessagingException as error:
             raise errors.ServiceUnavailable(f'the message bus did not take a {method}: {error}') from error
 
-    def _call(self, method: str, **arguments: Any) -> Any:
+    def _call(self, method: str, *, since: str = FIRST, **arguments: Any) -> Any:
         try:
-            return self._prepare().call(context.get_current(), method, **arguments)
-        except oslo_messaging.RemoteError:
+            return self._prepare(since).call(context.get_current(), method, **arguments)
+        except oslo_messaging.RPCVersionCapError as error:
+            raise self._older(method) from error
+        except oslo_messaging.RemoteError as error:
+            if error.exc_type == oslo_messaging.UnsupportedVersion.__name__:
+                raise self._older(method) from error
             raise  # a fault of the other side: its traceback is in the message
         except oslo_messaging.MessagingException as error:
-            where = f'{self.topic} on {self.host}' if self.host else self.topic
-            raise errors.ServiceUnavailable(f'{where} did not answer within {TIMEOUT} s') from error
+            raise errors.ServiceUnavailable(f'{self._where()} did not answer within {TIMEOUT} s') from error
+
+    def _where(self) -> str:
+        return f'{self.topic} on {self.host}' if self.host else self.topic
+
+    def _older(self, method: str) -> errors.ServiceUnavailable:
+        return errors.ServiceUnavailable(f'{self._where()} is of an older release, which cannot {method}')
 
 
 class SchedulerClient(_Client):

@@ -8,6 +8,7 @@ from typing import Any
 import oslo_messaging
 from oslo_config import cfg
 from oslo_context import context
+from oslo_messaging import opts
 
 from accelpool.rpc import memory
 
@@ -15,8 +16,9 @@ from accelpool.rpc import memory
 SCHEDULER_TOPIC = 'accelpool.scheduler'
 CONDUCTOR_TOPIC = 'accelpool.conductor'
 
-#: Version of the messages, the same on both topics.  Raise the minor number when a method or an optional
-#: argument is added, the major one when an older peer would misunderstand.
+#: Version of the messages that this release understands, the same on both topics.  Raise the minor number when a
+#: method or an optional argument is added, the major one when an older peer would misunderstand.  A message says the
+#: version that brought what it uses (``since`` in rpc/client.py), so that an older peer takes what it knows.
 VERSION = '1.0'
 
 #: What of a request's context travels: enough to find its log lines, never its token.
@@ -35,14 +37,35 @@ class _Serializer(oslo_messaging.JsonPayloadSerializer):  # type: ignore[misc]
 
 SERIALIZER = _Serializer()
 
+#: What oslo.messaging's defaults for RabbitMQ should be here; section [oslo_messaging_rabbit] has the last word.
+RABBIT = {
+    'rabbit_quorum_queue': True,
+    # Seconds.  A peer that has vanished without a word is noticed within twice this time, and nobody waits longer
+    # than the second between two tries to connect: everything works again 30 s after the end of an outage.
+    'heartbeat_timeout_threshold': 10,
+    'rabbit_interval_max': 4,
+    # Nobody waits longer than this for an answer (rpc/client.py), so it need not be offered longer either.
+    'kombu_missing_consumer_retry_timeout': 15,
+}
+
 
 @functools.cache
 def get() -> Any:  # an oslo_messaging RPCTransport
     """Return the bus that ``transport_url`` names; configuration must have been read."""
     memory.install()
     oslo_messaging.set_transport_defaults('accelpool')
+    _prefer(RABBIT)
     # The errors of these modules arrive as themselves (as subclasses with "_Remote" in the name).
     return oslo_messaging.get_rpc_transport(cfg.CONF, allowed_remote_exmods=['accelpool.errors'])
+
+
+def _prefer(values: dict[str, Any]) -> None:
+    """Change defaults of the RabbitMQ driver."""
+    group = 'oslo_messaging_rabbit'
+    for options in (options for name, options in opts.list_opts() if str(name) == group):
+        cfg.CONF.register_opts(options, group=group)
+    for name, value in values.items():
+        cfg.CONF.set_default(name, value, group=group)
 
 
 def use_memory() -> None:

@@ -87,6 +87,25 @@ class Messages(unittest.TestCase):
             client.SchedulerClient()._call('_secret')
         self.assertNotIn('not offered', str(caught.exception))
 
+    def test_an_older_peer_takes_what_it_knows_and_refuses_the_rest(self) -> None:
+        bus = client.SchedulerClient()
+        self.assertEqual([{}], bus._call('candidates', request={})['candidates'])
+        with self.assertRaises(errors.ServiceUnavailable) as caught:
+            bus._call('candidates', since='1.99', request={})
+        self.assertIn('older release', caught.exception.detail)
+
+    def test_a_version_cap_refuses_before_anything_is_sent(self) -> None:
+        cfg.CONF.set_override('version_cap', '1.0', group='rpc')
+        client._bus.cache_clear()
+        self.addCleanup(client._bus.cache_clear)
+        self.addCleanup(cfg.CONF.clear_override, 'version_cap', group='rpc')
+        bus = client.SchedulerClient()
+        self.assertEqual([{}], bus._call('candidates', request={})['candidates'])
+        for send in (bus._call, bus._cast):
+            with self.assertRaises(errors.ServiceUnavailable) as caught:
+                send('candidates', since='1.1', request={})
+            self.assertIn('older release', caught.exception.detail)
+
     def test_an_idle_bus_takes_no_processor(self) -> None:
         """Listeners sleep: the transport that this one replaces would burn a core for each of them."""
         before = time.process_time()
