@@ -42,6 +42,7 @@ CLIENT_CUDA_SRC := $(wildcard $(REMOTING)/client/cuda/*.c)
 WORKER_SRC := $(wildcard $(REMOTING)/worker/*.c)
 WORKER_CUDA_SRC := $(wildcard $(REMOTING)/worker/cuda/*.c)
 EMU_SRC := $(wildcard $(EMU)/*.c)
+EMU_ACL_SRC := $(wildcard $(EMU)/acl/*.c)
 objects = $(patsubst %.c,$(OBJ)/$(1)/%.o,$(notdir $(2)))
 
 COMMON_OBJ := $(call objects,common,$(COMMON_SRC))
@@ -50,10 +51,11 @@ CLIENT_CUDA_OBJ := $(call objects,client-cuda,$(CLIENT_CUDA_SRC)) $(OBJ)/client-
 WORKER_OBJ := $(call objects,worker,$(WORKER_SRC)) $(call objects,worker-cuda,$(WORKER_CUDA_SRC)) \
               $(OBJ)/worker-gen/cuda_worker.o
 EMU_OBJ := $(call objects,emu,$(EMU_SRC))
+EMU_ACL_OBJ := $(call objects,emu-acl,$(EMU_ACL_SRC))
 
 CLIENT := $(OUT)/lib/cuda/libcuda.so.1
 WORKER := $(OUT)/bin/accelpool-worker
-EMULATED := $(OUT)/lib/libaccelpool-emucuda.so
+EMULATED := $(OUT)/lib/libaccelpool-emucuda.so $(OUT)/lib/libaccelpool-emuacl.so
 
 .PHONY: native generate clean client worker emulated
 native: client worker emulated
@@ -87,6 +89,7 @@ $(eval $(call compile_rule,worker-cuda,$(REMOTING)/worker/cuda,$(WORKER_INCLUDES
 $(eval $(call compile_rule,worker-gen,$(GEN),$(WORKER_INCLUDES)))
 # IEEE operations must be exactly what the kernel asked for.
 $(eval $(call compile_rule,emu,$(EMU),-I$(EMU) -ffp-contract=off -frounding-math))
+$(eval $(call compile_rule,emu-acl,$(EMU)/acl,-I$(EMU)/acl -I$(EMU) -ffp-contract=off))
 
 $(CLIENT): $(CLIENT_CUDA_OBJ) $(CLIENT_OBJ) $(COMMON_OBJ)
 	@mkdir -p $(@D)
@@ -96,12 +99,18 @@ $(WORKER): $(WORKER_OBJ) $(COMMON_OBJ)
 	@mkdir -p $(@D)
 	@echo "  LD  $@"
 	@$(CC) -o $@ $^ $(LDFLAGS) $(TLS_LIBS) -ldl -lm -lseccomp
-$(EMULATED): $(EMU_OBJ)
+$(OUT)/lib/libaccelpool-emucuda.so: $(EMU_OBJ)
 	@mkdir -p $(@D)
 	@echo "  LD  $@"
 	@$(CC) -shared -Wl,-soname,libaccelpool-emucuda.so -o $@ $^ $(LDFLAGS) -ldl -lm
+# The same engine with another API in front: only that one is exported.
+$(OUT)/lib/libaccelpool-emuacl.so: $(EMU_ACL_OBJ) $(EMU_OBJ) $(EMU)/acl/exports.map
+	@mkdir -p $(@D)
+	@echo "  LD  $@"
+	@$(CC) -shared -Wl,-soname,libaccelpool-emuacl.so -Wl,--version-script=$(EMU)/acl/exports.map -o $@ $(EMU_ACL_OBJ) \
+	    $(EMU_OBJ) $(LDFLAGS) -ldl -lm
 
 clean:
 	rm -rf build/native accelpool/_native
 
--include $(COMMON_OBJ:.o=.d) $(CLIENT_OBJ:.o=.d) $(CLIENT_CUDA_OBJ:.o=.d) $(WORKER_OBJ:.o=.d) $(EMU_OBJ:.o=.d)
+-include $(COMMON_OBJ:.o=.d) $(CLIENT_OBJ:.o=.d) $(CLIENT_CUDA_OBJ:.o=.d) $(WORKER_OBJ:.o=.d) $(EMU_OBJ:.o=.d) $(EMU_ACL_OBJ:.o=.d)

@@ -145,7 +145,8 @@ struct record { /* one recording of an event */
     _Atomic int done;
     uint64_t time_ns;
 };
-enum work_kind { WORK_KERNEL, WORK_COPY, WORK_FILL, WORK_RECORD, WORK_WAIT, WORK_HOST, WORK_CALLBACK, WORK_FREE };
+enum work_kind { WORK_KERNEL, WORK_COPY, WORK_FILL, WORK_RECORD, WORK_WAIT, WORK_HOST, WORK_CALLBACK, WORK_FREE,
+                 WORK_TASK };
 struct plane { /* rows to copy or fill, and how far it has come */
     uint64_t to, from; /* addresses, of the device or the host */
     uint64_t width, height, depth; /* bytes, rows, slices */
@@ -155,6 +156,11 @@ struct plane { /* rows to copy or fill, and how far it has come */
     bool to_device, from_device;
     uint8_t element; /* fill: bytes of the value, else 0 */
     uint32_t value;
+};
+struct task { /* device work that is neither a PTX kernel nor a copy; owned by whoever submits it */
+    /* Runs for about budget_ns on the engine thread. 0: there is more to do, 1: done, negative: minus the failure's code. */
+    int (*step)(struct task *task, uint64_t budget_ns);
+    void (*release)(struct task *task); /* when it is done, has failed or was dropped */
 };
 struct work {
     uint64_t sequence;
@@ -176,6 +182,7 @@ struct work {
             void *data;
         } host;
         CUdeviceptr address;
+        struct task *task;
     };
 };
 struct stream {

@@ -102,6 +102,18 @@ static enum turn plane_turn(struct stream *stream, struct work *work) {
     return TURN_FINISHED;
 }
 
+static enum turn task_turn(struct stream *stream, struct work *work, uint64_t slice_ns) {
+    meter_enter();
+    int result = work->task->step(work->task, meter_budget(slice_ns));
+    meter_tick();
+    if (!result)
+        return TURN_MORE;
+    work->task->release(work->task);
+    if (result < 0)
+        fail(stream->context, -result);
+    return TURN_FINISHED;
+}
+
 static void *host_main(void *unused) {
     (void)unused;
     pthread_mutex_lock(&engine.lock);
@@ -167,6 +179,9 @@ static enum turn drop(struct stream *stream, struct work *work) {
     case WORK_WAIT:
         record_release(work->record);
         break;
+    case WORK_TASK:
+        work->task->release(work->task);
+        break;
     case WORK_CALLBACK: /* callbacks are told of the error */
         return host_turn(stream, work);
     case WORK_HOST:
@@ -198,6 +213,8 @@ enum turn work_run(struct stream *stream, struct work *work, uint64_t slice_ns) 
     case WORK_FREE:
         allocation_free(work->address);
         return TURN_FINISHED;
+    case WORK_TASK:
+        return task_turn(stream, work, slice_ns);
     }
     return TURN_FINISHED;
 }
