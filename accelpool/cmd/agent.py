@@ -32,6 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                         help='where sessions come in; repeat for several networks; port 0 takes a free one')
     parser.add_argument('--advertise', action='append', default=[], metavar='tcp://<address>:<port>[,<network>]',
                         help='what clients are told instead of the addresses of --listen; repeat for several networks')
+    parser.add_argument('--door', metavar='tcp://127.x.y.z:<port>',
+                        help='where consumers of this host come in that do not see its unix socket')
     parser.add_argument('--tls', choices=sorted(secure.CHOICES), default='psk',
                         help='what secures sessions outside of 127.0.0.0/8: a key bound to the credential, or '
                              'certificates on both ends (default: %(default)s)')
@@ -43,8 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format='%(asctime)s %(levelname)s %(name)s %(message)s')
     try:
-        asyncio.run(app.run(options.host, options.state_dir, options.listen, options.advertise, _policy(options),
-                            options.touched_limit_mib))
+        asyncio.run(app.run(options.host, options.state_dir, options.listen, options.advertise, options.door,
+                            _policy(options), options.touched_limit_mib))
     except (OSError, ValueError) as failure:
         print(f'accelpool-agent: {failure}', file=sys.stderr)
         return 1

@@ -26,7 +26,7 @@ from accelpool.types import Slice
 ROOT = pathlib.Path(__file__).parents[2]
 WORKER = ROOT / 'accelpool/remoting/native/worker'
 STUB = ROOT / 'tests/native/agent/stub_session.c'
-PARTS = ('main', 'forkserver', 'confine', 'parameters', 'control', 'sandbox')
+PARTS = ('main', 'forkserver', 'forward', 'confine', 'parameters', 'control', 'sandbox')
 #: Seconds after which a test gives up.
 PATIENCE = 30
 

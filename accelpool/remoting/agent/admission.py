@@ -19,7 +19,8 @@ from collections.abc import Callable
 
 from accelpool import errors
 from accelpool.remoting import handshake
-from accelpool.remoting.agent import credential, secure
+from accelpool.remoting.agent import credential, frontdoor, secure
+from accelpool.remoting.agent.refusal import BAD, BUSY, EXPIRED, MALFORMED, REVOKED, VERSION, Refused
 from accelpool.remoting.agent.sessions import Sessions
 from accelpool.remoting.handshake import Transport
 
@@ -30,25 +31,16 @@ LOG = logging.getLogger(__name__)
 CONCURRENT = 128
 #: Holder connections of one allocation.
 HOLDERS = 16
-BAD, EXPIRED, REVOKED, VERSION, BUSY, MALFORMED = 1, 2, 3, 4, 5, 6
-
-
 _Peer = asyncio.Task[None]
-
-
-class Refused(Exception):
-    """The peer does not get in."""
-
-    def __init__(self, code: int, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 class Admission:
     """Decides about connections; passes sessions on and keeps holders."""
 
-    def __init__(self, host_key: bytes, sessions: Sessions, policy: secure.Policy, events: Callable[..., None]) -> None:
+    def __init__(self, host_key: bytes, sessions: Sessions, policy: secure.Policy, door: frontdoor.FrontDoor,
+                 events: Callable[..., None]) -> None:
         self._key = host_key
+        self._door = door
         self._policy = policy
         self._sessions = sessions
         self._events = events
@@ -86,7 +78,7 @@ class Admission:
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             try:
                 async with asyncio.timeout(handshake.MAX_SECONDS):
-                    kind, claims = await self._admit(connection)
+                    held = await self._greet(connection)
             except Refused as refused:
                 _refuse(connection, refused.code, str(refused))
                 return
@@ -101,26 +93,33 @@ class Admission:
             finally:
                 with contextlib.suppress(ValueError):
                     unknown.remove(_this_task())
-            if kind == handshake.KIND_HOLDER:
-                await self._hold(connection, claims.allocation_id)
+            if held is not None:
+                await self._hold(connection, held)
 
-    async def _admit(self, connection: socket.socket) -> tuple[int, credential.Claims]:
-        """Do the handshake; a session is handed to its worker."""
+    async def _greet(self, connection: socket.socket) -> str | None:
+        """Do what the peer came for, and return the allocation if it is a holder."""
         try:
-            hello = handshake.parse_hello(await _frame(connection, handshake.HELLO, handshake.MAX_BYTES))
-            key = credential.derive(self._key, hello.claims)
-            nonce = secrets.token_bytes(handshake.NONCE)
-            transport = self._policy.choose(connection)
-            await asyncio.get_running_loop().sock_sendall(connection, handshake.challenge(
-                transport, nonce, handshake.agent_proof(key, transport, hello.nonce, nonce)))
-            proof = await _frame(connection, handshake.PROOF, hashlib.sha256().digest_size)
-            if not secrets.compare_digest(proof, handshake.client_proof(key, transport, hello.nonce, nonce)):
-                raise Refused(BAD, 'this credential is not of this agent')
-            claims = credential.Claims.parse(hello.claims)
+            opcode, payload = await _frame(connection, {handshake.HELLO, handshake.ROUTE}, handshake.MAX_BYTES)
+            if opcode == handshake.HELLO:
+                return await self._admit(connection, handshake.parse_hello(payload))
+            await self._door.route(connection, payload)
+            return None
         except handshake.OtherVersion as failure:
             raise Refused(VERSION, str(failure)) from failure
         except (handshake.Malformed, credential.Malformed) as failure:
             raise Refused(MALFORMED, str(failure)) from failure
+
+    async def _admit(self, connection: socket.socket, hello: handshake.Hello) -> str | None:
+        """Do the handshake; a session is handed to its worker, a holder's allocation is returned."""
+        key = credential.derive(self._key, hello.claims)
+        nonce = secrets.token_bytes(handshake.NONCE)
+        transport = self._policy.choose(connection)
+        await asyncio.get_running_loop().sock_sendall(connection, handshake.challenge(
+            transport, nonce, handshake.agent_proof(key, transport, hello.nonce, nonce)))
+        _, proof = await _frame(connection, {handshake.PROOF}, hashlib.sha256().digest_size)
+        if not secrets.compare_digest(proof, handshake.client_proof(key, transport, hello.nonce, nonce)):
+            raise Refused(BAD, 'this credential is not of this agent')
+        claims = credential.Claims.parse(hello.claims)
         if claims.expires < time.time():
             raise Refused(EXPIRED, 'the credential has expired; ask for the attachment again')
         holds = hello.kind == handshake.KIND_HOLDER
@@ -133,7 +132,7 @@ class Admission:
             raise Refused(BAD, 'a holder connects on its own machine')
         elif self._holders[claims.allocation_id] >= HOLDERS:
             raise Refused(BUSY, 'the allocation has as many holders as it can have')
-        return hello.kind, claims
+        return claims.allocation_id if holds else None
 
     def _start(self, connection: socket.socket, claims: credential.Claims, tls: dict[str, str]) -> None:
         state = self._sessions.slices.get(claims.slice_id)
@@ -178,12 +177,12 @@ def _refuse(connection: socket.socket, code: int, message: str) -> None:
         connection.shutdown(socket.SHUT_WR)
 
 
-async def _frame(connection: socket.socket, wanted: int, longest: int) -> bytes:
-    """Return the payload of the one frame that may come now."""
+async def _frame(connection: socket.socket, wanted: set[int], longest: int) -> tuple[int, bytes]:
+    """Return opcode and payload of the one frame that may come now."""
     length, opcode = handshake.parse_header(await _exactly(connection, handshake.HEADER.size))
-    if opcode != wanted or length > longest:
-        raise handshake.Malformed(f'a frame {opcode} of {length} bytes where a frame {wanted} was due')
-    return await _exactly(connection, length)
+    if opcode not in wanted or length > longest:
+        raise handshake.Malformed(f'a frame {opcode} of {length} bytes where a frame {min(wanted)} was due')
+    return opcode, await _exactly(connection, length)
 
 
 async def _exactly(connection: socket.socket, size: int) -> bytes:

@@ -16,6 +16,7 @@ from typing import Any
 from accelpool.remoting.agent import credential, secure
 from accelpool.remoting.agent.admission import Admission, listener
 from accelpool.remoting.agent.control import Control
+from accelpool.remoting.agent.frontdoor import FrontDoor
 from accelpool.remoting.agent.sessions import Sessions
 from accelpool.remoting.agent.touch import TouchPage
 from accelpool.remoting.agent.translator import Translator
@@ -29,11 +30,12 @@ DEFAULT_NETWORK = 'default'
 
 
 async def run(host: str, state_dir: pathlib.Path, listen: Sequence[str], advertise: Sequence[str],
-              policy: secure.Policy, touched_limit_mib: int) -> None:
+              door: str | None, policy: secure.Policy, touched_limit_mib: int) -> None:
     """Serve until SIGTERM or SIGINT.
 
     :param listen: ``url`` or ``url,network``
     :param advertise: the same, for what clients are told; empty: where it listens
+    :param door: URL on loopback for consumers that do not see the unix socket
     :param policy: where TLS is needed, and which
     :param touched_limit_mib: how much host memory the emulated devices may really touch, MiB
     :raises ValueError: a URL that an agent cannot listen on, or a key that others can read
@@ -52,6 +54,10 @@ async def run(host: str, state_dir: pathlib.Path, listen: Sequence[str], adverti
         places = [_place(text, text.partition(',')[0]) for text in advertise]
     data_socket = f'unix://{state_dir.absolute()}/data.sock'
     opened.append(listener(data_socket))
+    doors = [data_socket]
+    if door is not None:
+        opened.append(listener(door))
+        doors.append('tcp://{}:{}'.format(*opened[-1].getsockname()))
 
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -67,7 +73,8 @@ async def run(host: str, state_dir: pathlib.Path, listen: Sequence[str], adverti
     translator = Translator(state_dir / 'translator', uids)
     sessions = control.sessions = Sessions(
         translator, TouchPage(touched_limit_mib * MIB), uids, control.event, stop.set)
-    admission = control.admission = Admission(key, sessions, policy, control.event)
+    front_door = control.door = FrontDoor(key, places, doors, sessions.pass_on)
+    admission = control.admission = Admission(key, sessions, policy, front_door, control.event)
     server = await control.listen(state_dir / 'agent.sock')
     tasks = [asyncio.ensure_future(admission.listen(one)) for one in opened]
     _say(state_dir / 'agent.json', about)

@@ -17,6 +17,7 @@ from typing import Any
 from accelpool import errors
 from accelpool.remoting.agent import credential
 from accelpool.remoting.agent.admission import Admission
+from accelpool.remoting.agent.frontdoor import FrontDoor
 from accelpool.remoting.agent.sessions import Sessions
 from accelpool.types import Slice
 
@@ -36,6 +37,7 @@ class Control:
         self._watchers: set[asyncio.StreamWriter] = set()
         self.sessions: Sessions
         self.admission: Admission
+        self.door: FrontDoor
 
     def event(self, name: str, **fields: Any) -> None:
         """Tell everybody who watches."""
@@ -88,7 +90,7 @@ class Control:
 
     def _methods(self) -> dict[str, Callable[..., Awaitable[Any]]]:
         return {'hello': self._hello, 'bind': self._bind, 'unbind': self._unbind, 'attach': self._attach,
-                'holder': self._holder, 'slices': self._slices, 'usage': self._usage, 'watch': self._watch}
+                'holder': self._holder, 'route': self._route, 'slices': self._slices, 'usage': self._usage, 'watch': self._watch}
 
     async def _hello(self) -> dict[str, Any]:
         return self._about
@@ -108,6 +110,9 @@ class Control:
 
     async def _holder(self, allocation_id: str, lifetime: int) -> dict[str, Any]:
         return {**self._minted(allocation_id, credential.HOLDER, 0, lifetime), 'url': self._about['data_socket']}
+
+    async def _route(self, allocation_id: str, urls: list[dict[str, str]], lifetime: int) -> dict[str, Any]:
+        return {'urls': self.door.ways(allocation_id, urls, lifetime)}
 
     def _minted(self, allocation_id: str, slice_id: str, generation: int, lifetime: int) -> dict[str, Any]:
         claims = credential.Claims(allocation_id, slice_id, generation, int(time.time()) + lifetime)

@@ -4,6 +4,9 @@
 A credential is ``v1:<allocation>:<slice>:<generation>:<expiry>:<K>`` where everything before the last colon are the
 claims and K = HMAC-SHA256(host key, claims) in hex.  Nothing is stored: the agent computes K again from the claims
 that a client shows, so the one secret is the host key.  A holder's credential has ``holder`` for its slice.
+
+A ticket ``r1:<allocation>:<address>:<port>:<expiry>:<MAC>`` of the same make lets its bearer, who is on this machine,
+be connected onwards to that address.  It says nothing to the agent there: that one wants a credential of its own.
 """
 
 import contextlib
@@ -15,6 +18,7 @@ import secrets
 from typing import NamedTuple, Self
 
 VERSION = 'v1'
+TICKET = 'r1'
 HOLDER = 'holder'
 KEY_BYTES = 32
 _NAME = re.compile(r'[0-9A-Za-z-]{1,64}')
@@ -47,6 +51,30 @@ class Claims(NamedTuple):
 
     def __str__(self) -> str:
         return f'{VERSION}:{self.allocation_id}:{self.slice_id}:{self.generation}:{self.expires}'
+
+
+class Route(NamedTuple):
+    """What a ticket says: where its bearer may be connected to."""
+
+    allocation_id: str
+    address: str         # IPv4
+    port: int
+    expires: int         # unix seconds
+
+    @classmethod
+    def check(cls, host_key: bytes, ticket: bytes) -> Self:
+        """Read a ticket.  :raises Malformed: this host did not mint it"""
+        claims, _, mac = ticket.decode('ascii', 'replace').rpartition(':')
+        genuine = hmac.compare_digest(mac.encode(), derive(host_key, claims).hex().encode())
+        if not genuine or not claims.startswith(f'{TICKET}:'):
+            raise Malformed('the ticket is not of this agent')
+        allocation_id, address, port, expires = claims.split(':')[1:]
+        return cls(allocation_id, address, int(port), int(expires))
+
+    def mint(self, host_key: bytes) -> str:
+        """Return the ticket."""
+        claims = f'{TICKET}:{self.allocation_id}:{self.address}:{self.port}:{self.expires}'
+        return f'{claims}:{derive(host_key, claims).hex()}'
 
 
 def derive(host_key: bytes, claims: str) -> bytes:

@@ -28,6 +28,8 @@ MIB = 1 << 20
 WINDOW_BYTES = 16 * MIB
 #: Sessions that one slice may have at a time.
 SESSIONS = 64
+#: Connections that may be passed on at a time.
+PASSING = 256
 #: Seconds that a session has to end by itself.
 GRACE = 1.0
 #: Seconds from a worker's start to its READY: the vendor's library is open and the client has its welcome.  The client
@@ -97,6 +99,7 @@ class Sessions:
         self.slices: dict[str, SliceState] = {}
         self._devices: dict[str, DeviceState] = {}
         self._sessions: dict[int, Session] = {}
+        self._passing: dict[int, int | None] = {}  # uid of each process that passes bytes on
         self._numbers = itertools.count(1)
         self._translator = translator
         self._touch = touch
@@ -208,6 +211,21 @@ class Sessions:
         else:
             self._exited(number, -1)
 
+    def pass_on(self, consumer: socket.socket, onwards: socket.socket) -> bool:
+        """Start a process that passes bytes on between two sockets; False: there are as many as there can be."""
+        if len(self._passing) >= PASSING:
+            return False
+        uid = self._uids.take()
+        if uid is None and self._uids.available:
+            return False
+        number = next(self._numbers)
+        identity = {} if uid is None else {'uid': str(uid), 'gid': str(uid)}
+        if not self._forkserver.spawn(number, {'task': 'forward', **identity}, [consumer.fileno(), onwards.fileno()]):
+            self._uids.give(uid)
+            return False
+        self._passing[number] = uid
+        return True
+
     def _give_up(self, session: Session) -> None:
         LOG.warning('Session %d on slice %s was not ready within %.0f s', session.number, session.state.slice.id,
                     STARTING)
@@ -227,6 +245,8 @@ class Sessions:
 
     def _exited(self, number: int, status: int) -> None:
         """A worker is dead: everything that it held is free."""
+        if number in self._passing:
+            self._uids.give(self._passing.pop(number))
         session = self._sessions.pop(number, None)
         if session is None:
             return

@@ -18,6 +18,7 @@
 
 #include "confine.h"
 #include "control.h"
+#include "forward.h"
 #include "parameters.h"
 
 #define TOUCH_PAGE 4096u
@@ -87,6 +88,12 @@ static void __attribute__((noreturn)) run_child(const struct server *server, str
 
     if (signal(SIGPIPE, SIG_IGN) == SIG_ERR || sigprocmask(SIG_SETMASK, &server->old_mask, NULL))
         give_up("set up signals");
+    if (p->forward) {
+        arrange_descriptors(fds);
+        if (confine(p->uid, p->gid, server->pid))
+            give_up("give up privileges");
+        _exit(forward_run(fds[FD_SOCK], fds[FD_CONTROL]));
+    }
     /* Opened while the privileges are there: the session's uid may not reach the path. */
     fds[FD_LIBRARY] = open(session->library, O_RDONLY | O_CLOEXEC);
     if (fds[FD_LIBRARY] < 0 && strchr(session->library, '/'))

@@ -73,6 +73,8 @@ static int read_one(struct spawn_parameters *p, const char *key, char *value)
 {
     struct worker_params *session = &p->session;
 
+    if (strcmp(key, "task") == 0)
+        return (p->forward = strcmp(value, "forward") == 0) ? 0 : -1;
     if (strncmp(key, "env:", 4) == 0)
         return read_environment(p, key + 4, value);
     if (strcmp(key, "interface") == 0)
@@ -124,5 +126,5 @@ int parameters_read(struct spawn_parameters *p, char *text, size_t length)
     }
     if ((p->uid == CONFINE_KEEP_ID) != (p->gid == CONFINE_KEEP_ID))
         return -1;
-    return p->session.interface[0] && p->session.library[0] ? 0 : -1;
+    return p->forward || (p->session.interface[0] && p->session.library[0]) ? 0 : -1;
 }

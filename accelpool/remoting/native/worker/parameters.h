@@ -9,6 +9,7 @@
 
 struct spawn_parameters {
     struct worker_params session;
+    int forward; /* no session: pass bytes on between the two sockets */
     uint32_t uid, gid; /* CONFINE_KEEP_ID when absent */
     uint32_t touch_slot; /* index in the touch page; PARAMETERS_NO_SLOT without one */
 };
