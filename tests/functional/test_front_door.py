@@ -104,8 +104,9 @@ class FrontDoor(unittest.TestCase):
 
     def test_an_agent_that_is_not_there(self) -> None:
         with socket.create_server(('127.0.0.1', 0)) as gone:
-            url = 'tcp://127.0.0.1:{}'.format(gone.getsockname()[1])
-        ways = self.here.control.ask('route', allocation_id='a', lifetime=60, urls=[{'url': url, 'network': 'n'}])['urls']
+            url = f'tcp://127.0.0.1:{gone.getsockname()[1]}'
+        place = {'url': url, 'network': 'n'}
+        ways = self.here.control.ask('route', allocation_id='a', lifetime=60, urls=[place])['urls']
         with self.program(ways[0]) as program:
             _, said = program.communicate(timeout=60)
         self.assertIn(f'the agent refuses: {url}: Connection refused', said)

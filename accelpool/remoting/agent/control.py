@@ -90,7 +90,8 @@ class Control:
 
     def _methods(self) -> dict[str, Callable[..., Awaitable[Any]]]:
         return {'hello': self._hello, 'bind': self._bind, 'unbind': self._unbind, 'attach': self._attach,
-                'holder': self._holder, 'route': self._route, 'slices': self._slices, 'usage': self._usage, 'watch': self._watch}
+                'holder': self._holder, 'route': self._route, 'slices': self._slices, 'usage': self._usage,
+                'watch': self._watch}
 
     async def _hello(self) -> dict[str, Any]:
         return self._about

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The way to other hosts' agents for a consumer that knows only its own: it shows a ticket and is connected onwards.
 
-Over a unix socket the consumer gets the new connection itself (SCM_RIGHTS), so this agent is out of the data path and the
-end of either side is the end of the connection.  Over TCP a process of the fork server passes the bytes on.  Either way the
-session's own handshake and its TLS are between the consumer and the agent that has the device; nothing of it is readable
-here.
+Over a unix socket the consumer gets the new connection itself (SCM_RIGHTS), so this agent is out of the data path and
+the end of either side is the end of the connection.  Over TCP a process of the fork server passes the bytes on.  Either
+way the session's own handshake and its TLS are between the consumer and the agent that has the device; nothing of it is
+readable here.
 """
 
 import asyncio
