@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Talking to other OpenStack services as a user of our own: options and sessions of keystoneauth.
+
+A configuration group that holds :func:`options` names a service; nothing is configured while its ``auth_type`` is
+not set.
+"""
+
+from keystoneauth1 import adapter as ksa_adapter
+from keystoneauth1 import loading
+from oslo_config import cfg
+
+#: Options that the code knows better than an operator.
+_NOT_OFFERED = frozenset({'version', 'min_version', 'max_version'})
+#: Seconds: a service that does not answer must not hold a thread for ever, which is keystoneauth's default.
+TIMEOUT = 10
+
+
+def options(service_type: str) -> list[cfg.Opt]:
+    """Return the options with which a group names a service: how to authenticate, and where it is."""
+    found = loading.get_auth_common_conf_options() + loading.get_session_conf_options() \
+        + loading.get_adapter_conf_options(include_deprecated=False)
+    found = [option for option in found if option.dest not in _NOT_OFFERED]
+    cfg.set_defaults(found, timeout=TIMEOUT, service_type=service_type, valid_interfaces=['internal', 'public'])
+    return found
+
+
+def plugin_options() -> list[cfg.Opt]:
+    """Return what the usual plugins ask for, for the sample configuration: keystoneauth registers them itself."""
+    found: dict[str, cfg.Opt] = {}
+    for plugin in ('v3password', 'v3applicationcredential'):
+        found |= {option.dest: option for option in loading.get_auth_plugin_conf_options(plugin)}
+    return [found[name] for name in sorted(found)]
+
+
+def configured(group: str) -> bool:
+    """Whether the group says how to authenticate."""
+    return cfg.CONF[group].auth_type is not None or cfg.CONF[group].auth_section is not None
+
+
+def adapter(group: str, microversion: str | None = None) -> ksa_adapter.Adapter:
+    """Return the client of the service that the group names, with a session of its own to keep.
+
+    :param microversion: asked for in every request
+    """
+    conf = cfg.CONF
+    session = loading.load_session_from_conf_options(
+        conf, group, auth=loading.load_auth_from_conf_options(conf, group))
+    return loading.load_adapter_from_conf_options(
+        conf, group, session=session, default_microversion=microversion)
