@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Configuration: one file per option group.
 
-Each module here defines ``GROUP``, the section's name, and ``OPTS``, its options.  Adding a file adds the
-group; nothing else has to know of it.  oslo.messaging needs the global ``cfg.CONF``, so everybody uses that.
+Each module here defines ``GROUP``, the section's name, and ``OPTS``, its options; ``SAMPLE`` has those that a library
+registers by itself.  Adding a file adds the group; nothing else has to know of it.  oslo.messaging needs the global
+``cfg.CONF``, so everybody uses that.
 """
 
 import importlib
@@ -16,10 +17,10 @@ from oslo_log import log as logging
 CONF = cfg.CONF
 
 
-def _groups() -> Iterator[tuple[str, list[cfg.Opt]]]:
+def _groups(*, sample: bool = False) -> Iterator[tuple[str, list[cfg.Opt]]]:
     for module in pkgutil.iter_modules(__path__):
         group = importlib.import_module(f'{__name__}.{module.name}')
-        yield group.GROUP, group.OPTS
+        yield group.GROUP, group.OPTS + (getattr(group, 'SAMPLE', []) if sample else [])
 
 
 def register_all(conf: cfg.ConfigOpts = CONF) -> None:
@@ -30,7 +31,7 @@ def register_all(conf: cfg.ConfigOpts = CONF) -> None:
 
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
     """Return all groups for oslo-config-generator (entry point ``oslo.config.opts``)."""
-    return list(_groups())
+    return list(_groups(sample=True))
 
 
 def setup(
