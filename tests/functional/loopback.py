@@ -34,13 +34,16 @@ class Loopback:
     """A listening stand-in agent; sessions live as long as it does."""
 
     def __init__(self, place: pathlib.Path, *, limit: int = LIMIT, tcp: bool = False, devices: int = 1,
-                 transport: handshake.Transport = handshake.Transport.PLAIN) -> None:
+                 transport: handshake.Transport = handshake.Transport.PLAIN,
+                 listener: socket.socket | None = None) -> None:
         self.limit, self._place, self._transport = limit, place, transport
         self._reserved: collections.Counter[int] = collections.Counter()
         self._key = secrets.token_bytes(32)
         self._claims = f'v1:allocation:slice:1:{int(time.time()) + 3600}'
-        self._listener = socket.create_server(('127.0.0.1', 0)) if tcp else socket.socket(socket.AF_UNIX)
-        if tcp:
+        if listener is None:
+            listener = socket.create_server(('127.0.0.1', 0)) if tcp else socket.socket(socket.AF_UNIX)
+        self._listener = listener
+        if listener.family == socket.AF_INET:
             self.url = 'tcp://{}:{}'.format(*self._listener.getsockname())
         else:
             self._listener.bind(str(place / 'agent.sock'))
@@ -206,10 +209,11 @@ class Loopback:
 
 @contextlib.contextmanager
 def running(*, limit: int = LIMIT, tcp: bool = False, devices: int = 1,
-            transport: handshake.Transport = handshake.Transport.PLAIN) -> Iterator[Loopback]:
+            transport: handshake.Transport = handshake.Transport.PLAIN,
+            listener: socket.socket | None = None) -> Iterator[Loopback]:
     """A stand-in agent for the length of a with block."""
     with tempfile.TemporaryDirectory() as place:
-        agent = Loopback(pathlib.Path(place), limit=limit, tcp=tcp, devices=devices, transport=transport)
+        agent = Loopback(pathlib.Path(place), limit=limit, tcp=tcp, devices=devices, transport=transport, listener=listener)
         try:
             yield agent
         finally:
