@@ -5,10 +5,10 @@ Providers have identifiers derived from what they stand for, so that two schedul
 and one that was deleted by mistake comes back as itself.
 """
 
+import functools
 import json
 import re
 import uuid
-from collections.abc import Iterable
 
 import os_traits
 
@@ -63,8 +63,9 @@ def local_provider(device_id: str) -> str:
     return str(uuid.uuid5(_SPACE, f'device {device_id}'))
 
 
-def shared_provider(pools: Iterable[str], vendor: str, model: str, traits: Iterable[str],
-                    modes: Iterable[str]) -> str:
+@functools.lru_cache(1024)
+def shared_provider(pools: tuple[str, ...], vendor: str, model: str, traits: tuple[str, ...],
+                    modes: tuple[str, ...]) -> str:
     """Return the identifier of the provider of all devices in which no request can see a difference."""
     return str(uuid.uuid5(_SPACE, json.dumps([sorted(pools), vendor, model, sorted(traits), sorted(modes)])))
 
