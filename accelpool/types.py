@@ -100,6 +100,7 @@ class Request(_Plain):
     vendor: str | None = None
     model: str | None = None
     pool: str | None = None           # pool id; None = any pool
+    provider: str | None = None       # on a device of this provider in OpenStack Placement; None = any
     consumer_host: str | None = None
     strict: bool = False              # never use idle compute beyond the share
 

@@ -9,6 +9,7 @@ reason is a sentence for the person who asked.  Others can be added under the en
 import dataclasses
 from collections.abc import Callable
 
+from accelpool.placement import names
 from accelpool.types import Candidate, Health, Isolation, Locality, Request
 
 
@@ -35,6 +36,15 @@ def pool(request: Request, candidate: Candidate, _: Surroundings) -> str | None:
     """Refuse what is outside the pool that was asked for."""
     if request.pool is not None and request.pool not in candidate.pools:
         return 'it is not in the pool'
+    return None
+
+
+def provider(request: Request, candidate: Candidate, _: Surroundings) -> str | None:
+    """Refuse devices that are not behind the provider which Placement has charged for the request."""
+    if request.provider is not None and request.provider not in {
+            names.local_provider(candidate.device_id), names.shared_provider(
+                candidate.pools, candidate.vendor, candidate.model, candidate.traits, candidate.modes)}:
+        return 'it is not behind the provider that Placement has chosen'
     return None
 
 
@@ -105,6 +115,6 @@ def share(request: Request, candidate: Candidate) -> tuple[int, int]:
 
 #: In the order in which a reason is most useful to a person.
 DEFAULT: dict[str, Filter] = {
-    'health': health, 'pool': pool, 'model': model, 'traits': traits, 'locality': locality,
+    'health': health, 'pool': pool, 'provider': provider, 'model': model, 'traits': traits, 'locality': locality,
     'isolation': isolation, 'capacity': capacity,
 }
