@@ -68,12 +68,9 @@ def protect(application: WSGIApp) -> WSGIApp:
     """Put the configured strategy's middleware in front of the application."""
     strategy = cfg.CONF.api.auth_strategy
     if strategy == 'keystone':
-        from keystonemiddleware import auth_token  # slow to import; standalone does not need it
+        from accelpool.api import tokens  # slow to import; standalone does not need it
 
-        # With the decision delayed, a refusal has this API's error form (see context.from_environ).
-        protected: WSGIApp = auth_token.AuthProtocol(
-            application, {'oslo_config_config': cfg.CONF, 'delay_auth_decision': True})
-        return protected
+        return tokens.protect(application)
     if strategy == 'http_basic':
         return HttpBasic(application, cfg.CONF.api.htpasswd_file)
     return application

@@ -11,14 +11,23 @@ from oslo_middleware import request_id
 from webob import exc
 
 from accelpool import errors
+from accelpool.db import session
 
 LOG = log.getLogger(__name__)
+
+#: Seconds after which a caller may try again what could not be done now: everything reconnects within a few.
+RETRY_AFTER = 5
 
 
 def response(failure: Exception, environ: dict[str, Any] | None) -> webob.Response:
     """Turn an exception into a response; one that nobody foresaw is logged and becomes a bare 500."""
     body: dict[str, Any]
     headers: dict[str, str] = {}
+    try:
+        with session.availability():
+            raise failure
+    except Exception as seen:
+        failure = seen
     if isinstance(failure, errors.AccelpoolError):
         body = {'status': failure.status, 'code': failure.code, 'title': failure.title,
                 'detail': failure.detail}
@@ -35,6 +44,8 @@ def response(failure: Exception, environ: dict[str, Any] | None) -> webob.Respon
         LOG.error('Request failed unexpectedly', exc_info=failure)
         body = {'status': 500, 'code': errors.AccelpoolError.code, 'title': errors.AccelpoolError.title,
                 'detail': 'The service failed on this request; its log has the reason under the request id'}
+    if body['status'] == 503:
+        headers['Retry-After'] = str(RETRY_AFTER)
     if body['status'] == 401:
         headers['WWW-Authenticate'] = 'Keystone'
     body['request_id'] = (environ or {}).get(request_id.ENV_REQUEST_ID)

@@ -127,12 +127,51 @@ def retrying(work: Callable[[orm.Session], T]) -> T:
     raise AssertionError('unreachable')
 
 
+@contextlib.contextmanager
+def availability() -> Iterator[None]:
+    """:raises ServiceUnavailable: instead of what SQLAlchemy raises when the database is away"""
+    try:
+        yield
+    except exc.SQLAlchemyError as failure:
+        if not _unavailable(failure):
+            raise
+        LOG.error('The database is not available: %s', failure)
+        raise errors.ServiceUnavailable('The database is not available; try again') from failure
+
+
+def _unavailable(failure: exc.SQLAlchemyError) -> bool:
+    """Tell a database that is away, full or overloaded, for which the caller is not to blame, from a real error.
+
+    MySQL 1040 too many connections, 1021 and 1114 full, 1053 and 1927 it stops, 1290 and 1836 read-only (failover),
+    2002-2013 no connection; SQLSTATE classes 08 connection, 53 resources, 57 intervention; 25006 read-only.
+    """
+    if isinstance(failure, exc.TimeoutError):  # no connection of the pool became free
+        return True
+    if not isinstance(failure, exc.DBAPIError):
+        return False
+    code, state = _codes(failure)
+    return (failure.connection_invalidated or _lost(failure) or code in _AWAY or state[:2] in {'08', '53', '57'}
+            or state == '25006' or any(text in str(failure.orig) for text in _AWAY_TEXTS))
+
+
+#: See :func:`_unavailable`.
+_AWAY = frozenset({1021, 1040, 1053, 1114, 1290, 1836, 1927, *range(2002, 2014)})
+#: What has no code: SQLite, and libpq when it cannot connect.
+_AWAY_TEXTS = ('disk is full', 'unable to open database file', 'connection to server', 'server closed the connection',
+               'could not connect')
+
+
 def _lost(failure: exc.DBAPIError) -> bool:
     """Tell a deadlock or serialisation failure from a real error.
 
     MySQL 1213 deadlock, 1205 lock wait timeout; SQLSTATE 40001, 40P01 (PostgreSQL); SQLite busy.
     """
+    code, state = _codes(failure)
+    return code in {1213, 1205} or state in {'40001', '40P01'} or 'database is locked' in str(failure.orig)
+
+
+def _codes(failure: exc.DBAPIError) -> tuple[Any, str]:
+    """Return MySQL's number (or what stands in its place) and the SQLSTATE ('' when there is none)."""
     original = failure.orig
     code = original.args[0] if original is not None and original.args else None
-    state = getattr(original, 'sqlstate', None) or getattr(original, 'pgcode', None)
-    return code in {1213, 1205} or state in {'40001', '40P01'} or 'database is locked' in str(original)
+    return code, getattr(original, 'sqlstate', None) or getattr(original, 'pgcode', None) or ''

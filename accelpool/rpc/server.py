@@ -10,6 +10,7 @@ import oslo_messaging
 from oslo_log import log as logging
 
 from accelpool import errors
+from accelpool.db import session
 from accelpool.rpc import transport
 
 LOG = logging.getLogger(__name__)
@@ -21,7 +22,8 @@ def _answering(method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def answer(_context: Any, **arguments: Any) -> Any:
         try:
-            return method(**arguments)
+            with session.availability():
+                return method(**arguments)
         except errors.AccelpoolError as error:
             if error.status >= 500:
                 LOG.warning('%s: %s', method.__name__, error.detail)

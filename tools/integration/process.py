@@ -96,11 +96,10 @@ class Service:
         if pid is None:
             return
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(pid, signal.SIGKILL)
-        while self.pid is not None:
-            _reap(pid)
-            time.sleep(0.01)
-        _reap(pid)
+            while True:  # until the last one is gone, and with it what it listened on
+                os.killpg(pid, signal.SIGKILL)
+                _reap(pid)
+                time.sleep(0.01)
         self._pid_file.unlink(missing_ok=True)
 
     @property
