@@ -7,6 +7,9 @@
 #
 # The generated sources (build/native/gen) come from accelpool/remoting/interfaces/*.yaml.
 
+MAKEFLAGS += --no-builtin-rules
+.SECONDARY:
+
 PYTHON ?= python3
 CC ?= gcc
 OUT ?= accelpool/_native
@@ -81,7 +84,7 @@ $(eval $(call compile_rule,common,$(REMOTING)/common,))
 # A client library per interface: the shared files (client/*.c, common/*.c), the interface's own and its generated stubs.
 CLIENT_CUDA_INCLUDES := -I$(REMOTING)/client -I$(REMOTING)/client/cuda
 WORKER_INCLUDES := -I$(REMOTING)/worker -I$(REMOTING)/worker/cuda
-$(eval $(call compile_rule,client,$(REMOTING)/client,$(CLIENT_CUDA_INCLUDES)))
+$(eval $(call compile_rule,client,$(REMOTING)/client,-I$(REMOTING)/client))
 $(eval $(call compile_rule,client-cuda,$(REMOTING)/client/cuda,$(CLIENT_CUDA_INCLUDES)))
 $(eval $(call compile_rule,client-cuda-gen,$(GEN),$(CLIENT_CUDA_INCLUDES)))
 $(eval $(call compile_rule,worker,$(REMOTING)/worker,$(WORKER_INCLUDES)))

@@ -46,8 +46,12 @@ def _refuse(condition: str, error: str) -> list[str]:
     return [f'    if ({condition})', f'        return {error};']
 
 
+def _failed() -> list[str]:
+    return _refuse('status', 'CLIENT_STATUS(status)')
+
+
 def _stub(interface: Interface, f: Function) -> list[str]:
-    lines = [prototype(interface, f), '{', *_locals(interface, f), *_refuse('status', 'status')]
+    lines = [prototype(interface, f), '{', *_locals(interface, f), *_failed()]
     for a in f.args:
         if a.is_output:
             lines += _refuse(f'!{a.name}', 'CLIENT_INVALID_VALUE')
@@ -69,7 +73,7 @@ def _stub(interface: Interface, f: Function) -> list[str]:
             lines += [f'    handle_free(HANDLE_{a.destroys.upper()}, call.{a.name});']
         elif a.returns:
             lines += ['    if (!status)', f'        *{a.name} = reply.{a.name};']
-    return [*lines, '    return status;', '}']
+    return [*lines, '    return CLIENT_STATUS(status);', '}']
 
 
 def _locals(interface: Interface, f: Function) -> list[str]:
@@ -77,7 +81,7 @@ def _locals(interface: Interface, f: Function) -> list[str]:
     lines = [f'{prefix}_call call;'] if fields(interface, f) else []
     lines += [f'{prefix}_reply reply;' for a in f.args if a.returns]
     lines += [f'    uint64_t id_of_{a.name};' for a in f.args if not a.is_output and interface.wire(a) not in SCALARS]
-    return [*lines, '    struct device *device;', f'    {interface.result} status = client_enter(&device);', '']
+    return [*lines, '    struct device *device;', '    int status = client_enter(&device);', '']
 
 
 def _input(interface: Interface, a: Argument) -> list[str]:
@@ -87,11 +91,11 @@ def _input(interface: Interface, a: Argument) -> list[str]:
     if kind not in SCALARS:
         look_up = (f'client_stream(device, {a.name}' if kind == 'stream' and not a.destroys else
                    f'handle_id(HANDLE_{kind.upper()}, device, {a.name}')
-        return [f'    status = {look_up}, &id_of_{a.name});', *_refuse('status', 'status'),
+        return [f'    status = {look_up}, &id_of_{a.name});', *_failed(),
                 f'    call.{a.name} = id_of_{a.name};']
     lines = [f'    call.{a.name} = ({SCALARS[kind]}){a.name};']
     if span := a.reads or a.writes:
-        lines += [f'    status = client_range(device, {a.name}, {span});', *_refuse('status', 'status')]
+        lines += [f'    status = client_range(device, {a.name}, {span});', *_failed()]
     return lines
 
 

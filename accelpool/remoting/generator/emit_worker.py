@@ -13,9 +13,9 @@ _HEAD = '''
 #include "{api}_wire.h"
 #include "{api}_worker.h"
 
-enum {{ NOT_SUPPORTED = 801, INVALID_VALUE = 1, INVALID_HANDLE = 400, STREAM_LITERALS = 2 }};
+enum {{ NOT_SUPPORTED = 801, INVALID_VALUE = 1, INVALID_HANDLE = 400, STREAM_LITERALS = {literals} }};
 
-/* The default, legacy and per-thread streams are the same numbers on both sides. 0, or -1: there is no such stream. */
+/* The first streams are the same numbers on both sides: the default one, and whatever else the API has. 0, or -1: none. */
 static inline int stream_of(struct session *s, uint64_t id, void **stream)
 {{
     *stream = id <= STREAM_LITERALS ? (void *)(uintptr_t)id : handle_get(s, HANDLE_STREAM, id);
@@ -32,7 +32,7 @@ static inline int event_of(struct session *s, uint64_t id, void **event)
 
 def worker_source(interface: Interface) -> str:
     generated = [f for f in interface.calls if f.generated_worker]
-    lines = [banner(interface) + _HEAD.format(api=interface.name)]
+    lines = [banner(interface) + _HEAD.format(api=interface.name, literals=interface.stream_literals)]
     lines += ['static struct {']
     lines += [f'    int (*{f.name})({_vendor_parameters(interface, f)});' for f in generated]
     lines += ['} vendor_calls;', '']

@@ -102,6 +102,7 @@ class Interface:
     name: str
     result: str
     errors: Mapping[str, int]
+    stream_literals: int                    # streams 0 to this number are the same on both sides
     types: Mapping[str, str]                # C type -> wire scalar or handle kind
     functions: tuple[Function, ...]
     undescribed: Mapping[str, int]          # symbol -> ABI version
@@ -141,7 +142,8 @@ def parse(document: Any) -> Interface:
     if not isinstance(document, dict) or document.keys() != known:
         raise DescriptionError(f'the keys of a description are {", ".join(sorted(known))}')
     interface = Interface(
-        name=document['interface'], result=document['result'], errors=document['errors'], types=document['types'],
+        name=document['interface'], result=document['result'], errors=document['errors'],
+        stream_literals=document['stream_literals'], types=document['types'],
         functions=tuple(_function(entry) for entry in document['functions']),
         undescribed=document['undescribed'] or {})
     _check(interface)

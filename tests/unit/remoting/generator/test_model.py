@@ -15,6 +15,7 @@ INTERFACES = pathlib.Path(model.__file__).parents[1] / 'interfaces'
 DESCRIPTION: dict[str, Any] = {
     'interface': 'toy',
     'result': 'int',
+    'stream_literals': 2,
     'errors': {'INVALID_VALUE': 1},
     'types': {'int': 'i32', 'size_t': 'u64', 'CUdeviceptr': 'u64', 'CUstream': 'stream'},
     'functions': [

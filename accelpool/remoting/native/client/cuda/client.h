@@ -6,14 +6,8 @@
 #ifndef ACCELPOOL_CLIENT_H
 #define ACCELPOOL_CLIENT_H
 
-#include <stdatomic.h>
-
-#include "attachment.h"
-#include "channel.h"
 #include "cuda_types.h"
-#include "handle.h"
-#include "heap.h"
-#include "wire.h"
+#include "process.h"
 
 struct context {
     struct device *device;
@@ -25,51 +19,21 @@ struct context {
     int cache_config, shared_config;
 };
 
-/* One slice of the attachment, with its session. */
-struct device {
-    CUdevice ordinal;
-    struct channel *channel;
-    struct heap *heap;
-    uint64_t memory_limit;     /* bytes, of the slice: the device's memory as far as the program is concerned */
-    struct wire_snapshot snapshot;
-    struct context primary;
-    atomic_uint contexts; /* that live: the primary one counts once */
-    _Atomic uint64_t work; /* calls that gave the device something to do */
-};
-
 /* --- state.c: the process ----------------------------------------------------------------------------------------- */
 
 /* CUDA_ERROR_NOT_INITIALIZED before cuInit and in a child whose parent had called it; 0 otherwise. */
 CUresult client_ready(void);
 /* The current context's device. Every call on a device begins with it. */
 CUresult client_enter(struct device **device);
-/* NULL: no such ordinal. */
-struct device *client_device(CUdevice ordinal);
-unsigned client_device_count(void);
-/* The device whose range holds the address, or NULL. */
-struct device *client_device_at(CUdeviceptr address);
-/* One line on stderr, "accelpool: ..." */
-void client_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Generated stubs end with it. */
+#define CLIENT_STATUS(status) (status)
 
 /* --- context.c ---------------------------------------------------------------------------------------------------- */
 
 /* The calling thread's current context, or NULL. */
 struct context *context_current(void);
-void context_primary_open(struct device *device);
-
-/* --- session.c: calls --------------------------------------------------------------------------------------------- */
-
-enum call_flags {
-    CALL_WORK = 1,   /* the device gets something to do */
-    CALL_ALWAYS = 4, /* also when an asynchronous error is due: then that error is returned, but the call is made */
-    CALL_IDLE = 2,   /* on success the device has done everything that came before */
-};
-
-CUresult session_post(struct device *device, uint16_t opcode, const void *call, size_t length, int flags);
-/* reply may be NULL when only the status counts. */
-CUresult session_wait(struct device *device, uint16_t opcode, const void *call, size_t length, struct wire_reply *reply,
-                      size_t reply_length, int flags);
-void session_worked(struct device *device);
+/* The device's primary context, alive or not. */
+struct context *context_primary(struct device *device);
 
 /* --- memory.c, module.c: device addresses ------------------------------------------------------------------------- */
 

@@ -3,6 +3,7 @@
  * Contexts are the client's own affair: a session has one context at the worker, and whatever the program creates here
  * stands for it. Which one is current is a matter of the calling thread.
  */
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "cuda_wire.h"
@@ -33,10 +34,31 @@ static CUcontext name_context(struct context *context)
     return context->value;
 }
 
-void context_primary_open(struct device *device)
+/* By ordinal: the primary context, and how many contexts live (the primary one counts once). */
+static struct {
+    struct context primary;
+    atomic_uint living;
+} of_device[ATTACHMENT_DEVICES];
+
+static void open_primaries(void)
 {
-    device->primary = (struct context){.device = device, .primary = 1, .api_version = 3020};
-    name_context(&device->primary);
+    for (unsigned i = 0; i < client_device_count(); i++) {
+        of_device[i].primary = (struct context){.device = client_device((int)i), .primary = 1, .api_version = 3020};
+        name_context(&of_device[i].primary);
+    }
+}
+
+struct context *context_primary(struct device *device)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    pthread_once(&once, open_primaries);
+    return &of_device[device->ordinal].primary;
+}
+
+static atomic_uint *living(const struct device *device)
+{
+    return &of_device[device->ordinal].living;
 }
 
 /* A context of the program's; *context is NULL for NULL. */
@@ -92,7 +114,7 @@ static void clear(struct device *device)
 
 static void leave(struct device *device)
 {
-    if (atomic_fetch_sub(&device->contexts, 1) == 1)
+    if (atomic_fetch_sub(living(device), 1) == 1)
         clear(device);
 }
 
@@ -105,7 +127,7 @@ static CUresult primary_of(CUdevice dev, struct context **context)
 
     if (status)
         return status;
-    *context = device ? &device->primary : NULL;
+    *context = device ? context_primary(device) : NULL;
     return device ? 0 : CLIENT_INVALID_DEVICE;
 }
 
@@ -119,7 +141,7 @@ CUresult cuDevicePrimaryCtxRetain(CUcontext *pctx, CUdevice dev)
     if (status)
         return status;
     if (!atomic_fetch_add(&context->references, 1))
-        atomic_fetch_add(&context->device->contexts, 1);
+        atomic_fetch_add(living(context->device), 1);
     *pctx = context->value;
     return 0;
 }
@@ -216,7 +238,7 @@ static CUresult create(CUcontext *pctx, unsigned flags, CUdevice dev)
         free(context);
         return CLIENT_OUT_OF_MEMORY;
     }
-    atomic_fetch_add(&context->device->contexts, 1);
+    atomic_fetch_add(living(context->device), 1);
     stack.contexts[stack.depth++] = context;
     *pctx = context->value;
     return 0;

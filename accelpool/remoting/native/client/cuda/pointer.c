@@ -56,11 +56,11 @@ static void put(void *data, const void *value, size_t size)
 
 static CUresult answer(void *data, CUpointer_attribute attribute, CUdeviceptr address, const struct known *known)
 {
-    const struct device *device = known->device;
+    struct device *device = known->device;
 
     switch (attribute) {
     case POINTER_CONTEXT:
-        PUT(CUcontext, device ? device->primary.value : client_device(0)->primary.value);
+        PUT(CUcontext, context_primary(device ? device : client_device(0))->value);
         return 0;
     case POINTER_MEMORY_TYPE:
         PUT(unsigned, device ? MEMORY_DEVICE : MEMORY_HOST);
