@@ -95,7 +95,7 @@ class TestMemory(WorkerCase):
         self.assertEqual(252 * MIB, session.agent.free)
         session.copy_in(BASE + GRANULE - 4, b'across..')
         self.assertEqual(b'across..', session.copy_out(BASE + GRANULE - 4, 8).body)
-        session.send(peer.LEASE_RETURN, struct.pack('<3Q', BASE, GRANULE, 2 * MIB))
+        session.send(peer.LEASE_RETURN, struct.pack('<4Q', BASE, GRANULE, 2 * MIB, 0))
         info = session.call(peer.MEMINFO)
         self.assertEqual((254 * MIB, 256 * MIB), struct.unpack('<QQ', info.body))
         self.assertEqual(INVALID_VALUE, session.copy_out(BASE + GRANULE - 4, 8).status)
@@ -123,7 +123,7 @@ class TestMemory(WorkerCase):
     def test_a_return_of_what_was_not_leased_ends_the_session(self) -> None:
         session = self.start()
         session.lease(BASE, GRANULE, MIB)
-        session.send(peer.LEASE_RETURN, struct.pack('<3Q', 0, 0, MIB + 1))
+        session.send(peer.LEASE_RETURN, struct.pack('<4Q', 0, 0, MIB + 1, 0))
         self.assert_ended(session)
 
     def test_bytes_alone_come_back_while_a_call_is_blocked(self) -> None:
@@ -131,7 +131,7 @@ class TestMemory(WorkerCase):
         session.lease(BASE, GRANULE, 8 * MIB)
         self.mode(session, BUSY | HANG)
         blocked = session.send(SYNCHRONIZE, b'', peer.WANT_REPLY)
-        session.send(peer.LEASE_RETURN, struct.pack('<3Q', 0, 0, MIB))
+        session.send(peer.LEASE_RETURN, struct.pack('<4Q', 0, 0, MIB, 0))
         session.agent.wait_for(peer.RELEASE)
         self.mode(session, 0)
         self.assertEqual(0, session.reply(blocked).status)
@@ -139,9 +139,22 @@ class TestMemory(WorkerCase):
     def test_recall_reaches_the_client(self) -> None:
         session = self.start()
         session.agent.send(peer.AGENT_RECALL, 0, 5 * MIB)
-        self.assertEqual((peer.RECALL, struct.pack('<Q', 5 * MIB)), session.frame()[::3])
-        session.send(peer.LEASE_RETURN, bytes(24))  # nothing is unused: the agent need not wait for more
+        self.assertEqual((peer.RECALL, struct.pack('<QQ', 5 * MIB, 1)), session.frame()[::3])
+        session.send(peer.LEASE_RETURN, struct.pack('<4Q', 0, 0, 0, 1))  # nothing is unused: nobody need wait for more
         self.assertEqual([(peer.RELEASE, 0, 1, 0)], session.agent.wait_for(peer.RELEASE))
+
+    def test_a_return_that_crosses_a_recall_is_not_its_answer(self) -> None:
+        session = self.start()
+        session.lease(BASE, GRANULE, 8 * MIB)
+        for number in (1, 2):
+            session.agent.send(peer.AGENT_RECALL, 0, 5 * MIB)
+            self.assertEqual((peer.RECALL, struct.pack('<QQ', 5 * MIB, number)), session.frame()[::3])
+        session.send(peer.LEASE_RETURN, struct.pack('<4Q', 0, 0, MIB, 0))  # on its way before
+        session.send(peer.LEASE_RETURN, struct.pack('<4Q', 0, 0, MIB, 1))  # of an earlier one
+        session.send(peer.LEASE_RETURN, struct.pack('<4Q', 0, 0, MIB, 2))
+        session.call(peer.MEMINFO)
+        self.assertEqual([(peer.RELEASE, MIB, 0, 0), (peer.RELEASE, MIB, 0, 0), (peer.RELEASE, MIB, 1, 0)],
+                         session.agent.wait_for(peer.RELEASE))
 
 
 class TestCopies(WorkerCase):

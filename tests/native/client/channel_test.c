@@ -107,7 +107,7 @@ static void answer_large(const struct wire_header *header, uint32_t wanted)
         done += part;
         frame(header->opcode, (uint16_t)(WIRE_REPLY | (done < wanted ? WIRE_MORE : 0)), header->sequence, bytes,
               sizeof(struct wire_reply) + part);
-        frame(WIRE_RECALL, 0, 0, &(struct wire_recall){part}, sizeof(struct wire_recall));
+        frame(WIRE_RECALL, 0, 0, &(struct wire_recall){part, 1}, sizeof(struct wire_recall));
     } while (done < wanted);
 }
 
@@ -247,9 +247,10 @@ static void *call_until_lost(void *unused)
     return NULL;
 }
 
-static void recalled(void *opaque, uint64_t bytes)
+static void recalled(void *opaque, uint64_t number)
 {
-    (void)opaque, (void)bytes;
+    (void)opaque;
+    EXPECT(number == 1);
     atomic_fetch_add(&recalls, 1);
 }
 

@@ -28,6 +28,7 @@ static struct {
     uint64_t base, leased, mapped_count;
     unsigned char mapped[RANGE / GRANULE];
     channel_recall recall;
+    unsigned answered; /* returns that say which recall they answer */
     void *opaque;
     unsigned barriers, frames;
 } worker;
@@ -86,6 +87,7 @@ int channel_tell(struct channel *channel, uint16_t opcode, const struct iovec *p
     EXPECT(opcode == WIRE_LEASE_RETURN);
     const struct wire_lease_return *back = parts->iov_base;
     EXPECT(back->bytes <= worker.leased);
+    worker.answered += back->recall == 7 && back->length == 0;
     worker.leased -= back->bytes;
     for (uint64_t at = back->address; at < back->address + back->length; at += GRANULE) {
         worker.mapped_count -= worker.mapped[(at - worker.base) / GRANULE];
@@ -146,8 +148,9 @@ static void step(struct heap *heap)
 
     switch (pick(8)) {
     case 0:
-        worker.recall(worker.opaque, 1);
-        EXPECT(heap_unused(heap) == 0);
+        worker.answered = 0;
+        worker.recall(worker.opaque, 7);
+        EXPECT(heap_unused(heap) == 0 && worker.answered == 1);
         break;
     case 1:
         heap_synchronized(heap);

@@ -34,8 +34,8 @@ struct channel_reply {
     size_t body_received;
 };
 
-/* Told, on the background thread, that the agent wants unused lease bytes back. */
-typedef void (*channel_recall)(void *opaque, uint64_t bytes);
+/* Told, on the background thread, that the agent wants unused lease bytes back; the answer says the same number. */
+typedef void (*channel_recall)(void *opaque, uint64_t number);
 
 /* Takes a connected stream whose WELCOME has been read, and closes it at the end. NULL: out of memory or threads. */
 struct channel *channel_open(const struct stream *stream, uint64_t window_bytes);

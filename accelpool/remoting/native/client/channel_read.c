@@ -143,7 +143,7 @@ static int take_notice(struct channel *c, const struct wire_header *header)
         channel_acknowledge(c, payload.ack.done_seq);
         return 0;
     case WIRE_RECALL:
-        atomic_store(&c->recalled, payload.recall.bytes + 1);
+        atomic_store(&c->recalled, payload.recall.number);
         return eventfd_write(c->wake, 1);
     default: /* BYE, or what this version does not know */
         return -1;
@@ -242,9 +242,9 @@ void *channel_background(void *opaque)
         if (watched[0].revents) {
             eventfd_t ignored;
             eventfd_read(c->wake, &ignored);
-            uint64_t bytes = atomic_exchange(&c->recalled, 0);
-            if (bytes && c->recall)
-                c->recall(c->recall_opaque, bytes - 1);
+            uint64_t number = atomic_exchange(&c->recalled, 0);
+            if (number && c->recall)
+                c->recall(c->recall_opaque, number);
         }
         if (watched[1].revents & ~POLLOUT)
             read_in_background(c);

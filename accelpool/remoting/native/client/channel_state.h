@@ -38,7 +38,7 @@ struct channel {
     atomic_int lost, closing, sticky;
     channel_recall recall;
     void *recall_opaque;
-    _Atomic uint64_t recalled; /* bytes asked for + 1; 0: no recall */
+    _Atomic uint64_t recalled; /* number of the last recall; 0: none that waits */
 
     pthread_mutex_t send_lock;
     uint64_t sequence;     /* of the last frame appended */

@@ -56,9 +56,9 @@ static void set_mapped(struct heap *h, uint64_t address, uint64_t length, int on
 }
 
 /* Tells the worker to unmap and to take bytes back; nobody waits. */
-static void give_back(struct heap *h, uint64_t address, uint64_t length, uint64_t bytes)
+static void give_back(struct heap *h, uint64_t address, uint64_t length, uint64_t bytes, uint64_t recall_number)
 {
-    struct wire_lease_return back = {.address = address, .length = length, .bytes = bytes};
+    struct wire_lease_return back = {.address = address, .length = length, .bytes = bytes, .recall = recall_number};
     struct iovec part = {&back, sizeof back};
 
     channel_tell(h->channel, WIRE_LEASE_RETURN, &part, 1);
@@ -86,7 +86,7 @@ static unsigned unmap_free(struct heap *h, const struct segment *segment)
                 uint64_t address = h->base + first * h->granule, length = (at - first) * h->granule;
 
                 set_mapped(h, address, length, 0);
-                give_back(h, address, length, 0);
+                give_back(h, address, length, 0, 0);
                 runs++;
             } else {
                 at++;
@@ -96,15 +96,15 @@ static unsigned unmap_free(struct heap *h, const struct segment *segment)
     return runs + unmap_free(h, segment->right);
 }
 
-static void recall(void *opaque, uint64_t bytes)
+/* Whatever is unused is of more use to those who wait. */
+static void recall(void *opaque, uint64_t number)
 {
     struct heap *h = opaque;
 
-    (void)bytes; /* whatever is unused is of more use to those who wait */
     pthread_mutex_lock(&h->lock);
     uint64_t unused = h->unused;
     h->unused = 0;
-    give_back(h, 0, 0, unused); /* first and by itself: this is what the other session waits for */
+    give_back(h, 0, 0, unused, number); /* first and by itself: this is what the other session waits for */
     unmap_free(h, h->segments.root);
     pthread_mutex_unlock(&h->lock);
 }
@@ -284,7 +284,7 @@ static void trim(struct heap *h, const struct segment *hole)
     uint64_t address = h->base + first * h->granule;
     uint64_t length = first < end ? (end - first) * h->granule : 0;
     set_mapped(h, address, length, 0);
-    give_back(h, length ? address : 0, length, h->unused - KEEP);
+    give_back(h, length ? address : 0, length, h->unused - KEEP, 0);
     h->unused = KEEP;
 }
 

@@ -162,7 +162,8 @@ struct wire_ack {
 } WIRE_PACKED;
 
 struct wire_recall {
-    uint64_t bytes; /* wanted */
+    uint64_t bytes;  /* wanted */
+    uint64_t number; /* 1, 2, 3 ...: the LEASE_RETURN that answers it says this */
 } WIRE_PACKED;
 
 struct wire_range {
@@ -186,6 +187,7 @@ struct wire_lease_reply {
 /* Unmaps the mapped granules of [address, address + length) (0: none) when the device has done with them; gives bytes back. */
 struct wire_lease_return {
     uint64_t address, length, bytes;
+    uint64_t recall; /* this is all that was unused when the RECALL of that number came; 0: given back unasked */
 } WIRE_PACKED;
 
 struct wire_meminfo_reply {

@@ -379,10 +379,11 @@ void memory_lease_return(struct session *s, const struct call *call)
     }
     atomic_fetch_sub(&s->memory.leased, job.back.bytes);
     if (job.back.length == 0) { /* at once: another session's allocation may be waiting for it */
-        const int recalled = atomic_exchange(&s->memory.recalled, 0);
+        /* Not one that crossed the recall on its way: the agent would take it for all that there is. */
+        const int answer = job.back.recall && job.back.recall == atomic_load(&s->memory.recalls);
 
-        if (job.back.bytes || recalled)
-            agent_tell(s, CONTROL_RELEASE, job.back.bytes, (uint64_t)recalled, 0);
+        if (job.back.bytes || answer)
+            agent_tell(s, CONTROL_RELEASE, job.back.bytes, (uint64_t)answer, 0);
         return;
     }
     memory_submit(s, call, &job, return_job);

@@ -71,14 +71,20 @@ static int send_if_free(struct session *s, uint16_t opcode, const struct iovec *
     return result;
 }
 
+static void send_pending_recall(struct session *s)
+{
+    struct wire_recall recall = {atomic_load(&s->sender.recall), atomic_load(&s->memory.recalls)};
+    struct iovec part = {&recall, sizeof recall};
+
+    if (recall.bytes && send_if_free(s, WIRE_RECALL, &part, 1) == 0)
+        atomic_store(&s->sender.recall, 0);
+}
+
 void send_recall(struct session *s, uint64_t bytes)
 {
-    struct iovec part = {&bytes, sizeof bytes};
-
-    atomic_store(&s->memory.recalled, 1);
+    atomic_fetch_add(&s->memory.recalls, 1);
     atomic_store(&s->sender.recall, bytes); /* whoever is sending now takes it along */
-    if (send_if_free(s, WIRE_RECALL, &part, 1) == 0)
-        atomic_store(&s->sender.recall, 0);
+    send_pending_recall(s);
 }
 
 void send_bye(struct session *s)
@@ -89,7 +95,6 @@ void send_bye(struct session *s)
 void send_frame(struct session *s, uint16_t opcode, uint16_t flags, uint64_t sequence, const struct iovec *parts,
                 int count)
 {
-    uint64_t recall;
     int result;
 
     pthread_mutex_lock(&s->sender.lock);
@@ -97,8 +102,8 @@ void send_frame(struct session *s, uint16_t opcode, uint16_t flags, uint64_t seq
     pthread_mutex_unlock(&s->sender.lock);
     if (result)
         session_end(s, "the client does not take answers");
-    else if ((recall = atomic_load_explicit(&s->sender.recall, memory_order_relaxed)))
-        send_recall(s, recall);
+    else if (atomic_load_explicit(&s->sender.recall, memory_order_relaxed))
+        send_pending_recall(s);
 }
 
 /* The error ends the context: the vendor repeats it for ever, and so does every frame. */

@@ -80,7 +80,7 @@ struct memory {
     uint64_t mapped;           /* bytes */
     _Atomic uint64_t leased;   /* bytes of the agent's ledger that the client may use */
     _Atomic uint64_t charged;  /* bytes of it that modules use */
-    atomic_int recalled;       /* the agent waits for what the client has unused: the next return of bytes alone */
+    _Atomic uint64_t recalls;  /* RECALL frames so far; the return that says the last one's number answers the agent */
     uint64_t returns_seen, returns_done; /* LEASE_RETURN frames */
 };
 
