@@ -37,6 +37,11 @@ class Isolation(enum.StrEnum):
     WHOLE = 'whole'          # the device, exclusively
     PARTITION = 'partition'  # hardware: MIG, vNPU template, mdev
     SHARED = 'shared'        # metered by the agent
+    MPS = 'mps'              # limited by NVIDIA's MPS daemon, for consumers on the device's own host
+
+
+#: A request that takes whatever a device offers: a metered share or a partition.
+ANY_ISOLATION = 'any'
 
 
 class Locality(enum.StrEnum):
@@ -78,6 +83,7 @@ class Device(_Plain):
     fabric: str | None = None         # NVLink / HCCS island, rack
     health: str = Health.OK
     health_reason: str | None = None
+    partitions: dict[str, Any] | None = None   # accelpool.partitions.Geometry, None: it cannot be partitioned now
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
@@ -92,7 +98,8 @@ class Request(_Plain):
     count: int = 1
     compute: int = 100
     memory: int | None = None         # MiB; None with ``whole`` = all of the device's
-    isolation: str = Isolation.SHARED
+    isolation: str = Isolation.SHARED  # or ANY_ISOLATION
+    template: str | None = None       # a partition of this name; compute and memory are its own then
     locality: str = Locality.ANY
     technique: str = 'interpose'
     traits: tuple[str, ...] = ()
@@ -128,6 +135,9 @@ class Candidate(_Plain):
     fabric: str | None = None
     health: str = Health.OK
     enabled: bool = True              # the device is enabled and its host is up and enabled
+    partitions: dict[str, Any] | None = None
+    #: Isolation, template and position of the slices on it; only of a device that has partitions or does MPS.
+    used: tuple[tuple[str, str | None, int | None], ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -147,6 +157,8 @@ class Slice(_Plain):
     strict: bool = False
     ordinal: int = 0                  # position inside the allocation: device 0, 1, ...
     generation: int = 1
+    template: str | None = None       # of a partition: which one,
+    position: int | None = None       # and where on the device
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ from accelpool.db import profile as db_profile
 def of_profile(profile: models.Profile) -> types.Request:
     """Return what a profile asks for."""
     values = {field.name: getattr(profile, field.name) for field in dataclasses.fields(types.Request)
-              if field.name not in {'pool', 'consumer_host'}}
+              if field.name not in {'pool', 'consumer_host', 'provider'}}
     return types.Request.from_dict({**values, 'pool': profile.pool_id})
 
 
@@ -65,6 +65,11 @@ def merge(session: orm.Session, base: types.Request, body: Mapping[str, Any]) ->
         if given.get('memory') is not None:
             raise errors.InvalidRequest('memory: a whole device comes with all of its memory', field='memory')
         return dataclasses.replace(request, compute=100, memory=None)
+    if request.template is not None:
+        if request.isolation not in (types.Isolation.PARTITION, types.ANY_ISOLATION):
+            raise errors.InvalidRequest(
+                f'template: goes with isolation partition or any, not {request.isolation}', field='template')
+        return request
     if request.memory is None:
         raise errors.InvalidRequest(
             f'memory: is required for a slice with isolation {request.isolation}', field='memory')

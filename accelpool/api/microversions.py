@@ -6,7 +6,8 @@ request's version with that constant, never with a number.  What each version ch
 ``rest_api_version_history.rst`` beside this file.
 """
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from accelpool import errors
 
@@ -30,9 +31,37 @@ class Version(NamedTuple):
 INITIAL = Version(1, 0)
 #: The header ``Prefer: wait=N`` of requests on an allocation.
 PREFER_WAIT = Version(1, 1)
+#: Partitions by name, any isolation, MPS, and what a pool allows.
+PARTITIONS = Version(1, 2)
 
 MINIMUM = INITIAL
-MAXIMUM = PREFER_WAIT
+MAXIMUM = PARTITIONS
+
+#: Fields that came later than the objects that they are in; older clients neither send nor see them.
+FIELDS = {'template': PARTITIONS, 'isolations': PARTITIONS}
+#: The same for values of a field.
+VALUES = {('isolation', 'any'): PARTITIONS, ('isolation', 'mps'): PARTITIONS}
+
+
+def check_body(version: Version, body: Mapping[str, Any]) -> None:
+    """:raises InvalidRequest: the body has something that this version does not know"""
+    for name, value in body.items():
+        since = FIELDS.get(name) or (VALUES.get((name, value)) if isinstance(value, str) else None)
+        if since is not None and version < since:
+            raise errors.InvalidRequest(
+                f'{name}: {value if name not in FIELDS else "it"} is known from version {since} of the API on', field=name)
+
+
+def as_seen(version: Version, body: Any) -> Any:
+    """Return a response without the fields that this version does not know."""
+    if version >= MAXIMUM:
+        return body
+    if isinstance(body, dict):
+        return {name: as_seen(version, value) for name, value in body.items()
+                if name not in FIELDS or version >= FIELDS[name]}
+    if isinstance(body, list):
+        return [as_seen(version, item) for item in body]
+    return body
 
 
 def negotiate(header: str | None) -> Version:

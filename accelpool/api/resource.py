@@ -135,17 +135,20 @@ def endpoint(*, response: validation.Schema | None = None, body: validation.Sche
         def handler(self: Resource, *ids: str) -> webob.Response:
             environ = pecan.request.environ
             request = webob.Request(environ)
+            version = environ[microversions.ENVIRON]
             content: dict[str, Any] = {}
             if body_checker is not None:
                 content = read_json(request)
                 body_checker.check(content)
+                microversions.check_body(version, content)
             result = method(self, Call(
-                context=environ.get(api_context.ENVIRON), version=environ[microversions.ENVIRON],
+                context=environ.get(api_context.ENVIRON), version=version,
                 query=query_checker.parse(request.GET.items()), body=content, request=request), *ids)
             answer = result if isinstance(result, Answer) else Answer(result)
             if check_responses and response_checker is not None:
                 response_checker.check_response(json.loads(json.dumps(answer.body)))
-            return _response(answer, status if answer.status is None else answer.status)
+            seen = dataclasses.replace(answer, body=microversions.as_seen(version, answer.body))
+            return _response(seen, status if answer.status is None else answer.status)
         functools.update_wrapper(handler, method, updated=())
         handler.operation = Operation(  # type: ignore[attr-defined]
             status, query, body, response, (method.__doc__ or '').strip().partition('\n')[0])

@@ -8,9 +8,9 @@ class ListDevice(base.List):
     """List the devices of the pool, with what is free on each."""
 
     noun = 'devices'
-    columns = ('id', 'host', 'model', 'memory', 'free_memory', 'free_compute', 'slices', 'health')
+    columns = ('id', 'host', 'model', 'memory', 'free_memory', 'free_compute', 'slices', 'health', 'health_reason')
     long_columns = ('driver', 'vendor', 'traits', 'modes', 'numa_node', 'fabric', 'pci_address', 'enabled',
-                    'health_reason', 'disabled_reason', 'pools')
+                    'disabled_reason', 'pools')
     filters = {
         'host': 'only this host', 'model': 'only this model', 'vendor': 'only this vendor',
         'driver': 'only this driver', 'health': 'ok, degraded, failed or missing', 'pool': 'only this pool',

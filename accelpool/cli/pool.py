@@ -3,6 +3,7 @@
 
 import argparse
 from collections.abc import Sequence
+from typing import Any
 
 from accelpool.cli import base
 
@@ -30,13 +31,11 @@ class CreatePool(base.One):
         parser: base.Parser = super().get_parser(prog_name)
         parser.add_argument('name', metavar='<name>')
         parser.add_argument('--description', metavar='<text>')
+        _add_isolations(parser)
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], base.Row]:
-        body = {'name': parsed_args.name}
-        if parsed_args.description is not None:
-            body['description'] = parsed_args.description
-        return self.shown(self.client.post('/pools', body))
+        return self.shown(self.client.post('/pools', _given(parsed_args)))
 
 
 class SetPool(base.Show):
@@ -48,12 +47,25 @@ class SetPool(base.Show):
         parser = super().get_parser(prog_name)
         parser.add_argument('--name', metavar='<name>', help='new name')
         parser.add_argument('--description', metavar='<text>')
+        _add_isolations(parser)
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], base.Row]:
-        body = {key: getattr(parsed_args, key) for key in ('name', 'description')
-                if getattr(parsed_args, key) is not None}
-        return self.shown(self.client.patch(f'/pools/{parsed_args.id}', body))
+        return self.shown(self.client.patch(f'/pools/{parsed_args.id}', _given(parsed_args)))
+
+
+def _add_isolations(parser: base.Parser) -> None:
+    parser.add_argument('--isolation', metavar='<isolation>', action='append', dest='isolations',
+                        help='how its devices may be shared: whole, partition, shared or mps (repeat for several); '
+                             'all lifts the limit')
+
+
+def _given(parsed_args: argparse.Namespace) -> dict[str, Any]:
+    body: dict[str, Any] = {key: getattr(parsed_args, key) for key in ('name', 'description')
+                            if getattr(parsed_args, key) is not None}
+    if parsed_args.isolations is not None:
+        body['isolations'] = None if parsed_args.isolations == ['all'] else parsed_args.isolations
+    return body
 
 
 class DeletePool(base.Delete):

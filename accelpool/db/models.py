@@ -12,6 +12,8 @@ from sqlalchemy.dialects import mysql
 #: Microseconds on every database; MySQL's plain DATETIME would round to seconds.
 Time = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), 'mysql', 'mariadb')
 Id = sa.String(36)
+#: JSON in which None is the database's NULL.
+Nullable = sa.JSON(none_as_null=True)
 
 
 def new_id() -> str:
@@ -93,6 +95,7 @@ class Device(_Stamped, Base):
     health_reason: orm.Mapped[str | None] = orm.mapped_column(sa.String(255))
     enabled: orm.Mapped[bool] = orm.mapped_column(default=True)
     disabled_reason: orm.Mapped[str | None] = orm.mapped_column(sa.String(255))
+    partitions: orm.Mapped[dict[str, Any] | None] = orm.mapped_column(Nullable)
     options: orm.Mapped[dict[str, Any]] = orm.mapped_column(default=dict)
     generation: orm.Mapped[int] = orm.mapped_column(default=1)
 
@@ -116,6 +119,7 @@ class Pool(_Stamped, Base):
     id: orm.Mapped[str] = orm.mapped_column(Id, primary_key=True, default=new_id)
     name: orm.Mapped[str] = orm.mapped_column(sa.String(255), unique=True)
     description: orm.Mapped[str | None] = orm.mapped_column(sa.Text)
+    isolations: orm.Mapped[list[str] | None] = orm.mapped_column(Nullable)  # that its devices may use; None: all
     generation: orm.Mapped[int] = orm.mapped_column(default=1)
 
     devices: orm.Mapped[list[Device]] = orm.relationship(secondary='pool_devices', order_by=Device.id)
@@ -144,6 +148,7 @@ class Profile(_Stamped, Base):
     compute: orm.Mapped[int] = orm.mapped_column(default=100)
     memory: orm.Mapped[int | None]
     isolation: orm.Mapped[str] = orm.mapped_column(sa.String(16), default='shared')
+    template: orm.Mapped[str | None] = orm.mapped_column(sa.String(64))
     locality: orm.Mapped[str] = orm.mapped_column(sa.String(16), default='any')
     technique: orm.Mapped[str] = orm.mapped_column(sa.String(16), default='interpose')
     traits: orm.Mapped[list[str]] = orm.mapped_column(default=list)
@@ -198,6 +203,8 @@ class Slice(Base):
     isolation: orm.Mapped[str] = orm.mapped_column(sa.String(16))
     strict: orm.Mapped[bool] = orm.mapped_column(default=False)
     generation: orm.Mapped[int] = orm.mapped_column(default=1)
+    template: orm.Mapped[str | None] = orm.mapped_column(sa.String(64))
+    position: orm.Mapped[int | None]
     bound: orm.Mapped[bool] = orm.mapped_column(default=False)
 
 

@@ -9,8 +9,9 @@ reason is a sentence for the person who asked.  Others can be added under the en
 import dataclasses
 from collections.abc import Callable
 
+from accelpool.partitions import Choice, Geometry
 from accelpool.placement import names
-from accelpool.types import Candidate, Health, Isolation, Locality, Request
+from accelpool.types import ANY_ISOLATION, Candidate, Health, Isolation, Locality, Request
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,15 +87,25 @@ def locality(request: Request, candidate: Candidate, surroundings: Surroundings)
 
 def isolation(request: Request, candidate: Candidate, _: Surroundings) -> str | None:
     """Refuse what cannot be sliced this way, or is sliced in another way now."""
-    if request.isolation not in candidate.modes:
-        return f'it cannot do isolation {request.isolation}, only {", ".join(candidate.modes)}'
-    if request.isolation == Isolation.WHOLE and candidate.slices:
+    wanted = isolation_on(request, candidate)
+    if wanted not in candidate.modes:
+        allowed = ', '.join(candidate.modes) or 'none: its pools allow none that it can do'
+        return f'it cannot do isolation {wanted}, only {allowed}'
+    if wanted == Isolation.WHOLE and candidate.slices:
         return f'it carries {candidate.slices} slice(s), and isolation is whole'
+    if wanted == Isolation.MPS and candidate.host != request.consumer_host:
+        return f'isolation mps is for consumers on its own host {candidate.host}'
+    # Clients of an MPS daemon and metered sessions would wait for each other in ways that nobody accounts for.
+    others = {kind for kind, _, _ in candidate.used} - {wanted}
+    if others and (wanted == Isolation.MPS or Isolation.MPS in others):
+        return f'it carries slices with isolation {", ".join(sorted(others))}, which do not go with {wanted}'
     return None
 
 
 def capacity(request: Request, candidate: Candidate, _: Surroundings) -> str | None:
     """Refuse what has too little left, and say whether it ever could have enough."""
+    if isolation_on(request, candidate) == Isolation.PARTITION and candidate.partitions is not None:
+        return _no_partition(request, Geometry.from_dict(candidate.partitions), candidate)
     compute, memory = share(request, candidate)
     if memory > candidate.memory:
         return f'its memory is {candidate.memory} MiB, less than {memory} MiB'
@@ -105,8 +116,44 @@ def capacity(request: Request, candidate: Candidate, _: Surroundings) -> str | N
     return None
 
 
+def _no_partition(request: Request, geometry: Geometry, candidate: Candidate) -> str | None:
+    matching = geometry.matching(request.compute, request.memory, request.template)
+    if not matching:
+        kinds = ', '.join(one.name for one in geometry.templates)
+        return f'none of its partitions serves the request; it can have {kinds}'
+    if geometry.smallest(_spans(candidate), request.compute, request.memory, request.template) is None:
+        return f'there is no room for a partition {" or ".join(one.name for one in matching)} on it now'
+    return None
+
+
+def _spans(candidate: Candidate) -> list[tuple[str, int | None]]:
+    return [(template, position) for _, template, position in candidate.used if template is not None]
+
+
+def isolation_on(request: Request, candidate: Candidate) -> str:
+    """Return the isolation of a slice on this device: what was asked for, or, for any, what the device offers."""
+    if request.template is not None:
+        return Isolation.PARTITION
+    if request.isolation == ANY_ISOLATION:
+        return Isolation.SHARED if Isolation.SHARED in candidate.modes else Isolation.PARTITION
+    return request.isolation
+
+
+def partition(request: Request, candidate: Candidate) -> Choice | None:
+    """Return the partition that the request would get on this device; None when it gets none."""
+    if isolation_on(request, candidate) != Isolation.PARTITION or candidate.partitions is None:
+        return None
+    return Geometry.from_dict(candidate.partitions).choose(
+        _spans(candidate), request.compute, request.memory, request.template)
+
+
 def share(request: Request, candidate: Candidate) -> tuple[int, int]:
     """Return (percent points, MiB) that the request would take of this device."""
+    if isolation_on(request, candidate) == Isolation.PARTITION and candidate.partitions is not None:
+        template = Geometry.from_dict(candidate.partitions).smallest(
+            _spans(candidate), request.compute, request.memory, request.template)
+        if template is not None:
+            return template.compute, template.memory
     if request.isolation == Isolation.WHOLE:
         # All of it; a larger wish than the device has must still be refused.
         return candidate.compute, max(candidate.memory, request.memory or 0)

@@ -60,9 +60,12 @@ def place(request: types.Request, allocation_id: str, verdict: Verdict) -> tuple
 def _slice(request: types.Request, allocation_id: str, ordinal: int,
            candidate: types.Candidate) -> types.Slice:
     compute, memory = default_filters.share(request, candidate)
+    chosen = default_filters.partition(request, candidate)
     return types.Slice(
         id=str(uuid.uuid4()), allocation_id=allocation_id, device_id=candidate.device_id, host=candidate.host,
-        compute=compute, memory=memory, isolation=request.isolation, strict=request.strict, ordinal=ordinal)
+        compute=compute, memory=memory, isolation=default_filters.isolation_on(request, candidate),
+        strict=request.strict, ordinal=ordinal, template=None if chosen is None else chosen.template.name,
+        position=None if chosen is None else chosen.start)
 
 
 def explain(request: types.Request, verdict: Verdict) -> str:

@@ -15,6 +15,7 @@ from accelpool.allocations.states import Event, State
 from accelpool.db import allocation as db_allocation
 from accelpool.db import device as db_device
 from accelpool.db import models
+from accelpool.db import partition as db_partition
 from accelpool.db import session as db_session
 from accelpool.scheduler import filters, placement, weighers
 
@@ -78,7 +79,7 @@ class SchedulerService:
 
     def _judge(self, session: Any, request: types.Request) -> placement.Verdict:
         found = db_device.candidates(session, models.utcnow() - self._down_after)
-        return placement.judge(request, found, self._filters, self._weighers)
+        return placement.judge(request, db_partition.complete(session, found), self._filters, self._weighers)
 
     def _claim(self, session: Any, allocation_id: str, contested: set[str]) -> tuple[types.Slice, ...]:
         """Decide and claim; the devices are added to ``contested``, where others cannot change them the next time."""

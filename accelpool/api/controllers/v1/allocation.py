@@ -31,7 +31,7 @@ def show(allocation: models.Allocation) -> dict[str, Any]:
         'project_id': allocation.project_id, 'user_id': allocation.user_id,
         'state': allocation.state, 'reason': allocation.reason,
         'profile': allocation.profile,
-        'request': {name: allocation.request[name] for name in shape.SHOWN},
+        'request': {name: allocation.request.get(name) for name in shape.SHOWN},
         'slices': [usage.show_slice(item) for item in allocation.slices],
         'consumer_type': allocation.consumer_type, 'consumer_id': allocation.consumer_id,
         'consumer_host': allocation.consumer_host, 'ttl': allocation.ttl,

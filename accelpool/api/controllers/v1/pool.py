@@ -17,6 +17,7 @@ from accelpool.policy import pool as rules
 def show(pool: models.Pool) -> dict[str, Any]:
     return {
         'id': pool.id, 'name': pool.name, 'description': pool.description,
+        'isolations': pool.isolations,
         'devices': [device.id for device in pool.devices],
         'created_at': collection.time(pool.created_at), 'updated_at': collection.time(pool.updated_at),
     }

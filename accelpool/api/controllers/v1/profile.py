@@ -16,7 +16,7 @@ from accelpool.policy import profile as rules
 
 #: Fields that a profile and a request share under the same name.
 _SHAPE = [field.name for field in dataclasses.fields(types.Request)
-          if field.name not in {'pool', 'consumer_host'}]
+          if field.name not in {'pool', 'consumer_host', 'provider'}]
 
 
 def show(profile: models.Profile) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from accelpool.rpc import client
 def show_slice(item: models.Slice) -> dict[str, Any]:
     return {
         'id': item.id, 'device_id': item.device_id, 'host': item.host, 'ordinal': item.ordinal,
-        'compute': item.compute, 'memory': item.memory, 'isolation': item.isolation,
+        'compute': item.compute, 'memory': item.memory, 'isolation': item.isolation, 'template': item.template,
     }
 
 

@@ -17,6 +17,7 @@ SLICE = common.shown({
     'compute': common.COUNT,
     'memory': common.COUNT,
     'isolation': shape.ISOLATION,
+    'template': common.nullable(common.STRING),
 })
 SHOW = common.shown({
     'id': common.STRING,

@@ -12,6 +12,10 @@ MAX_COUNT = 64
 
 COUNT: common.Schema = {'type': 'integer', 'minimum': 1, 'maximum': MAX_COUNT}
 ISOLATION: common.Schema = {'type': 'string', 'enum': [str(item) for item in types.Isolation]}
+#: What may be asked for.
+ASKED: common.Schema = {'type': 'string', 'enum': [*ISOLATION['enum'], types.ANY_ISOLATION]}
+#: The name of a partition, as ``device show`` lists them.
+TEMPLATE: common.Schema = {'type': 'string', 'minLength': 1, 'maxLength': 64, 'pattern': r'^[A-Za-z0-9][A-Za-z0-9 .+_:-]*\Z'}
 LOCALITY: common.Schema = {'type': 'string', 'enum': [str(item) for item in types.Locality]}
 TECHNIQUE: common.Schema = {'type': 'string', 'enum': list(TECHNIQUES)}
 
@@ -20,7 +24,8 @@ PROPERTIES: common.Schema = {
     'count': COUNT,
     'compute': common.COMPUTE,
     'memory': common.nullable(common.MEMORY),
-    'isolation': ISOLATION,
+    'isolation': ASKED,
+    'template': common.nullable(TEMPLATE),
     'locality': LOCALITY,
     'technique': TECHNIQUE,
     'traits': common.TRAITS,
@@ -33,6 +38,6 @@ PROPERTIES: common.Schema = {
 
 #: The same fields in a response.
 SHOWN: common.Schema = {
-    **PROPERTIES, 'vendor': common.nullable(common.STRING), 'model': common.nullable(common.STRING),
+    **PROPERTIES, 'template': common.nullable(common.STRING), 'vendor': common.nullable(common.STRING), 'model': common.nullable(common.STRING),
     'pool': common.nullable(common.STRING),
 }
