@@ -157,6 +157,8 @@ class Profile(_Stamped, Base):
     model: orm.Mapped[str | None] = orm.mapped_column(sa.String(255))
     pool_id: orm.Mapped[str | None] = orm.mapped_column(sa.ForeignKey('pools.id'), index=True)
     strict: orm.Mapped[bool] = orm.mapped_column(default=False)
+    #: Groups as /v2 was given them; None: they follow from the other fields.
+    groups: orm.Mapped[list[Any] | None] = orm.mapped_column(Nullable)
     generation: orm.Mapped[int] = orm.mapped_column(default=1)
 
     pool: orm.Mapped[Pool | None] = orm.relationship(lazy='joined')
@@ -205,7 +207,42 @@ class Slice(Base):
     generation: orm.Mapped[int] = orm.mapped_column(default=1)
     template: orm.Mapped[str | None] = orm.mapped_column(sa.String(64))
     position: orm.Mapped[int | None]
+    #: How an instance on the same host gets it (drivers.base.Handle as a dict); None: through an agent.
+    handle: orm.Mapped[dict[str, Any] | None] = orm.mapped_column(Nullable)
     bound: orm.Mapped[bool] = orm.mapped_column(default=False)
+
+
+class Arq(Base):
+    """One accelerator request of Nova's: a view on the allocation that it gets when it is bound."""
+
+    __tablename__ = 'arqs'
+    __table_args__ = (sa.Index('ix_arqs_project', 'project_id', 'id'), sa.Index('ix_arqs_state', 'state', 'updated_at'))
+
+    id: orm.Mapped[str] = orm.mapped_column(Id, primary_key=True, default=new_id)
+    project_id: orm.Mapped[str] = orm.mapped_column(sa.String(64))
+    user_id: orm.Mapped[str] = orm.mapped_column(sa.String(64))
+    profile: orm.Mapped[str] = orm.mapped_column(sa.String(255))  # its name when it was used
+    group_id: orm.Mapped[int]                                     # which of the profile's groups
+    request: orm.Mapped[dict[str, Any]]                           # for one slice
+    state: orm.Mapped[str] = orm.mapped_column(sa.String(16))
+    hostname: orm.Mapped[str | None] = orm.mapped_column(sa.String(255))
+    device_rp_uuid: orm.Mapped[str | None] = orm.mapped_column(Id)
+    instance_uuid: orm.Mapped[str | None] = orm.mapped_column(Id, index=True)
+    allocation_id: orm.Mapped[str | None] = orm.mapped_column(Id, index=True)
+    created_at: orm.Mapped[datetime.datetime] = orm.mapped_column(default=utcnow)
+    updated_at: orm.Mapped[datetime.datetime | None]
+
+
+class Attribute(Base):
+    """What an administrator has noted of a device in /v2, beside what its driver says."""
+
+    __tablename__ = 'attributes'
+
+    id: orm.Mapped[str] = orm.mapped_column(Id, primary_key=True, default=new_id)
+    device_id: orm.Mapped[str] = orm.mapped_column(sa.ForeignKey('devices.id', ondelete='CASCADE'), index=True)
+    key: orm.Mapped[str] = orm.mapped_column(sa.String(255))
+    value: orm.Mapped[str] = orm.mapped_column(sa.String(255))
+    created_at: orm.Mapped[datetime.datetime] = orm.mapped_column(default=utcnow)
 
 
 class Event(Base):
