@@ -23,6 +23,10 @@ _PREFER: Mapping[str, str] = {'Prefer': f'wait={PREFERRED}'}
 _NONE: Mapping[str, str] = {}
 
 
+class Unavailable(exceptions.CommandError):
+    """The service does not answer, or says that it cannot now: the same request may succeed later."""
+
+
 class Client:
     """Speaks ``/v1`` of one accelpool endpoint."""
 
@@ -95,12 +99,14 @@ class Client:
                 f'/v1{path}', method, raise_exc=False,
                 headers={'OpenStack-API-Version': f'accelpool {API_VERSION}', **headers}, **options)
         except ksa_exceptions.ConnectFailure as failure:
-            raise exceptions.CommandError(
+            raise Unavailable(
                 f'accelpool does not answer ({failure}). Is the service running? '
                 'Standalone: tools/quickstart.sh --serve') from failure
         except (ksa_exceptions.MissingAuthPlugin, ksa_exceptions.EndpointNotFound) as failure:
             raise exceptions.CommandError(
                 f'{failure}. Name a cloud: OS_CLOUD=accelpool or --os-cloud') from failure
+        if response.status_code == 503:
+            raise Unavailable(_sentence(response))
         if response.status_code >= 400:
             raise exceptions.CommandError(_sentence(response))
         return cast(dict[str, Any], response.json()) if response.content else {}

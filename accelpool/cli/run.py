@@ -14,12 +14,14 @@ from osc_lib import exceptions
 
 from accelpool.cli import allocation as allocation_command
 from accelpool.cli import base, request
-from accelpool.cli.client import Client
+from accelpool.cli.client import Client, Unavailable
 from accelpool.runtime import environment, holder, launcher
 
 #: Seconds that the allocation lives without news from us; renewed three times as often.
 TTL = 60
 RENEW = TTL / 3
+#: Seconds in which a service that is being started again is there again.
+PATIENCE = 15
 
 
 class Run(base._WithClient):
@@ -72,11 +74,23 @@ class Run(base._WithClient):
 
     def _release(self, identifier: str) -> None:
         try:
-            self.client.delete(f'/allocations/{identifier}')
+            self._delete(f'/allocations/{identifier}')
         except exceptions.CommandError as failure:
             if 'HTTP 404' not in str(failure):  # 404: it was never made
                 base.progress(f'accelpool: could not release {identifier}: {failure}; '
                               f'its time to live ends in {TTL} s')
+
+    def _delete(self, path: str) -> None:
+        """Delete, also while the service is being started again."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                self.client.delete(path)
+                return
+            except Unavailable:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
 
 
 class _Consumer:

@@ -42,11 +42,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument('--tls-loopback', action='store_true', help='TLS inside 127.0.0.0/8 too')
     parser.add_argument('--touched-limit-mib', type=int, default=4096, metavar='<MiB>',
                         help='host memory that emulated devices may really touch (default: %(default)s)')
+    parser.add_argument('--start-timeout', type=float, default=25.0, metavar='<seconds>',
+                        help="a session's time to open its vendor library and to welcome its client, who waits 30 s "
+                             '(default: %(default)g)')
     options = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format='%(asctime)s %(levelname)s %(name)s %(message)s')
     try:
         asyncio.run(app.run(options.host, options.state_dir, options.listen, options.advertise, options.door,
-                            _policy(options), options.touched_limit_mib))
+                            _policy(options), options.touched_limit_mib, options.start_timeout))
     except (OSError, ValueError) as failure:
         print(f'accelpool-agent: {failure}', file=sys.stderr)
         return 1

@@ -125,6 +125,16 @@ class Doors(unittest.TestCase):
                 self.assertEqual(handshake.parse_refused(payload)[0], admission.MALFORMED)
         self.assert_lives()
 
+    def test_a_version_that_it_does_not_speak_is_called_that(self) -> None:
+        connection = self.enterContext(connect(self.agent.url))
+        header, payload = handshake.HEADER, bytearray(handshake.hello(1, 'claims', bytes(32))[handshake.HEADER.size:])
+        payload[4:8] = b'\2\0\3\0'
+        connection.sendall(header.pack(len(payload), handshake.HELLO, 0, 0) + payload)
+        with self.assertRaises(Refused) as caught:
+            expect(connection, handshake.CHALLENGE)
+        self.assertEqual(4, caught.exception.code)
+        self.assertIn('protocol versions 2-3', str(caught.exception))
+
     def test_a_long_proof_is_no_proof(self) -> None:
         with connect(self.agent.url) as connection:
             connection.sendall(handshake.hello(handshake.KIND_SESSION, 'v1:a:b:1:1', bytes(32)))

@@ -20,6 +20,18 @@ def dead(pid: int) -> bool:
         return True
 
 
+class Start(unittest.TestCase):
+    def test_a_worker_that_is_never_ready_does_not_stay(self) -> None:
+        agent = Agent(self, arguments=['--start-timeout', '0.5'])
+        agent.bind(NEVER_READY='1')
+        with self.assertRaises((EOFError, ConnectionResetError)):
+            admit(agent.url, agent.credential())
+        wait_for(lambda: agent.slice()['sessions'] == 0, 'its end')
+        self.assertIn('was not ready within 0.5 s', agent.log())
+        agent.bind('slice-2')
+        self.assertEqual('slice-2', agent.session('slice-2').facts()['slice'])
+
+
 class Confinement(unittest.TestCase):
 
     def setUp(self) -> None:

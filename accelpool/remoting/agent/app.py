@@ -30,7 +30,7 @@ DEFAULT_NETWORK = 'default'
 
 
 async def run(host: str, state_dir: pathlib.Path, listen: Sequence[str], advertise: Sequence[str],
-              door: str | None, policy: secure.Policy, touched_limit_mib: int) -> None:
+              door: str | None, policy: secure.Policy, touched_limit_mib: int, start_timeout: float) -> None:
     """Serve until SIGTERM or SIGINT.
 
     :param listen: ``url`` or ``url,network``
@@ -38,6 +38,7 @@ async def run(host: str, state_dir: pathlib.Path, listen: Sequence[str], adverti
     :param door: URL on loopback for consumers that do not see the unix socket
     :param policy: where TLS is needed, and which
     :param touched_limit_mib: how much host memory the emulated devices may really touch, MiB
+    :param start_timeout: seconds from a worker's start to its READY
     :raises ValueError: a URL that an agent cannot listen on, or a key that others can read
     """
     root = os.geteuid() == 0
@@ -72,7 +73,7 @@ async def run(host: str, state_dir: pathlib.Path, listen: Sequence[str], adverti
     control = Control(key, about)
     translator = Translator(state_dir / 'translator', uids)
     sessions = control.sessions = Sessions(
-        translator, TouchPage(touched_limit_mib * MIB), uids, control.event, stop.set)
+        translator, TouchPage(touched_limit_mib * MIB), uids, control.event, stop.set, start_timeout)
     front_door = control.door = FrontDoor(key, places, doors, sessions.pass_on)
     admission = control.admission = Admission(key, sessions, policy, front_door, control.event)
     server = await control.listen(state_dir / 'agent.sock')

@@ -32,9 +32,6 @@ SESSIONS = 64
 PASSING = 256
 #: Seconds that a session has to end by itself.
 GRACE = 1.0
-#: Seconds from a worker's start to its READY: the vendor's library is open and the client has its welcome.  The client
-#: waits 30 (native/client/dial.h).
-STARTING = 25.0
 #: Modules that one session may have waiting for the translator.
 TRANSLATIONS = 16
 #: Images of one session that are looked at to be kept, at a time.
@@ -91,14 +88,16 @@ class Sessions:
     """All slices, devices and sessions of this host."""
 
     def __init__(self, translator: Translator, touch: TouchPage, uids: Uids, events: Events,
-                 stop: Callable[[], None]) -> None:
+                 stop: Callable[[], None], start_timeout: float) -> None:
         """
+        :param start_timeout: seconds from a worker's start to its READY
         :param events: told what happens: name, then fields
         :param stop: called when the fork server has died: nothing works without it
         """
         self.slices: dict[str, SliceState] = {}
         self._devices: dict[str, DeviceState] = {}
         self._sessions: dict[int, Session] = {}
+        self._start_timeout = start_timeout
         self._passing: dict[int, int | None] = {}  # uid of each process that passes bytes on
         self._numbers = itertools.count(1)
         self._translator = translator
@@ -207,7 +206,8 @@ class Sessions:
                 connection.fileno(), theirs.fileno(), self._touch.descriptor])
         self._event('session-open', state)
         if started:
-            session.starting = asyncio.get_running_loop().call_later(STARTING, self._give_up, session)
+            session.starting = asyncio.get_running_loop().call_later(
+                self._start_timeout, self._give_up, session)
         else:
             self._exited(number, -1)
 
@@ -227,8 +227,8 @@ class Sessions:
         return True
 
     def _give_up(self, session: Session) -> None:
-        LOG.warning('Session %d on slice %s was not ready within %.0f s', session.number, session.state.slice.id,
-                    STARTING)
+        LOG.warning('Session %d on slice %s was not ready within %g s', session.number, session.state.slice.id,
+                    self._start_timeout)
         self._forkserver.kill(session.number)
 
     @staticmethod

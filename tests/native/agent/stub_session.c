@@ -188,6 +188,9 @@ int worker_session(const struct worker_params *params, int sock, int control, in
     size_t used = 0;
 
     client = sock;
+    if (getenv("NEVER_READY"))
+        for (;;)
+            poll(NULL, 0, -1);
     if (sandbox_enter() || control_send(control, &ready, NULL, 0, NULL, 0) || write(sock, welcome, sizeof welcome) < 0)
         return 5;
     for (;;) {
