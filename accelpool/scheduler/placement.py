@@ -7,7 +7,7 @@ give the same answer.
 
 import dataclasses
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from accelpool import types
 from accelpool.scheduler import filters as default_filters
@@ -20,6 +20,15 @@ class Verdict:
 
     fitting: tuple[types.Candidate, ...]
     rejections: tuple[types.Rejection, ...]
+
+    def without(self, devices: Collection[str]) -> 'Verdict':
+        """Return the verdict with some devices refused because the consumer has a slice of them already."""
+        return Verdict(
+            tuple(one for one in self.fitting if one.device_id not in devices),
+            self.rejections + tuple(
+                types.Rejection(device_id=one.device_id, host=one.host, filter='distinct',
+                                reason='the same consumer has a slice of it already')
+                for one in self.fitting if one.device_id in devices))
 
 
 def judge(request: types.Request, candidates: Sequence[types.Candidate],

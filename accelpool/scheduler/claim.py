@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Choosing devices for a request and claiming them, inside the caller's transaction.
+
+The scheduler does it for allocations that were asked for; the API does it itself where a caller must have the answer
+at once (Nova's binding).  Any number of processes may: the database refuses what others have changed meanwhile.
+"""
+
+import datetime
+import random
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from sqlalchemy import orm
+from stevedore import extension
+
+from accelpool import errors, types
+from accelpool.db import allocation as db_allocation
+from accelpool.db import device as db_device
+from accelpool.db import models
+from accelpool.db import partition as db_partition
+from accelpool.db import session as db_session
+from accelpool.scheduler import filters, placement, weighers
+
+T = TypeVar('T')
+
+#: How often a claim is decided anew after somebody else was faster.
+ATTEMPTS = 30
+
+
+class Claimer:
+    """Reads the devices, asks the pure core, claims."""
+
+    def __init__(self, down_after: float) -> None:
+        """:param down_after: seconds of silence after which a host counts as down"""
+        self._down_after = datetime.timedelta(seconds=down_after)
+        self._filters = filters.DEFAULT | _plugins('accelpool.scheduler.filters')
+        self._weighers = weighers.DEFAULT | _plugins('accelpool.scheduler.weighers')
+
+    def judge(self, session: orm.Session, request: types.Request) -> placement.Verdict:
+        """Return what fits a request, best first, and why the rest does not."""
+        found = db_device.candidates(session, models.utcnow() - self._down_after)
+        return placement.judge(request, db_partition.complete(session, found), self._filters, self._weighers)
+
+    def claim(self, session: orm.Session, allocation_id: str, request: types.Request, contested: set[str],
+              others: frozenset[str] = frozenset()) -> tuple[types.Slice, ...]:
+        """Claim devices for a pending allocation.
+
+        :param contested: devices that others cannot change from now on; the chosen ones are added
+        :param others: devices that are not wanted, because the same consumer has a slice of them already
+        :raises NoCandidates: with the reason for every device
+        :raises ClaimConflict: a chosen device has changed meanwhile
+        :raises StateConflict: the allocation is not pending any more
+        """
+        if contested:
+            db_device.lock(session, contested)
+        verdict = self.judge(session, request).without(others)
+        slices = placement.place(request, allocation_id, verdict)
+        if slices is None:
+            raise errors.NoCandidates(placement.explain(request, verdict))
+        contested.update(wanted.device_id for wanted in slices)
+        generations = {c.device_id: c.generation for c in verdict.fitting}
+        db_allocation.claim(session, allocation_id, slices, generations)
+        return slices
+
+
+def transaction(work: Callable[[orm.Session, set[str]], T]) -> T:
+    """Run ``work`` in a transaction, again in a new one whenever a claim in it was too late.
+
+    :param work: is given the devices for which it was too late before, as :meth:`Claimer.claim` wants them
+    :raises ClaimConflict: it was too late too often
+    """
+    contested: set[str] = set()
+    for attempt in range(ATTEMPTS):
+        try:
+            return db_session.retrying(lambda session: work(session, contested))
+        except errors.ClaimConflict:
+            time.sleep(random.uniform(0, 0.002 * (attempt + 1)))
+    raise errors.ClaimConflict(f'the pool changed {ATTEMPTS} times while a device was chosen; try again')
+
+
+def _plugins(namespace: str) -> dict[str, Any]:
+    manager: extension.ExtensionManager[Any] = extension.ExtensionManager(namespace)
+    return {found.name: found.plugin for found in manager}
