@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""MariaDB and PostgreSQL with data directories of their own.  They do not wait for the disk: it is a test."""
+"""MariaDB and PostgreSQL with data directories of their own.
+
+What is committed survives their death, but not the machine's: they do not wait for the disk.
+"""
 
 import functools
 import os
@@ -20,7 +23,7 @@ MARIADB = Service(
     ['mariadbd', '--no-defaults', f'--user={pwd.getpwuid(os.getuid()).pw_name}', f'--datadir={DATA}/mariadb',
      f'--socket={SOCKET}', f'--port={layout.port("mariadb")}', f'--bind-address={HOST}',
      f'--pid-file={RUN}/mariadb.own.pid', '--max-connections=1000', '--character-set-server=utf8mb4',
-     '--skip-name-resolve', '--innodb-flush-log-at-trx-commit=0', '--innodb-flush-method=nosync',
+     '--skip-name-resolve', '--innodb-flush-log-at-trx-commit=2', '--innodb-flush-method=nosync',
      '--skip-innodb-doublewrite', '--innodb-buffer-pool-size=192M', '--performance-schema=OFF'],
     ready=lambda: SOCKET.exists() and listens(layout.port('mariadb')))
 
@@ -34,7 +37,7 @@ def _postgres_user() -> int | None:
 POSTGRESQL = Service(
     'postgresql',
     [f'{_BIN}/postgres', '-D', DATA / 'postgresql', '-p', str(layout.port('postgresql')), '-h', HOST, '-k', '',
-     '-c', 'fsync=off', '-c', 'full_page_writes=off', '-c', 'synchronous_commit=off', '-c', 'max_connections=300'],
+     '-c', 'fsync=off', '-c', 'full_page_writes=off', '-c', 'max_connections=300'],
     ready=lambda: listens(layout.port('postgresql')), user=_postgres_user(), stop_signal=2)
 
 

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What Nova does in Placement, and a pool beside a real Placement: database, scheduler and its loop, no conductors."""
+
+import dataclasses
+import random
+import unittest
+import urllib.parse
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from keystoneauth1 import adapter
+
+from accelpool import types
+from accelpool.allocations.states import State
+from accelpool.db import allocation, host, inventory, models, service, session
+from accelpool.placement import names
+from accelpool.placement.client import MICROVERSION, Client
+from accelpool.placement.difference import Found
+from accelpool.placement.providers import Amounts, same_host
+from accelpool.placement.sync import Sync
+from accelpool.scheduler.service import SchedulerService
+from tests.integration.support.client import keystone
+from tests.integration.support.contender import Nobody, release
+from tests.support import database
+from tools.integration import compute, databases, identity, layout, pool, tasks
+
+#: Seconds that requests to a Placement which is not there may take.
+TIMEOUT = 5
+
+
+def up() -> None:
+    """Bring up Placement; schedulers of a deployed accelpool would not agree with the tests' own: they rest."""
+    layout.make()
+    tasks.run({'mariadb': (databases.mariadb, ()), 'keystone': (identity.keystone, ('mariadb',)),
+               'placement': (compute.placement, ('mariadb',))}, quiet=True)
+    for scheduler in pool.SCHEDULER.values():
+        if scheduler.pid is not None:
+            scheduler.stop()
+            unittest.addModuleCleanup(scheduler.start)
+
+
+def client() -> Client:
+    """Return the client of a service user."""
+    return Client(_adapter())
+
+
+def _adapter() -> adapter.Adapter:
+    return adapter.Adapter(
+        keystone('placement', 'service'), service_type='placement', interface='public', region_name=layout.REGION,
+        default_microversion=MICROVERSION, connect_retries=0, status_code_retries=0)
+
+
+class Nova:
+    """Compute providers, and claims on behalf of instances."""
+
+    def __init__(self, *computes: str) -> None:
+        self._adapter = _adapter()
+        self.computes = {name: str(uuid.uuid4()) for name in computes}
+        for name, identifier in self.computes.items():
+            self.ask('POST', '/resource_providers', {'name': name, 'uuid': identifier})
+            self.ask('PUT', f'/resource_providers/{identifier}/traits', {
+                'resource_provider_generation': 0, 'traits': [names.COMPUTE_NODE]})
+            self.ask('PUT', f'/resource_providers/{identifier}/inventories', {
+                'resource_provider_generation': 1, 'inventories': {'VCPU': {'total': 10_000}}})
+
+    def ask(self, method: str, path: str, body: Any = None) -> Any:
+        """Ask what must succeed."""
+        answer = self._adapter.request(
+            path, method, raise_exc=False, timeout=TIMEOUT, **({} if body is None else {'json': body}))
+        assert answer.status_code < 400, answer.text
+        return answer.json() if answer.content else {}
+
+    def candidates(self, groups: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
+        """Return the answers to a flavor of one VCPU with the groups of a device profile."""
+        query = {'resources': 'VCPU:1', 'group_policy': 'none'}
+        for number, group in enumerate(groups):
+            query[f'resources_dp{number}'] = ','.join(
+                f'{key.partition(":")[2]}:{value}' for key, value in group.items() if key.startswith('resources:'))
+            traits = [('!' if value == 'forbidden' else '') + key.partition(':')[2]
+                      for key, value in group.items() if key.startswith('trait:')]
+            if traits:
+                query[f'required_dp{number}'] = ','.join(traits)
+        found = self.ask('GET', f'/allocation_candidates?{urllib.parse.urlencode(query)}')
+        return list(found['allocation_requests'])
+
+    def claim(self, instance: str, candidate: dict[str, Any]) -> bool:
+        """Claim a candidate; False: somebody else was faster."""
+        answer = self._adapter.request(f'/allocations/{instance}', 'PUT', raise_exc=False, timeout=TIMEOUT, json={
+            'allocations': candidate['allocations'], 'mappings': candidate['mappings'],
+            'consumer_generation': None, 'project_id': 'p', 'user_id': 'u'})
+        assert answer.status_code in {204, 409}, answer.text
+        return bool(answer.status_code == 204)
+
+    def delete(self, instance: str) -> None:
+        self.ask('DELETE', f'/allocations/{instance}')
+
+
+class Pool:
+    """Devices in an empty database, a scheduler that claims them, and Nova's users."""
+
+    def __init__(self, case: unittest.TestCase, *computes: str) -> None:
+        database.use(case)
+        case.addCleanup(self._clear)
+        self.nova = Nova(*computes)
+        self.scheduler = SchedulerService(Nobody, down_after=86400)
+        self.client = client()
+        self.hear_of('scheduler1')
+        self.sync = self.another()
+
+    def another(self, name: str = 'scheduler1', local_pools: Sequence[str] = ()) -> Sync:
+        """Return the loop of a scheduler that has just been started."""
+        return Sync(client(), name, 86400, local_pools)
+
+    def hear_of(self, name: str) -> None:
+        with session.writer() as writer:
+            service.heard_of(writer, 'accelpool-scheduler', name)
+
+    def instance(self, request: types.Request, candidates: Sequence[dict[str, Any]], name: str | None = None) -> str:
+        """Boot an instance on one of the candidates, as Nova and the accelerator API do; returns our allocation.
+
+        Its state is ``error`` when we cannot keep what Placement has promised: Nova gives its claim back then.
+        """
+        name = name or str(uuid.uuid4())
+        candidate = random.choice(candidates)
+        if not self.nova.claim(name, candidate):
+            return ''
+        (provider,) = candidate['mappings']['_dp0']
+        node = next(node for node, uuid in self.nova.computes.items() if uuid in candidate['allocations'])
+        identifier = database.add_allocation(
+            dataclasses.replace(request, provider=provider, consumer_host=same_host(node, self._hosts()) or node),
+            consumer_type='instance', consumer_id=name)
+        self.scheduler.schedule(identifier)
+        if database.state_of(identifier) == State.ERROR:
+            self.nova.delete(name)
+        return identifier
+
+    def process(self, request: types.Request) -> str:
+        """Allocate for a consumer that Placement does not know."""
+        identifier = database.add_allocation(request)
+        self.scheduler.schedule(identifier)
+        return identifier
+
+    def release(self, identifier: str) -> None:
+        release(identifier)
+
+    def _hosts(self) -> list[str]:
+        with session.reader() as reader:
+            return [found.name for found in host.list_page(reader)]
+
+    def provider_of(self, identifier: str) -> Found:
+        """Return what Placement has of the provider of an allocation's device."""
+        with session.reader() as reader:
+            request = allocation.get(reader, identifier).request
+        found = self.client.read(request['provider'])
+        assert found is not None
+        return found
+
+    def ours(self) -> dict[str, Found]:
+        """Return all of our providers as Placement has them."""
+        found = {identifier: self.client.read(identifier) for identifier in self.client.ours()}
+        return {identifier: one for identifier, one in found.items() if one is not None}
+
+    def disagreements(self) -> list[str]:
+        """Compare Placement's accounts with ours, instance by instance and in sum; returns what differs."""
+        with session.reader() as reader:
+            held = inventory.held(reader)
+            free = Amounts(*(sum(values) for values in zip(*(
+                (device.free_compute, device.free_memory) for device in reader.query(models.Device)
+                if device.enabled and device.health == 'ok'), strict=True)))
+        theirs: dict[str, Amounts] = {}
+        left = Amounts()
+        for found in self.ours().values():
+            used = Amounts()
+            for consumer, amounts in found.allocations.items():
+                used = used.plus(amounts)
+                theirs[consumer] = theirs.get(consumer, Amounts()).plus(amounts)
+            left = left.plus(Amounts(*(
+                found.inventories[name]['total'] - found.inventories[name]['reserved'] - taken
+                for name, taken in zip((names.COMPUTE, names.MEMORY), used, strict=True))))
+        ours: dict[str, Amounts] = {}
+        for row in held:
+            if row.consumer_type == 'instance':
+                ours[row.consumer_id] = ours.get(row.consumer_id, Amounts()).plus(Amounts(row.compute, row.memory))
+        differing = [f'{consumer}: {theirs.get(consumer)} in Placement, {ours.get(consumer)} here'
+                     for consumer in sorted(theirs.keys() | ours.keys()) if theirs.get(consumer) != ours.get(consumer)]
+        return differing + ([] if left == free else [f'free: {left} in Placement, {free} here'])
+
+    def _clear(self) -> None:
+        """Leave Placement as it was."""
+        compute.PLACEMENT.start()
+        for found in self.ours().values():
+            for consumer in found.allocations:
+                self.nova.delete(consumer)
+        for identifier in [*self.ours(), *self.nova.computes.values()]:
+            self.nova.ask('DELETE', f'/resource_providers/{identifier}')

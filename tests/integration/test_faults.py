@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Services of the infrastructure die and come back.
+
+Meanwhile running sessions go on and every request ends in a right answer or a 503 that says when to come again;
+afterwards everything works within 30 s, and nothing is lost, leaked or given to two.
+"""
+
+import socket
+import time
+
+from tests.integration import support
+from tests.integration.support import accounts, fault
+from tests.integration.support.client import Client
+from tests.support.agent import admit
+from tools.integration import layout
+
+setUpModule = support.up
+
+
+class Faults(support.Case):
+    """Each test has an allocation in use before, and makes and releases others meanwhile."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.enterContext(accounts.connected())
+        self.user = Client()
+        fault.recovered(self, self.user)
+        self.used = self._active()
+        (device,) = self.user.get(f'/allocations/{self.used}/attachment')['devices']
+        self.session = admit(device['urls'][0]['url'], device['credential'])
+        self.addCleanup(self.session.close)
+        self.old = self._active()
+        self.made: list[str] = []
+
+    def _active(self) -> str:
+        made = self.user.allocate()
+        self.user.wait(made['id'], 'active')
+        return str(made['id'])
+
+    def _meanwhile(self, seconds: float) -> dict[str, int]:
+        """Do everything that users do, again and again; counts the answers."""
+        counts: dict[str, int] = {}
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            for method, path, body in (
+                    ('POST', '/allocations', {'compute': 1, 'memory': 16}),
+                    ('GET', f'/allocations/{self.used}', None),
+                    ('GET', '/devices', None),
+                    ('GET', f'/allocations/{self.used}/attachment', None),
+                    ('DELETE', f'/allocations/{self.old}', None)):
+                answer = fault.right_or_503(self, self.user, method, path, body)
+                name = f'{method} {"?" if answer is None else answer.status_code}'
+                counts[name] = counts.get(name, 0) + 1
+                if answer is not None and method == 'POST' and answer.status_code == 202:
+                    self.made.append(answer.json()['id'])
+            self._session_lives()
+        return counts
+
+    def _session_lives(self) -> None:
+        """The agent has not closed it: there is nothing to read, and it is open."""
+        self.session.setblocking(False)
+        try:
+            self.assertNotEqual(b'', self.session.recv(1, socket.MSG_PEEK), 'the session was ended')
+        except BlockingIOError:
+            pass
+        finally:
+            self.session.setblocking(True)
+
+    def _afterwards(self) -> None:
+        """All that was asked for ends as it should, and everything agrees."""
+        fault.recovered(self, self.user)
+        self._session_lives()
+        self.assertEqual('active', self.user.state(self.used))
+        for identifier in self.made:
+            self.user.wait(identifier, 'active', 'error', patience=fault.RECOVERY)
+        answer = self.user.ask('DELETE', f'/allocations/{self.old}')
+        self.assertIn(answer.status_code, {202, 204})
+        self.user.wait(self.old, 'released')
+        accounts.compare(self)
+        self.session.close()
+        for identifier in (*self.made, self.used):
+            self.user.release(identifier)
+        for identifier in (*self.made, self.used):
+            self.user.wait(identifier, 'released')
+        accounts.compare(self)
+
+    def test_message_bus_killed(self) -> None:
+        with fault.killed(support.service('rabbitmq')):
+            counts = self._meanwhile(10)
+        self.assertIn('GET 200', counts)
+        self._afterwards()
+
+    def test_database_killed(self) -> None:
+        with fault.killed(support.service('mariadb')):
+            counts = self._meanwhile(10)
+        self.assertIn('GET 503', counts)
+        self._afterwards()
+
+    def test_keystone_killed(self) -> None:
+        with fault.killed(support.service('keystone')):
+            self._meanwhile(5)
+            stranger = Client('other', 'other')
+            self.assertIsNone(fault.right_or_503(self, stranger, 'GET', '/allocations'))
+            forged = self.user.ask('GET', '/allocations', authenticated=False,
+                                   headers={'X-Auth-Token': f'gAAAA{time.time_ns()}'})
+            self.assertIn(forged.status_code, {401, 503}, forged.text)
+            if forged.status_code == 503:
+                self.assertIn('Retry-After', forged.headers)
+        self._afterwards()
+
+    def test_both_schedulers_killed(self) -> None:
+        with fault.killed(*(support.service(f'accelpool-scheduler{number}') for number in (1, 2))):
+            counts = self._meanwhile(5)
+        self.assertIn('POST 202', counts)
+        self._afterwards()
+
+    def test_conductors_killed(self) -> None:
+        with fault.killed(*(support.service(f'accelpool-conductor-{host}') for host in layout.AGENTS)):
+            self._meanwhile(5)
+        self._afterwards()
+
+    def test_api_killed(self) -> None:
+        with fault.killed(support.service('accelpool')):
+            self._session_lives()
+        self._afterwards()
