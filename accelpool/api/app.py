@@ -10,11 +10,11 @@ import webob
 from oslo_config import cfg
 from oslo_middleware import healthcheck, http_proxy_to_wsgi, request_id
 
-from accelpool.api import auth, context, faults, microversions
+from accelpool.api import auth, context, cyborg, faults, health, microversions, registration
 from accelpool.api.controllers import root
 
 #: Paths that answer without authentication: what versions there are.
-PUBLIC = {'', '/', '/v1', '/v1/'}
+PUBLIC = {'', '/', '/v1', '/v1/', '/v2', '/v2/'}
 
 
 class _Request(pecan.Request):  # type: ignore[misc]
@@ -34,8 +34,8 @@ class _Frame(pecan.hooks.PecanHook):  # type: ignore[misc]
 
     def on_route(self, state: Any) -> None:
         environ = state.request.environ
-        environ[microversions.ENVIRON] = microversions.negotiate(
-            state.request.headers.get(microversions.HEADER))
+        negotiate = cyborg.negotiate if cyborg.speaks(environ) else microversions.negotiate
+        environ[microversions.ENVIRON] = negotiate(state.request.headers.get(microversions.HEADER))
         if environ['PATH_INFO'] not in PUBLIC:
             environ[context.ENVIRON] = context.from_environ(environ)
 
@@ -46,7 +46,9 @@ class _Frame(pecan.hooks.PecanHook):  # type: ignore[misc]
         headers = state.response.headers
         headers['Vary'] = microversions.HEADER
         version = state.request.environ.get(microversions.ENVIRON)
-        if version is not None:
+        if cyborg.speaks(state.request.environ):
+            headers.update(cyborg.headers(version))
+        elif version is not None:
             headers[microversions.HEADER] = f'{microversions.SERVICE_TYPE} {version}'
 
 
@@ -55,9 +57,11 @@ class _Front:
 
     def __init__(self, application: auth.WSGIApp) -> None:
         self._application = application
+        health.register_defaults(cfg.CONF)
         self._healthcheck = healthcheck.Healthcheck(None, cfg.CONF)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        registration.ensure()
         chosen = self._healthcheck if environ.get('PATH_INFO') == '/healthcheck' else self._application
         try:
             answer: Iterable[bytes] = chosen(environ, start_response)

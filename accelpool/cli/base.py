@@ -133,18 +133,23 @@ class Delete(_WithClient):
 
 
 class Toggle(Show):
-    """Base of ``set`` for what an operator enables and disables: hosts, devices."""
+    """Base of ``set`` for what an operator enables and disables: hosts, devices, services."""
+
+    effects = ('take new slices', 'take no new slices')
 
     def get_parser(self, prog_name: str) -> Parser:
         parser = super().get_parser(prog_name)
         state = parser.add_mutually_exclusive_group(required=True)
-        state.add_argument('--enable', dest='enabled', action='store_true', help='take new slices')
-        state.add_argument('--disable', dest='enabled', action='store_false', help='take no new slices')
+        state.add_argument('--enable', dest='enabled', action='store_true', help=self.effects[0])
+        state.add_argument('--disable', dest='enabled', action='store_false', help=self.effects[1])
         parser.add_argument('--reason', metavar='<text>', help='why it is disabled')
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Row]:
-        body: dict[str, Any] = {'enabled': parsed_args.enabled}
+        body = self.switch(parsed_args.enabled)
         if parsed_args.reason is not None:
             body['disabled_reason'] = parsed_args.reason
         return self.shown(self.client.patch(f'/{self.noun}/{parsed_args.id}', body))
+
+    def switch(self, enabled: bool) -> dict[str, Any]:
+        return {'enabled': enabled}

@@ -18,7 +18,6 @@ from accelpool.allocations.states import State
 from accelpool.conductor import drift, inventory
 from accelpool.conductor.agentclient import AgentClient
 from accelpool.conductor.allocations import Allocations
-from accelpool.conductor.loop import Loop
 from accelpool.conductor.slices import Slices
 from accelpool.db import allocation as db_allocation
 from accelpool.db import device as db_device
@@ -29,12 +28,11 @@ from accelpool.db import service as db_service
 from accelpool.db import session as db_session
 from accelpool.db import slice as db_slice
 from accelpool.drivers import base
+from accelpool.loop import Loop
 from accelpool.rpc import client, server, transport
 from accelpool.types import Device
 
 LOG = logging.getLogger(__name__)
-
-BINARY = 'accelpool-conductor'
 
 #: Seconds between two tries to reach an agent that is not there.
 RECONNECT = 0.2
@@ -130,7 +128,7 @@ class Conductor:
 
         def note(session: Any) -> None:
             db_service.heard_of(
-                session, BINARY, self._host, topic=transport.CONDUCTOR_TOPIC, version=transport.VERSION)
+                session, db_service.CONDUCTOR, self._host, topic=transport.CONDUCTOR_TOPIC, version=transport.VERSION)
             if usage is not None:
                 db_host.heard_of(session, self._host, self._advertise or [], at=asked)
                 live = {used['allocation_id'] for used in usage['slices'] if used['sessions']}

@@ -14,6 +14,8 @@ from collections.abc import Iterator, Sequence
 from oslo_config import cfg
 from oslo_log import log as logging
 
+from accelpool import reports
+
 CONF = cfg.CONF
 
 
@@ -55,3 +57,4 @@ def setup(
     CONF(list(argv), project='accelpool', prog=prog,
          default_config_files=None if files is None else [str(path) for path in files])
     logging.setup(CONF, 'accelpool')
+    reports.setup(prog)

@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Options of the HTTP API."""
 
+import socket
+
 from oslo_config import cfg
 
 GROUP = 'api'
 
 OPTS: list[cfg.Opt] = [
+    cfg.StrOpt('name', default=socket.gethostname(), sample_default='<host name>',
+               help='Name under which the API registers among the services; API processes that are disabled together '
+                    'share one.'),
     cfg.HostAddressOpt(
         'host', default='127.0.0.1',
         help='Address that accelpool-api listens on.  Anything but a loopback address needs '

@@ -12,12 +12,17 @@ from sqlalchemy import orm
 
 from accelpool import errors, types
 from accelpool.db import models, paging
+from accelpool.db import service as db_service
 
-_d, _h, _p = (models.table(model).c for model in (models.Device, models.Host, models.PoolDevice))
+_d, _h, _p, _v = (models.table(model).c for model in (
+    models.Device, models.Host, models.PoolDevice, models.Service))
+#: An operator has disabled the conductor of the host.
+_disabled = sa.exists().where(_v.binary == db_service.CONDUCTOR, _v.host == _h.name, _v.disabled)
 _CANDIDATES = sa.select(
     _d.id, _h.name, _d.vendor, _d.model, _d.compute, _d.memory, _d.used_compute, _d.used_memory, _d.slices,
     _d.generation, _d.traits, _d.modes, _d.fabric, _d.health, _p.pool_id,
-    sa.and_(_d.enabled, _h.enabled, _h.last_seen >= sa.bindparam('up_since', type_=models.Time)).label('ready'),
+    sa.and_(_d.enabled, _h.enabled, ~_disabled,
+            _h.last_seen >= sa.bindparam('up_since', type_=models.Time)).label('ready'),
 ).select_from(
     models.table(models.Device).join(models.table(models.Host), _d.host_id == _h.id)
     .outerjoin(models.table(models.PoolDevice), _p.device_id == _d.id)

@@ -10,6 +10,9 @@ from sqlalchemy import orm
 from accelpool import errors
 from accelpool.db import models, paging
 
+#: Names of the services.
+API, SCHEDULER, CONDUCTOR = 'accelpool-api', 'accelpool-scheduler', 'accelpool-conductor'
+
 
 def get(session: orm.Session, identifier: str) -> models.Service:
     """:raises NotFound:"""
@@ -17,6 +20,10 @@ def get(session: orm.Session, identifier: str) -> models.Service:
     if found is None:
         raise errors.NotFound(f'Service {identifier} does not exist')
     return found
+
+
+def find(session: orm.Session, binary: str, host: str) -> models.Service | None:
+    return session.scalar(sa.select(models.Service).filter_by(binary=binary, host=host))
 
 
 def list_page(session: orm.Session, *, filters: Mapping[str, Any] | None = None, sort: paging.Sort = (),
@@ -34,7 +41,7 @@ def update(session: orm.Session, service: models.Service, **values: Any) -> None
 def heard_of(session: orm.Session, binary: str, host: str, *, topic: str | None = None,
              version: str | None = None) -> models.Service:
     """Note that a service lives; the first time registers it."""
-    service = session.scalar(sa.select(models.Service).filter_by(binary=binary, host=host))
+    service = find(session, binary, host)
     if service is None:
         service = models.Service(binary=binary, host=host)
         session.add(service)

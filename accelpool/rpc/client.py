@@ -34,6 +34,17 @@ def _bus(topic: str) -> oslo_messaging.RPCClient:
         version_cap=cfg.CONF.rpc.version_cap, serializer=transport.SERIALIZER)
 
 
+def probe() -> None:
+    """Send a message that nobody reads.
+
+    :raises ServiceUnavailable: the bus does not take it
+    """
+    try:
+        _bus(transport.HEALTH_TOPIC).prepare(fanout=True, retry=0).cast({}, 'probe')
+    except oslo_messaging.MessagingException as error:
+        raise errors.ServiceUnavailable(f'the message bus took no message: {error}') from error
+
+
 class _Client:
     """One service, reached on one topic."""
 

@@ -15,6 +15,8 @@ from accelpool.rpc import memory
 #: Topics (fixed names).  A conductor is addressed by topic and server = its host.
 SCHEDULER_TOPIC = 'accelpool.scheduler'
 CONDUCTOR_TOPIC = 'accelpool.conductor'
+#: Nobody listens here: messages to it show that the bus takes them.
+HEALTH_TOPIC = 'accelpool.health'
 
 #: Version of the messages that this release understands, the same on both topics.  Raise the minor number when a
 #: method or an optional argument is added, the major one when an older peer would misunderstand.  A message says the
@@ -66,6 +68,13 @@ def _prefer(values: dict[str, Any]) -> None:
         cfg.CONF.register_opts(options, group=group)
     for name, value in values.items():
         cfg.CONF.set_default(name, value, group=group)
+
+
+def has_classic_queues() -> bool:
+    """Say whether the bus is RabbitMQ without quorum queues."""
+    get()
+    rabbit = oslo_messaging.TransportURL.parse(cfg.CONF).transport == 'rabbit'
+    return rabbit and not cfg.CONF.oslo_messaging_rabbit.rabbit_quorum_queue
 
 
 def use_memory() -> None:

@@ -2,13 +2,14 @@
 """A running scheduler: its messages, its heartbeat, and the reconciler."""
 
 import logging
-import threading
 
+import oslo_messaging
 from oslo_config import cfg
 
 from accelpool.allocations.reconciler import Reconciler
 from accelpool.db import service as db_service
 from accelpool.db import session as db_session
+from accelpool.loop import Loop
 from accelpool.rpc import client, server, transport
 from accelpool.scheduler.service import SchedulerService
 
@@ -19,38 +20,46 @@ THREADS = 4
 
 
 class Runner:
-    """Starts and stops everything of one scheduler; the embedded service runs it among others."""
+    """Starts and stops everything of one scheduler; the embedded service runs it among others.
+
+    One that an operator has disabled registers and does nothing else, until it is enabled again.
+    """
 
     def __init__(self, host: str) -> None:
         self._host = host
-        self._interval = cfg.CONF.scheduler.reconcile_interval
+        interval = cfg.CONF.scheduler.reconcile_interval
         self._service = SchedulerService(client.ConductorClient, cfg.CONF.scheduler.down_after)
-        self._reconciler = Reconciler(client.SchedulerClient(), client.ConductorClient, self._interval,
+        self._reconciler = Reconciler(client.SchedulerClient(), client.ConductorClient, interval,
                                       cfg.CONF.scheduler.bind_timeout)
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._loop, name='scheduler', daemon=True)
+        self._server: oslo_messaging.MessageHandlingServer | None = None
+        self._loop = Loop(f'scheduler {host}', interval, self._work)
 
     def start(self) -> None:
-        self._heartbeat()
-        self._server = server.start(transport.SCHEDULER_TOPIC, self._host, self._service, threads=THREADS)
-        self._thread.start()
-        LOG.info('The scheduler %s serves', self._host)
+        self._serve(self._enabled())
+        self._loop.start()
 
     def stop(self) -> None:
-        self._stopped.set()
-        self._server.stop()
-        self._server.wait()
-        self._thread.join()
+        self._loop.stop()
+        self._serve(False)
 
-    def _heartbeat(self) -> None:
-        db_session.retrying(lambda session: db_service.heard_of(
-            session, 'accelpool-scheduler', self._host, topic=transport.SCHEDULER_TOPIC, version=transport.VERSION))
+    def _work(self) -> None:
+        enabled = self._enabled()
+        self._serve(enabled)
+        if enabled:
+            self._reconciler.run()
 
-    def _loop(self) -> None:
-        while not self._stopped.wait(self._interval):
-            try:
-                self._heartbeat()
-                self._reconciler.run()
-            except Exception:
-                # The database or the bus is away: look again, for nothing is lost by waiting.
-                LOG.exception('The reconciler could not do its work; next try in %d s', self._interval)
+    def _enabled(self) -> bool:
+        """Note that this scheduler lives, and learn whether it is to work."""
+        known = db_session.retrying(lambda session: db_service.heard_of(
+            session, db_service.SCHEDULER, self._host, topic=transport.SCHEDULER_TOPIC, version=transport.VERSION))
+        return not known.disabled
+
+    def _serve(self, enabled: bool) -> None:
+        if enabled and self._server is None:
+            self._server = server.start(transport.SCHEDULER_TOPIC, self._host, self._service, threads=THREADS)
+            LOG.info('The scheduler %s serves', self._host)
+        elif not enabled and self._server is not None:
+            self._server.stop()
+            self._server.wait()
+            self._server = None
+            LOG.info('The scheduler %s serves no more', self._host)

@@ -18,7 +18,7 @@ from oslo_config import cfg
 
 from accelpool import conf, errors, policy, types
 from accelpool.allocations import states
-from accelpool.api import app, resource
+from accelpool.api import app, registration, resource
 from accelpool.db import allocation as db_allocation
 from accelpool.db import device as db_device
 from accelpool.db import host as db_host
@@ -28,7 +28,7 @@ from accelpool.db import profile as db_profile
 from accelpool.db import service as db_service
 from accelpool.db import session as db
 from accelpool.db import slice as db_slice
-from accelpool.rpc import client
+from accelpool.rpc import client, transport
 from accelpool.scheduler import service
 from tests.support import database
 
@@ -112,6 +112,8 @@ class Pool:
         cfg.CONF([], project='accelpool', default_config_files=[], default_config_dirs=[])
         cfg.CONF.set_override('auth_strategy', 'keystone', group='api')
         policy.get_enforcer.cache_clear()
+        transport.use_memory()
+        transport.get.cache_clear()
         engine = db.configure(os.environ.get(
             'ACCELPOOL_TEST_DATABASE', f'sqlite:///{pathlib.Path(self._directory.name) / "test.sqlite"}'))
         database.erase(engine)
@@ -121,6 +123,7 @@ class Pool:
             mock.patch.object(client, 'ConductorClient', Conductor),
             mock.patch.object(client, 'SchedulerClient', lambda: self._scheduler),
             mock.patch.object(resource, 'check_responses', True),
+            mock.patch.object(registration, 'ensure'),  # it would come between the rows of a test
         ]
         for patch in self._patches:
             patch.start()
@@ -153,5 +156,7 @@ class Pool:
         for patch in self._patches:
             patch.stop()
         cfg.CONF.clear_override('auth_strategy', group='api')
+        cfg.CONF.clear_override('transport_url')
+        transport.get.cache_clear()
         db.engine().dispose()
         self._directory.cleanup()

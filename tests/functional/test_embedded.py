@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import signal
 import stat
 import subprocess
@@ -182,6 +183,35 @@ class Embedded(Case):
             gone = http.delete(f'{url}/{one.json()["id"]}')
             self.assertEqual((204, b''), (gone.status_code, gone.content))
         self.assertTrue(self.service.whole())
+
+    def test_services_register_and_rest_when_they_are_disabled(self) -> None:
+        def services() -> dict[str, dict[str, Any]]:
+            return {f'{one["binary"]} {one["host"]}': one for one in self.service.call('GET', '/services')['services']}
+
+        names = {'accelpool-api embedded', 'accelpool-scheduler embedded', 'accelpool-conductor host-a',
+                 'accelpool-conductor host-b'}
+        wait_for(lambda: names == set(services()), 'all services are registered')
+        self.assertEqual({'up'}, {one['state'] for one in services().values()})
+        for binary in ('api', 'scheduler'):
+            self.service.call('PATCH', f'/services/{services()[f"accelpool-{binary} embedded"]["id"]}', disabled=True,
+                              disabled_reason='upgrade')
+        health = self.service.url('').replace('/v1', '/healthcheck')
+        self.assertEqual(503, self.service.http.get(health).status_code)
+        wait_for(lambda: 'serves no more' in self.service.log.read_text(), 'the scheduler rests')
+        identifier = self.service.call('POST', '/allocations', profile='small')['id']
+        self.assertEqual('pending', self.service.allocation(identifier)['state'])
+        for binary in ('api', 'scheduler'):
+            self.service.call('PATCH', f'/services/{services()[f"accelpool-{binary} embedded"]["id"]}', disabled=False)
+        self.service.wait_state(identifier, 'active')
+        self.assertEqual(200, self.service.http.get(health).status_code)
+
+    def test_a_service_reports_what_it_does_when_it_is_asked(self) -> None:
+        self.service.process.send_signal(signal.SIGUSR2)
+        wait_for(lambda: re.search(r'=\s+Configuration\s+=.*htpasswd_file', self.service.log.read_text(), re.DOTALL), 'a report')
+        log = self.service.log.read_text()
+        self.assertIn('Threads', log)
+        self.assertNotIn((self.service.home / 'password').read_text().strip(), log)
+        self.assertFalse(self.service.ended())
 
     def test_several_devices_on_several_hosts(self) -> None:
         identifier = self.service.create(count=4, compute=50, memory=1024)

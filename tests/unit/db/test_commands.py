@@ -3,6 +3,7 @@
 import contextlib
 import io
 import pathlib
+import sqlite3
 import tempfile
 import unittest
 
@@ -10,6 +11,7 @@ from oslo_config import cfg, fixture
 
 from accelpool.cmd import manage, status
 from accelpool.db import allocation, migration, session
+from accelpool.rpc import transport
 from tests.support import database
 
 
@@ -23,9 +25,11 @@ class Commands(unittest.TestCase):
         config = fixture.Config(cfg.CONF)
         config.setUp()
         self.addCleanup(config.cleanUp)
+        self.addCleanup(transport.get.cache_clear)
 
     def manage(self, *arguments: str) -> str:
         cfg.CONF.reset()  # each time as in a new process
+        transport.get.cache_clear()
         with contextlib.redirect_stdout(io.StringIO()) as out:
             self.assertEqual(0, manage.main(['--config-file', str(self.file), 'db', *arguments]))
         self.addCleanup(session.engine().dispose)
@@ -47,12 +51,35 @@ class Commands(unittest.TestCase):
 
     def test_upgrade_check_wants_this_releases_schema(self) -> None:
         self.manage('version')
-        with contextlib.redirect_stdout(io.StringIO()) as out:
-            self.assertEqual(2, status.Checks().check())
-        self.assertIn('db sync', out.getvalue().replace('\n', ' '))
+        code, said = self.check()
+        self.assertEqual(2, code, said)
+        self.assertIn('db sync', said)
         self.manage('sync')
-        with contextlib.redirect_stdout(io.StringIO()):
-            self.assertEqual(0, status.Checks().check())
+        self.assertEqual(0, *self.check())
+
+    def check(self) -> tuple[int, str]:
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            code = status.Checks().check()
+        return code, ' '.join(out.getvalue().replace('|', ' ').split())
+
+    def test_upgrade_check_finds_rows_without_parents(self) -> None:
+        self.manage('sync')
+        identifier = database.add_allocation()
+        self.assertEqual(0, *self.check())
+        with contextlib.closing(sqlite3.connect(self.database)) as connection, connection:
+            connection.execute(f"DELETE FROM allocations WHERE id = '{identifier}'")
+        code, said = self.check()
+        self.assertEqual(2, code)
+        self.assertIn('row(s) of events have a allocation_id that does not exist', said)
+
+    def test_upgrade_check_warns_of_classic_queues(self) -> None:
+        self.file.write_text(
+            '[DEFAULT]\ntransport_url = rabbit://a:b@127.0.0.1:1/accelpool\n' + self.file.read_text()
+            + '[oslo_messaging_rabbit]\nrabbit_quorum_queue = false\n')
+        self.manage('sync')
+        code, said = self.check()
+        self.assertEqual(1, code)
+        self.assertIn('rabbit_quorum_queue = true', said)
 
     def test_without_a_verb_it_explains_itself(self) -> None:
         with contextlib.redirect_stderr(io.StringIO()) as out, self.assertRaises(SystemExit):
