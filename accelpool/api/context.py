@@ -18,9 +18,9 @@ STANDALONE_ROLES = ('admin', 'member', 'reader')
 
 
 class Context(context.RequestContext):
-    """A request's identity: ``project_id``, ``user_id``, ``roles`` and the ``request_id``."""
+    """A request's identity: ``project_id``, ``user_id``, ``roles``, ``service_roles`` and the ``request_id``."""
 
-    project_id: str
+    project_id: str | None  # None: the token is the system's
     user_id: str
     roles: list[str]
     request_id: str
@@ -33,7 +33,7 @@ class Context(context.RequestContext):
 def from_environ(environ: dict[str, Any]) -> Context:
     """Build the context of a request.
 
-    :raises Unauthorized: nobody vouched for the caller, or the token has no project
+    :raises Unauthorized: nobody vouched for the caller or for the service that asks for it, or the token has no scope
     """
     strategy = cfg.CONF.api.auth_strategy
     if strategy != 'keystone':
@@ -43,7 +43,9 @@ def from_environ(environ: dict[str, Any]) -> Context:
             roles=list(STANDALONE_ROLES), request_id=environ.get(request_id.ENV_REQUEST_ID))
     if environ.get('HTTP_X_IDENTITY_STATUS') != 'Confirmed':
         raise errors.Unauthorized('A valid token is needed in the header X-Auth-Token')
+    if environ.get('HTTP_X_SERVICE_IDENTITY_STATUS', 'Confirmed') != 'Confirmed':
+        raise errors.Unauthorized("The token in the header X-Service-Token is not a service's")
     found: Context = Context.from_environ(environ)
-    if not found.project_id:
-        raise errors.Unauthorized('The token must be scoped to a project')
+    if found.project_id is None and found.system_scope != 'all':
+        raise errors.Unauthorized('The token must be scoped to a project or to the system')
     return found

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Keystone's tokens."""
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from keystoneauth1 import exceptions
@@ -28,7 +29,20 @@ class _Tokens(auth_token.AuthProtocol):  # type: ignore[misc]
             raise
 
 
+#: Trees of the API and their types in Keystone's catalogue, which access rules of application credentials name.
+SERVICE_TYPES = {'/v2': 'accelerator', '': 'accelpool'}
+
+
 def protect(application: auth.WSGIApp) -> auth.WSGIApp:
     """Check every request's token; with the decision delayed, a refusal has this API's error form (api/context.py)."""
-    protected: auth.WSGIApp = _Tokens(application, {'oslo_config_config': cfg.CONF, 'delay_auth_decision': True})
-    return protected
+    trees = {tree: _Tokens(application, {'oslo_config_config': cfg.CONF, 'delay_auth_decision': True,
+                                         'service_type': service_type})
+             for tree, service_type in SERVICE_TYPES.items()}
+
+    def checked(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        path = environ.get('PATH_INFO', '')
+        answer: Iterable[bytes] = next(
+            trees[tree] for tree in trees if path.startswith(tree))(environ, start_response)
+        return answer
+
+    return checked

@@ -14,6 +14,9 @@ from accelpool.policy import allocation, base, candidate, device, driver, host, 
 if TYPE_CHECKING:
     from accelpool.api import context as api_context
 
+#: Whose project is asked for when the caller's token has none: nobody's.
+NO_PROJECT = ''
+
 _MODULES = (base, allocation, candidate, device, driver, host, pool, profile, service)
 
 
@@ -33,11 +36,12 @@ def get_enforcer() -> policy.Enforcer:
 def allows(context: 'api_context.Context', rule: str, target: Mapping[str, Any] | None = None) -> bool:
     """Say whether the caller may do what the rule names, on a target (default: the caller's project)."""
     if target is None:
-        target = {'project_id': context.project_id}
+        target = {'project_id': context.project_id or NO_PROJECT}
     return bool(get_enforcer().authorize(rule, dict(target), context.credentials(), do_raise=False))
 
 
 def authorize(context: 'api_context.Context', rule: str, target: Mapping[str, Any] | None = None) -> None:
     """Raise Forbidden unless :func:`allows`."""
     if not allows(context, rule, target):
-        raise errors.Forbidden(f'Your roles in this project do not allow {rule}')
+        where = 'with a token of the system' if context.project_id is None else 'in this project'
+        raise errors.Forbidden(f'Your roles {where} do not allow {rule}')

@@ -15,19 +15,20 @@ DELETE = 'accelpool:allocation:delete'
 ATTACHMENT = 'accelpool:allocation:attachment'
 
 RULES = [
-    base.rule('allocation:all_projects', base.ADMIN, 'See allocations of every project.',
+    base.rule('allocation:all_projects', base.OPERATOR, 'See allocations of every project.',
               ('GET', '/v1/allocations?all_projects=true'), ('GET', '/v1/allocations/{id}')),
-    base.rule('allocation:list', base.PROJECT_READER_OR_ADMIN, "List a project's allocations.",
+    base.rule('allocation:list', base.PROJECT_READER_OR_OPERATOR, "List a project's allocations.",
               ('GET', '/v1/allocations')),
-    base.rule('allocation:show', base.PROJECT_READER_OR_ADMIN, 'Show an allocation, its events and its usage.',
+    base.rule('allocation:show', base.PROJECT_READER_OR_OPERATOR, 'Show an allocation, its events and its usage.',
               ('GET', '/v1/allocations/{id}'), ('GET', '/v1/allocations/{id}/events'),
               ('GET', '/v1/allocations/{id}/usage')),
-    base.rule('allocation:create', base.PROJECT_MEMBER, 'Allocate slices.', ('POST', '/v1/allocations')),
+    base.rule('allocation:create', base.PROJECT_MEMBER, 'Allocate slices.', ('POST', '/v1/allocations'),
+              scopes=base.PROJECT_SCOPE),
     base.rule('allocation:extend', base.PROJECT_MEMBER_OR_ADMIN, "Start an allocation's time to live again.",
               ('PATCH', '/v1/allocations/{id}')),
     base.rule('allocation:delete', base.PROJECT_MEMBER_OR_ADMIN, 'Release an allocation.',
               ('DELETE', '/v1/allocations/{id}')),
     base.rule('allocation:attachment', base.PROJECT_MEMBER,
               'Get a credential for an allocation.  Only ever for the project that owns it.',
-              ('GET', '/v1/allocations/{id}/attachment')),
+              ('GET', '/v1/allocations/{id}/attachment'), scopes=base.PROJECT_SCOPE),
 ]

@@ -5,4 +5,4 @@ from accelpool.policy import base
 
 LIST = 'accelpool:driver:list'
 
-RULES = [base.rule('driver:list', base.ADMIN, 'List drivers.', ('GET', '/v1/drivers'))]
+RULES = [base.rule('driver:list', base.OPERATOR, 'List drivers.', ('GET', '/v1/drivers'))]

@@ -7,6 +7,6 @@ LIST = 'accelpool:service:list'
 UPDATE = 'accelpool:service:update'
 
 RULES = [
-    base.rule('service:list', base.ADMIN, 'List services.', ('GET', '/v1/services')),
+    base.rule('service:list', base.OPERATOR, 'List services.', ('GET', '/v1/services')),
     base.rule('service:update', base.ADMIN, 'Enable or disable a service.', ('PATCH', '/v1/services/{id}')),
 ]

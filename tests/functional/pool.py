@@ -106,7 +106,8 @@ class Pool:
     #: Allocations with these ids stay ``scheduled``: their conductor never answers.
     held = frozenset({'00000000-0000-4000-8000-00000000dead'})
 
-    def __init__(self) -> None:
+    def __init__(self, protect: Callable[..., Any] = Tokens) -> None:
+        """:param protect: stands where keystonemiddleware stands"""
         self._directory = tempfile.TemporaryDirectory()
         conf.register_all()
         cfg.CONF([], project='accelpool', default_config_files=[], default_config_dirs=[])
@@ -129,7 +130,7 @@ class Pool:
             patch.start()
         with db.writer() as session:
             self.variables = self._fill(session)
-        self.application = app.make_app(Tokens)
+        self.application = app.make_app(protect)
 
     def _fill(self, session: Any) -> dict[str, Any]:
         default = db_pool.ensure_default(session)

@@ -53,7 +53,9 @@ class AllocationsController(resource.Resource):
     @resource.endpoint(query=schemas.LIST_QUERY, response=schemas.LIST)
     def get_all(self, call: resource.Call) -> dict[str, Any]:
         policy.authorize(call.context, rules.LIST)
-        everybody = call.query.pop('all_projects', False)
+        # A token of the system belongs to no project: without another word it asks for all of them.
+        unscoped = call.context.project_id is None and 'project_id' not in call.query
+        everybody = call.query.pop('all_projects', False) or unscoped
         project = call.query.setdefault('project_id', call.context.project_id)
         if everybody or project != call.context.project_id:
             policy.authorize(call.context, rules.ALL_PROJECTS)
