@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Options of the NVIDIA driver."""
+
+from oslo_config import cfg
+
+GROUP = 'nvidia'
+
+OPTS: list[cfg.Opt] = [
+    cfg.StrOpt(
+        'library_dir', default=None, sample_default='where the dynamic loader finds them',
+        help='Directory of libnvidia-ml.so.1 and libcuda.so.1, for drivers that are installed in an unusual place.'),
+    cfg.FloatOpt(
+        'deadline', default=1.5, min=0.1,
+        help='Seconds that a call of NVML may take.  A device whose calls take longer is failed until they answer '
+             'again; the conductor never waits longer.'),
+    cfg.FloatOpt(
+        'mig_deadline', default=30.0, min=0.1,
+        help='Seconds that the creation or the end of a MIG instance may take.'),
+    cfg.FloatOpt(
+        'retry_interval', default=10.0, min=0.1,
+        help='Seconds after which a device that did not answer is asked again, and a driver that failed is opened '
+             'again.'),
+    cfg.BoolOpt(
+        'drain_foreign', default=True,
+        help='Give no new slices on a device that processes outside the pool use: they take memory and time that '
+             'the pool would sell twice.'),
+    cfg.BoolOpt(
+        'mps', default=False,
+        help='Offer slices by NVIDIA MPS (isolation mps) to consumers on the host itself; needs '
+             'nvidia-cuda-mps-control and a conductor that runs as root.'),
+    cfg.StrOpt(
+        'mps_control', default='nvidia-cuda-mps-control',
+        help='The program that starts and steers MPS daemons.'),
+    cfg.IntOpt(
+        'session_overhead_mib', default=512, min=0,
+        help='Memory that the context of one session takes of a device beside the memory of its slice; it is charged '
+             'to the device for each shared slice that the device may carry (see max_shared).'),
+    cfg.IntOpt(
+        'max_shared', default=8, min=0,
+        help='Shared slices with a session that a device is laid out for: session_overhead_mib times this is kept '
+             'back of its memory.'),
+    cfg.StrOpt(
+        'mdev_root', default='/sys',
+        help='Where sysfs is mounted, for mediated devices and virtual functions.'),
+]

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""NVIDIA GPUs: found and watched through NVML, cut whole, by MIG, MPS, mediated devices or metered shares.
+
+:mod:`~accelpool.drivers.nvidia.inventory` finds devices and follows their health,
+:mod:`~accelpool.drivers.nvidia.slicing` cuts them, :mod:`~accelpool.drivers.nvidia.remoting` says how a session uses
+one.  NVML is only called in a process of its own (:mod:`~accelpool.drivers.nvidia.channel`).
+"""
+
+import pathlib
+
+from oslo_config import cfg
+
+from accelpool.conf import nvidia as options
+from accelpool.drivers import base
+from accelpool.drivers.nvidia.channel import Channel
+from accelpool.drivers.nvidia.describe import HOST_VGPU
+from accelpool.drivers.nvidia.inventory import NvidiaInventory
+from accelpool.drivers.nvidia.mdev import Mdev
+from accelpool.drivers.nvidia.mig import Mig
+from accelpool.drivers.nvidia.mps import Mps
+from accelpool.drivers.nvidia.remoting import NvidiaRemoting
+from accelpool.drivers.nvidia.slicing import Book, NvidiaSlicing, Shared, Whole
+from accelpool.types import Device, Isolation
+
+
+class NvidiaDriver(base.Driver):
+    """All three interfaces."""
+
+    name = 'nvidia'
+
+    def __init__(self, host: str, state_dir: pathlib.Path, conf: cfg.ConfigOpts = cfg.CONF) -> None:
+        """:raises DriverError: the book of slices is damaged"""
+        conf.register_opts(options.OPTS, group=options.GROUP)
+        chosen = conf[options.GROUP]
+        self._book = Book(state_dir / 'nvidia-slices.json')
+        self._mps = bool(chosen.mps)
+        mdev = Mdev(pathlib.Path(chosen.mdev_root))
+        self.inventory = NvidiaInventory(
+            host, state_dir / 'nvidia-devices.json', Channel(chosen.deadline, chosen.library_dir),
+            ours=lambda uuid: {entry['start']: key for key, entry in self._book.of_device(uuid).items()
+                               if entry['way'] == 'mig'},
+            isolations=lambda uuid: {entry['isolation'] for entry in self._book.of_device(uuid).values()},
+            retry_interval=chosen.retry_interval, drain_foreign=chosen.drain_foreign,
+            reserved=chosen.session_overhead_mib * chosen.max_shared, types=mdev.geometry)
+        self.slicing = NvidiaSlicing(self._book, {
+            'whole': Whole(), 'shared': Shared(), 'mdev': mdev,
+            'mig': Mig(Channel(chosen.mig_deadline, chosen.library_dir)),
+            'mps': Mps(chosen.mps_control, state_dir / 'nvidia-mps', others=self._mps_slices),
+        }, self._modes)
+        self.remoting = NvidiaRemoting(chosen.library_dir)
+
+    def _modes(self, device: Device) -> tuple[Isolation, ...]:
+        """A device in MIG mode, or one that serves vGPU types, has no other use; the rest is exclusive or shared."""
+        if device.partitions is not None:
+            return (Isolation.PARTITION,)
+        if device.options.get('virtualization') == HOST_VGPU:
+            return ()
+        return (Isolation.WHOLE, Isolation.SHARED, *((Isolation.MPS,) if self._mps else ()))
+
+    def _mps_slices(self, uuid: str) -> int:
+        return sum(entry['way'] == 'mps' for entry in self._book.of_device(uuid).values())

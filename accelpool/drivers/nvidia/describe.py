@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From NVML's words to the pool's: traits, NVLink islands, partitions.  Pure."""
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from accelpool.partitions import Geometry, Span, Template
+
+#: NVML_DEVICE_ARCH_...
+ARCHITECTURES = {2: 'KEPLER', 3: 'MAXWELL', 4: 'PASCAL', 5: 'VOLTA', 6: 'TURING', 7: 'AMPERE', 8: 'ADA', 9: 'HOPPER',
+                 10: 'BLACKWELL'}
+#: CUDA cores of a multiprocessor by compute capability (CUDA C++ Programming Guide, arithmetic instructions).
+CORES_PER_SM = {'6.0': 64, '6.1': 128, '6.2': 128, '7.0': 64, '7.2': 64, '7.5': 64, '8.0': 64}
+#: What os-traits knows; later versions have to be CUSTOM_ ones.
+STANDARD_CAPABILITIES = {'1.0', '1.1', '1.2', '1.3', '2.0', '2.1', '3.0', '3.2', '3.5', '3.7', '5.0', '5.2', '5.3',
+                         '6.0', '6.1', '6.2', '7.0', '7.1', '7.2'}
+STANDARD_SDKS = ((6, 5), (7, 5), (8, 0), (9, 0), (9, 1), (9, 2), (10, 0))
+#: NVML_GPU_VIRTUALIZATION_MODE_HOST_VGPU
+HOST_VGPU = 3
+
+
+def multiprocessors(identity: Mapping[str, Any]) -> int | None:
+    """Return the number of SMs; NVML tells cores only."""
+    cores: int | None = identity['cores']
+    return None if cores is None else cores // CORES_PER_SM.get(identity['compute_capability'], 128)
+
+
+def traits(identity: Mapping[str, Any], condition: Mapping[str, Any], cuda: int) -> tuple[str, ...]:
+    """Return a device's traits in Placement's spelling, sorted.
+
+    :param cuda: the highest CUDA version of the driver, 1000 * major + 10 * minor
+    """
+    capability = identity['compute_capability']
+    prefix = 'HW_GPU' if capability in STANDARD_CAPABILITIES else 'CUSTOM_GPU'
+    version = divmod(cuda, 1000)
+    found = {f'{prefix}_CUDA_COMPUTE_CAPABILITY_V{capability.replace(".", "_")}',
+             'CUSTOM_GPU_API_CUDA', 'CUSTOM_NVIDIA', 'CUSTOM_' + _word(identity['name']),
+             f'CUSTOM_GPU_CUDA_SDK_V{version[0]}_{version[1] // 10}'}
+    # A driver runs programs of every earlier toolkit.
+    found |= {f'HW_GPU_CUDA_SDK_V{major}_{minor}' for major, minor in STANDARD_SDKS
+              if (major, minor) <= (version[0], version[1] // 10)}
+    if identity['architecture'] in ARCHITECTURES:
+        found.add(f'CUSTOM_NVIDIA_{ARCHITECTURES[identity["architecture"]]}')
+    if condition['ecc']:
+        found.add('CUSTOM_GPU_ECC')
+    if condition['mig'] is not None:
+        found.add('CUSTOM_GPU_MIG_ENABLED' if condition['mig'] else 'CUSTOM_GPU_MIG_CAPABLE')
+    if identity['links']:
+        found.add('CUSTOM_GPU_NVLINK')
+    if identity['virtualization'] == HOST_VGPU:
+        found.add('CUSTOM_GPU_VGPU')
+    return tuple(sorted(found))
+
+
+def _word(name: str) -> str:
+    return re.sub(r'[^A-Z0-9]+', '_', name.upper()).strip('_')
+
+
+def islands(host: str, identities: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Return device UUID -> fabric domain: devices that reach each other over NVLink, directly or by a switch.
+
+    A device that reaches nobody is in no domain.  A domain is named after the host and its lowest PCI address.
+    """
+    devices = {one['bus_id'].upper(): one['uuid'] for one in identities}
+    above: dict[str, str] = {}
+
+    def root(name: str) -> str:
+        while above.get(name, name) != name:
+            name = above[name]
+        return name
+
+    for one in identities:
+        for link in one['links']:
+            # Switches of one host are one fabric; their own addresses are not needed.
+            far = 'switch' if link['switch'] else (link['remote'] or '').upper()
+            if far == 'switch' or far in devices:
+                above[root(one['bus_id'].upper())] = root(far)
+    groups: dict[str, list[str]] = {}
+    for bus in devices:
+        groups.setdefault(root(bus), []).append(bus)
+    return {devices[bus]: f'{host}/nvlink-{min(group).split(":", 1)[1].lower()}'
+            for group in groups.values() if len(group) > 1 for bus in group}
+
+
+def geometry(identity: Mapping[str, Any], condition: Mapping[str, Any], ours: Iterable[int]) -> Geometry:
+    """Return the MIG geometry of a device in MIG mode.
+
+    :param ours: first slices of the instances that this driver made; the others are taken for good
+    """
+    profiles = identity['profiles']
+    most = max(profile['slices'] for profile in profiles)
+    mine = set(ours)
+    return Geometry(
+        templates=tuple(sorted((Template(
+            name=profile['name'], compute=100 * profile['slices'] // most, memory=profile['memory'],
+            needs={'slices': profile['slices'], profile['name']: 1},
+            size=profile['size'], starts=tuple(profile['starts']), special='+' in profile['name'])
+            for profile in profiles), key=lambda one: (one.size, one.compute, one.special))),
+        capacity={'slices': most, **{profile['name']: profile['count'] for profile in profiles}},
+        taken=tuple(Span(start=one['start'], size=one['size'], needs=_needs(profiles, one['profile']))
+                    for one in condition['instances'] if one['start'] not in mine))
+
+
+def _needs(profiles: Iterable[Mapping[str, Any]], name: str) -> dict[str, int]:
+    return next(({'slices': one['slices'], name: 1} for one in profiles if one['name'] == name), {})
+
+
+def device_id(uuid: str) -> str:
+    """Return the pool's id of a device: the UUID without NVIDIA's prefix when it is one."""
+    plain = uuid.removeprefix('GPU-').lower()
+    if re.fullmatch(r'[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}', plain):
+        return plain
+    digest = hashlib.sha256(uuid.encode()).hexdigest()
+    return f'{digest[:8]}-{digest[8:12]}-{digest[12:16]}-{digest[16:20]}-{digest[20:32]}'

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a device is: its ailments, what cures them, and what that means for the pool.  Pure.
+
+An ailment is what an XID or an ECC event left behind.  It stays until the action that its class asks for has been
+seen to be done; whatever NVML shows at present (a lost GPU, a failed row remapping, ...) needs no memory.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from typing import Any, Self
+
+from accelpool.drivers.nvidia import xid
+from accelpool.drivers.nvidia.xid import ADVICE, Action
+from accelpool.types import Health
+
+#: NVML_GPU_RECOVERY_ACTION_...: what the driver itself asks for.
+RECOVERY = {
+    1: Action.RESET_GPU, 2: Action.RESTART_HOST, 3: Action.RESET_GPU, 4: Action.RESET_GPU, 6: Action.RESET_GPU,
+    7: Action.RESTART_HOST}
+
+#: A device with such an ailment does not work; with another one it works but takes nothing new.
+BROKEN = {Action.RESET_GPU, Action.RESTART_HOST}
+
+#: Ailments that are remembered of one device; more say nothing new.
+MOST = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class Look:
+    """What was seen of a device."""
+
+    boot: str                                  # the host's boot id
+    energy: int | None = None                  # mJ since the GPU was initialised; falls when it is reset
+    recovery: int | None = None                # None: the driver does not know of it
+    processes: frozenset[int] = frozenset()    # of everybody
+    foreign: tuple[int, ...] = ()              # processes that are not the pool's
+    remap_failure: bool = False
+    mig_pending: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Ailment:
+    """Something that happened, and how the device looked then."""
+
+    what: str
+    action: str
+    boot: str
+    energy: int | None
+    recovery: int | None
+    processes: tuple[int, ...]
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Self:
+        return cls(**{**data, 'processes': tuple(data['processes'])})
+
+
+def contracted(events: Iterable[dict[str, Any]], look: Look) -> list[Ailment]:
+    """Return the ailments that events bring; those that may be ignored bring none."""
+    found = []
+    for event in events:
+        if event['kind'] == 'xid':
+            action, what = xid.action(event['data']), xid.describe(event['data'])
+        else:
+            action, what = Action.RESET_GPU, 'uncorrectable memory error'
+        if event.get('instance') is not None:
+            what += f' in MIG instance {event["instance"]}'
+        if action != Action.IGNORE:
+            found.append(Ailment(what, action, look.boot, look.energy, look.recovery, tuple(sorted(look.processes))))
+    return found
+
+
+def cured(ailment: Ailment, look: Look) -> bool:
+    """Return whether the action that an ailment asks for has been taken."""
+    if look.boot != ailment.boot:
+        return True
+    reset = (ailment.energy is not None and look.energy is not None and look.energy < ailment.energy) \
+        or bool(ailment.recovery and look.recovery == 0)
+    match ailment.action:
+        case Action.RESTART_HOST:
+            return False
+        case Action.RESTART_APPLICATION:
+            return reset or not look.processes & set(ailment.processes)
+        case _:
+            return reset
+
+
+def merged(known: Sequence[Ailment], fresh: Iterable[Ailment]) -> list[Ailment]:
+    """Return all ailments, each kind once: the newest, for that is the one to be cured."""
+    by_kind = {ailment.what: ailment for ailment in known}
+    by_kind.update({ailment.what: ailment for ailment in fresh})
+    return list(by_kind.values())[-MOST:]
+
+
+def verdict(ailments: Sequence[Ailment], look: Look) -> tuple[Health, str | None]:
+    """Return how the device is, and for the operator why and what to do."""
+    reasons: list[tuple[Health, str]] = [
+        (Health.FAILED if ailment.action in BROKEN else Health.DEGRADED,
+         f'{ailment.what}: {ADVICE[Action(ailment.action)]}') for ailment in ailments]
+    asked = RECOVERY.get(look.recovery or 0)
+    if asked is not None:
+        reasons.append((Health.FAILED, f'its driver asks for recovery: {ADVICE[asked]}'))
+    if look.remap_failure:
+        reasons.append((Health.FAILED, 'a faulty memory row could not be remapped: replace the GPU'))
+    if look.mig_pending:
+        reasons.append((Health.DEGRADED, 'a change of its MIG mode is pending: ' + ADVICE[Action.RESET_GPU]))
+    if look.foreign:
+        named = ', '.join(str(pid) for pid in look.foreign[:4])
+        reasons.append((Health.DEGRADED,
+                        f'used by processes outside the pool ({named}): end them, or disable the device'))
+    if not reasons:
+        return Health.OK, None
+    worst = Health.FAILED if any(health == Health.FAILED for health, _ in reasons) else Health.DEGRADED
+    return worst, '; '.join(text for health, text in reasons if health == worst)[:255]

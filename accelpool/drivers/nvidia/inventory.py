@@ -1,0 +1,310 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finding devices and watching their health, through NVML.
+
+Every look reads versions, devices, what happened since the last look, and each device's condition; a call that does
+not return in time costs the look one deadline and makes that device failed.  What the driver must remember - which
+devices there were, and what ails them - is in the file ``nvidia-devices.json``, so that a conductor that starts again
+neither forgets a sick device nor takes a lost one for one that never was.
+"""
+
+import dataclasses
+import json
+import os
+import pathlib
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from oslo_log import log as logging
+
+from accelpool import errors
+from accelpool.drivers import base
+from accelpool.drivers.nvidia import describe, health
+from accelpool.drivers.nvidia.channel import Channel, Hung, NvmlError
+from accelpool.partitions import Geometry
+from accelpool.types import Device, Health, Isolation
+
+LOG = logging.getLogger(__name__)
+
+#: NVML errors that concern the driver as a whole: a new process may see more than this one.
+REOPEN = {1, 9, 12, 15, 16, 18, 999}
+LIBRARY_NOT_FOUND, GPU_IS_LOST = 12, 15
+
+#: What serves sessions: a process of that name on a device belongs to the pool.
+WORKER = 'accelpool-worker'
+MPS_SERVER = 'nvidia-cuda-mps-server'
+
+
+@dataclasses.dataclass
+class Known:
+    """What is remembered of a device."""
+
+    identity: dict[str, Any]
+    ailments: list[health.Ailment] = dataclasses.field(default_factory=list)
+    device: Device | None = None           # as last reported
+    asked_again_at: float = 0.0            # a device that hung is left alone until then
+
+
+def boot_id() -> str:
+    """Return what changes with every start of the host; empty where the kernel does not tell."""
+    try:
+        return pathlib.Path('/proc/sys/kernel/random/boot_id').read_text().strip()
+    except OSError:
+        return ''
+
+
+def program(pid: int) -> str:
+    """Return the name of a process's program; empty when it has gone."""
+    try:
+        return os.path.basename(os.readlink(f'/proc/{pid}/exe'))
+    except OSError:
+        return ''
+
+
+class NvidiaInventory(base.Inventory):
+    """The NVIDIA devices of this host."""
+
+    def __init__(self, host: str, state_file: pathlib.Path, channel: Channel, *,
+                 ours: Callable[[str], Mapping[int, str]], isolations: Callable[[str], set[str]],
+                 types: Callable[[Device], Geometry | None], retry_interval: float, drain_foreign: bool, reserved: int,
+                 boot: Callable[[], str] = boot_id, program_of: Callable[[int], str] = program) -> None:
+        """
+        :param ours: gives the MIG instances that the pool made on a device: first slot -> slice id
+        :param isolations: gives the isolations of the slices that a device carries
+        :param types: gives what a device can be cut in beside MIG, None: nothing
+        :param reserved: MiB of a device that are kept back for the contexts of sessions
+        """
+        self._host = host
+        self._file = state_file
+        self._channel = channel
+        self._ours = ours
+        self._isolations = isolations
+        self._types = types
+        self._retry = retry_interval
+        self._drain_foreign = drain_foreign
+        self._reserved = reserved
+        self._boot = boot
+        self._program = program_of
+        self._known = self._read()
+        self._trouble: str | None = None
+        self._reopen_at: float | None = None
+        self._waiting: list[dict[str, Any]] = []  # events that were read ahead of a look
+        self._conditions: dict[str, dict[str, Any]] = {}
+
+    def discover(self) -> list[Device]:
+        boot = self._boot()
+        try:
+            host = self._open()
+        except NvmlError as error:
+            return self._without_driver(error)
+        except Hung as error:
+            self._reopen_at = time.monotonic() + self._retry
+            return self._failed_all(f'{error.detail}; its processes may have to be ended, or the host restarted')
+        self._say(None)
+        present = [uuid for uuid in host['devices'] if isinstance(uuid, str)]
+        happened, self._waiting = self._waiting + self._events(), []
+        looks: dict[str, health.Look] = {}
+        failures: dict[str, str] = {}
+        for uuid in present:
+            try:
+                looks[uuid] = self._look(uuid, boot)
+            except errors.DriverError as error:
+                failures[uuid] = error.detail
+        for uuid in self._known.keys() - set(present):
+            reason = self._absent(uuid)
+            if reason is not None:
+                failures[uuid] = reason
+        if failures and self._reopen_at is None:
+            self._reopen_at = time.monotonic() + self._retry
+        domains = describe.islands(self._host, [self._known[uuid].identity for uuid in present if uuid in self._known])
+        found = []
+        for uuid, look in looks.items():
+            known = self._known[uuid]
+            fresh = health.contracted([one for one in happened if one['uuid'] == uuid], look)
+            for ailment in fresh:
+                LOG.warning('%s on %s: %s', known.identity['name'], self._host, ailment.what)
+            known.ailments = health.merged(
+                [one for one in known.ailments if not health.cured(one, look)], fresh)
+            known.device = self._device(known.identity, host, domains.get(uuid), *health.verdict(known.ailments, look))
+            found.append(known.device)
+        found += [self._failed(uuid, reason) for uuid, reason in failures.items() if uuid in self._known]
+        self._forget(set(looks) | set(failures))
+        self._write()
+        return found
+
+    def metrics(self) -> dict[str, dict[str, float]]:
+        names = {
+            'temperature': 'temperature_celsius', 'power_watts': 'power_watts', 'utilization': 'utilization_percent',
+            'memory_utilization': 'memory_utilization_percent', 'memory_used': 'memory_used_mib',
+            'clock': 'clock_mhz', 'memory_clock': 'memory_clock_mhz', 'ecc_corrected': 'ecc_corrected_errors',
+            'ecc_uncorrected': 'ecc_uncorrected_errors'}
+        return {describe.device_id(uuid): {
+            **{name: float(seen[key]) for key, name in names.items() if seen[key] is not None},
+            'throttled': float(bool(seen['throttle'])), 'processes': float(len(seen['processes']))}
+            for uuid, seen in self._conditions.items()}
+
+    def condition(self, uuid: str) -> dict[str, Any] | None:
+        """Return what was last seen of a device."""
+        return self._conditions.get(uuid)
+
+    def identity(self, uuid: str) -> dict[str, Any] | None:
+        """Return what a device is."""
+        known = self._known.get(uuid)
+        return None if known is None else known.identity
+
+    def _open(self) -> dict[str, Any]:
+        """Return what NVML says of the host, from a library that was opened anew when something went wrong."""
+        if self._reopen_at is not None and time.monotonic() >= self._reopen_at and not self._channel.stuck():
+            self._reopen_at = None
+            if self._trouble is None:
+                self._waiting += self._events()  # they would be lost
+            self._channel.close()
+        found: dict[str, Any] = self._channel.ask('host')
+        return found
+
+    def _without_driver(self, error: NvmlError) -> list[Device]:
+        """Return the devices that there were; a host that never had one has nothing to say."""
+        if error.number in REOPEN:
+            self._reopen_at = time.monotonic()
+        self._say(error.detail, quietly=error.number == LIBRARY_NOT_FOUND and not self._known)
+        return self._failed_all(error.detail)
+
+    def _failed_all(self, reason: str) -> list[Device]:
+        self._conditions.clear()
+        return [self._failed(uuid, reason) for uuid in self._known]
+
+    def _say(self, trouble: str | None, quietly: bool = False) -> None:
+        """Log what is wrong with the driver once, not at every look."""
+        if trouble != self._trouble and trouble is not None:
+            (LOG.info if quietly else LOG.error)('NVIDIA devices of %s cannot be used: %s', self._host, trouble)
+        self._trouble = trouble
+
+    def _events(self) -> list[dict[str, Any]]:
+        try:
+            found: list[dict[str, Any]] = self._channel.ask('events')
+        except errors.DriverError as error:
+            LOG.warning('No events of NVIDIA devices on %s: %s', self._host, error.detail)
+            return []
+        return found
+
+    def _look(self, uuid: str, boot: str) -> health.Look:
+        """Read a device.
+
+        :raises DriverError: it does not answer, or not soundly
+        """
+        known = self._known.get(uuid)
+        if known is not None and time.monotonic() < known.asked_again_at:
+            raise errors.DriverError('NVML did not answer for it; it is asked again soon')
+        try:
+            if known is None or known.device is None or known.device.health == Health.FAILED:
+                identity = self._channel.ask('identity', uuid)
+                if known is None:
+                    known = self._known[uuid] = Known(identity)
+                known.identity = identity
+            seen = self._channel.ask('condition', uuid)
+        except Hung:
+            if known is not None:
+                known.asked_again_at = time.monotonic() + self._retry
+            raise
+        self._conditions[uuid] = seen
+        pids = frozenset(process['pid'] for process in seen['processes'])
+        return health.Look(
+            boot=boot, energy=seen['energy'], recovery=seen['recovery'], processes=pids,
+            foreign=self._foreign(uuid, seen), remap_failure=seen['remap_failure'],
+            mig_pending=seen['mig'] is not None and seen['mig'] != seen['mig_pending'])
+
+    def _foreign(self, uuid: str, seen: dict[str, Any]) -> tuple[int, ...]:
+        """Return the processes that are not the pool's.
+
+        A device of which a slice is used by its consumer itself - whole, a partition, MPS - may carry any process
+        there; the others carry workers.
+        """
+        if not self._drain_foreign or self._isolations(uuid) & {Isolation.WHOLE, Isolation.MPS}:
+            return ()
+        own = {one['id'] for one in seen['instances'] if one['start'] in self._ours(uuid)}
+        return tuple(sorted(process['pid'] for process in seen['processes']
+                            if process['instance'] not in own and process['instance'] is None
+                            and self._program(process['pid']) not in (WORKER, MPS_SERVER)))
+
+    def _absent(self, uuid: str) -> str | None:
+        """Return why a known device is not there; None when it was taken out."""
+        try:
+            self._channel.ask('probe', self._known[uuid].identity['bus_id'])
+        except NvmlError as error:
+            return error.detail if error.number == GPU_IS_LOST else None
+        except Hung as error:
+            return error.detail
+        return None
+
+    def _device(self, identity: dict[str, Any], host: dict[str, Any], domain: str | None, condition: Health,
+                reason: str | None) -> Device:
+        seen = self._conditions[identity['uuid']]
+        mig = bool(seen['mig'])
+        metered = not mig and identity['virtualization'] != describe.HOST_VGPU
+        device = Device(
+            id=describe.device_id(identity['uuid']), driver='nvidia', vendor='nvidia',
+            model=identity['name'].removeprefix('NVIDIA '),
+            memory=identity['memory'] - (self._reserved if metered else 0),
+            traits=describe.traits(identity, seen, host['cuda']),
+            numa_node=identity['numa_node'], pci_address=_pci(identity['bus_id']), fabric=domain,
+            health=condition, health_reason=reason,
+            options={
+                'uuid': identity['uuid'], 'serial': identity['serial'], 'index': identity['index'],
+                'minor': identity['minor'], 'cc': identity['compute_capability'],
+                'sm': describe.multiprocessors(identity), 'cpus': identity['cpus'], 'driver': host['driver'],
+                'nvml': host['nvml'], 'cuda': f'{host["cuda"] // 1000}.{host["cuda"] % 1000 // 10}',
+                'power_limit_watts': identity['power_limit_watts'], 'clock_max': identity['clock_max'],
+                'memory_clock_max': identity['memory_clock_max'], 'links': len(identity['links']),
+                'ecc': bool(seen['ecc']), 'persistence': bool(seen['persistence']), 'mig': mig,
+                'mig_capable': seen['mig'] is not None, 'compute_mode': seen['compute_mode'],
+                'virtualization': identity['virtualization'], 'vgpus': identity['vgpus'],
+            })
+        geometry = describe.geometry(identity, seen, self._ours(identity['uuid'])) if mig else self._types(device)
+        return device if geometry is None else dataclasses.replace(device, partitions=geometry.to_dict())
+
+    def _failed(self, uuid: str, reason: str) -> Device:
+        known = self._known[uuid]
+        self._conditions.pop(uuid, None)
+        if known.device is None:  # remembered from before a restart
+            known.device = Device(
+                id=describe.device_id(uuid), driver='nvidia', vendor='nvidia',
+                model=known.identity['name'].removeprefix('NVIDIA '), memory=known.identity['memory'] - self._reserved,
+                pci_address=_pci(known.identity['bus_id']), numa_node=known.identity['numa_node'],
+                options={'uuid': uuid})
+        known.device = dataclasses.replace(known.device, health=Health.FAILED, health_reason=reason[:255])
+        return known.device
+
+    def _forget(self, seen: set[str]) -> None:
+        """Drop the devices that were taken out."""
+        for uuid in self._known.keys() - seen:
+            LOG.warning('The device %s of %s was removed', self._known[uuid].identity['name'], self._host)
+            del self._known[uuid]
+            self._conditions.pop(uuid, None)
+
+    def _read(self) -> dict[str, Known]:
+        try:
+            content = json.loads(self._file.read_text())
+            return {uuid: Known(one['identity'], [health.Ailment.from_dict(each) for each in one['ailments']])
+                    for uuid, one in content.items()}
+        except FileNotFoundError:
+            return {}
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            LOG.error('%s is damaged and is made anew; what ailed the devices is forgotten: %s', self._file, error)
+            return {}
+
+    def _write(self) -> None:
+        content = json.dumps({uuid: {
+            'identity': known.identity, 'ailments': [dataclasses.asdict(one) for one in known.ailments]}
+            for uuid, known in self._known.items()})
+        if getattr(self, '_written', None) == content:
+            return
+        fresh = self._file.with_name(self._file.name + '.new')
+        fresh.write_text(content)
+        os.replace(fresh, self._file)
+        self._written = content
+
+
+def _pci(bus_id: str) -> str:
+    """Return a PCI address as the kernel writes it: four digits of domain, lower case."""
+    domain, rest = bus_id.lower().split(':', 1)
+    return f'{domain[-4:]}:{rest}'

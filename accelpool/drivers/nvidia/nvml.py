@@ -1,0 +1,329 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The only part that calls NVML: a process of its own, asked over a pipe, one JSON line for each call.
+
+An NVML call that hangs hangs here; :mod:`~accelpool.drivers.nvidia.channel` ends this process and starts another.
+It is run by its path, not imported, and imports nothing of accelpool, so that it stays small.  Answers are
+``{"result": ...}`` or ``{"code": NVML's error number, "error": text}``.
+"""
+
+import ctypes
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pynvml
+
+#: NVML's nvmlEventType...: double-bit ECC errors and XIDs.
+EVENTS = {'ecc': 2, 'xid': 8}
+#: NVML's clocks event reasons that mean trouble.
+THROTTLE = {
+    'power-cap': 0x4, 'hardware': 0x8, 'thermal-software': 0x20, 'thermal-hardware': 0x40, 'power-brake': 0x80}
+#: NVML_FI_DEV_GET_GPU_RECOVERY_ACTION
+RECOVERY_ACTION = 230
+#: NVML answers this instead of an instance's number when there is none.
+NO_INSTANCE = 0xffffffff
+MIB = 1 << 20
+#: Answers that only say that a device or a driver lacks something.
+LACKING = {pynvml.NVML_ERROR_NOT_SUPPORTED, pynvml.NVML_ERROR_FUNCTION_NOT_FOUND, pynvml.NVML_ERROR_NO_PERMISSION,
+           pynvml.NVML_ERROR_NOT_FOUND, pynvml.NVML_ERROR_ARGUMENT_VERSION_MISMATCH, pynvml.NVML_ERROR_DEPRECATED,
+           pynvml.NVML_ERROR_INVALID_ARGUMENT, pynvml.NVML_ERROR_NO_DATA}
+
+_events: Any = None
+_registered: set[str] = set()
+
+
+def optional(function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    """Return the answer, None when the device or the driver lacks it."""
+    try:
+        return text(function(*arguments, **named))
+    except pynvml.NVMLError as error:
+        if error.value in LACKING:
+            return None
+        raise
+
+
+def text(value: Any) -> Any:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def open_() -> None:
+    """Open the library (again: a driver that was reloaded, or a GPU that came back, is only seen then)."""
+    global _events  # noqa: PLW0603
+    if _events is not None:
+        pynvml.nvmlShutdown()
+        _events = None
+    pynvml.nvmlInit()
+    _registered.clear()
+    _events = pynvml.nvmlEventSetCreate()
+
+
+def host() -> dict[str, Any]:
+    """Return versions, and for each index the device's UUID or the number of the error."""
+    found: list[str | int] = []
+    for index in range(pynvml.nvmlDeviceGetCount()):
+        try:
+            found.append(text(pynvml.nvmlDeviceGetUUID(pynvml.nvmlDeviceGetHandleByIndex(index))))
+        except pynvml.NVMLError as error:
+            found.append(error.value)
+    return {'driver': text(pynvml.nvmlSystemGetDriverVersion()), 'nvml': text(pynvml.nvmlSystemGetNVMLVersion()),
+            'cuda': pynvml.nvmlSystemGetCudaDriverVersion(), 'devices': found}
+
+
+def probe(bus_id: str) -> None:
+    """Answer with NVML's error when the device at a PCI address cannot be had."""
+    pynvml.nvmlDeviceGetHandleByPciBusId(bus_id)
+
+
+def identity(uuid: str) -> dict[str, Any]:
+    """Return what does not change of a device while the driver runs."""
+    device = _device(uuid)
+    pci = pynvml.nvmlDeviceGetPciInfo(device)
+    return {
+        'uuid': uuid, 'name': text(pynvml.nvmlDeviceGetName(device)),
+        'serial': optional(pynvml.nvmlDeviceGetSerial, device), 'bus_id': text(pci.busId),
+        'index': pynvml.nvmlDeviceGetIndex(device), 'minor': optional(pynvml.nvmlDeviceGetMinorNumber, device),
+        'architecture': optional(pynvml.nvmlDeviceGetArchitecture, device),
+        'compute_capability': '{}.{}'.format(*pynvml.nvmlDeviceGetCudaComputeCapability(device)),
+        'cores': optional(pynvml.nvmlDeviceGetNumGpuCores, device),
+        'memory': pynvml.nvmlDeviceGetMemoryInfo(device).total // MIB,
+        'numa_node': optional(pynvml.nvmlDeviceGetNumaNodeId, device),
+        'cpus': _cpus(optional(pynvml.nvmlDeviceGetCpuAffinity, device, 16)),
+        'power_limit_watts': _thousandth(optional(pynvml.nvmlDeviceGetEnforcedPowerLimit, device)),
+        'clock_max': optional(pynvml.nvmlDeviceGetMaxClockInfo, device, pynvml.NVML_CLOCK_SM),
+        'memory_clock_max': optional(pynvml.nvmlDeviceGetMaxClockInfo, device, pynvml.NVML_CLOCK_MEM),
+        'virtualization': optional(pynvml.nvmlDeviceGetVirtualizationMode, device),
+        'vgpus': _vgpus(device), 'links': _links(device), 'profiles': _profiles(device),
+    }
+
+
+def condition(uuid: str) -> dict[str, Any]:
+    """Return what changes: sensors, counters, modes, processes, MIG instances."""
+    device = _device(uuid)
+    memory = pynvml.nvmlDeviceGetMemoryInfo(device)
+    throttle = optional(pynvml.nvmlDeviceGetCurrentClocksEventReasons, device) or 0
+    utilization = optional(pynvml.nvmlDeviceGetUtilizationRates, device)
+    remapped = optional(pynvml.nvmlDeviceGetRemappedRows, device)
+    mig = optional(pynvml.nvmlDeviceGetMigMode, device)
+    return {
+        'memory_used': memory.used // MIB,
+        'temperature': optional(pynvml.nvmlDeviceGetTemperature, device, pynvml.NVML_TEMPERATURE_GPU),
+        'power_watts': _thousandth(optional(pynvml.nvmlDeviceGetPowerUsage, device)),
+        'clock': optional(pynvml.nvmlDeviceGetClockInfo, device, pynvml.NVML_CLOCK_SM),
+        'memory_clock': optional(pynvml.nvmlDeviceGetClockInfo, device, pynvml.NVML_CLOCK_MEM),
+        'utilization': utilization and utilization.gpu,
+        'memory_utilization': utilization and utilization.memory,
+        'throttle': [name for name, bit in THROTTLE.items() if throttle & bit],
+        'energy': optional(pynvml.nvmlDeviceGetTotalEnergyConsumption, device),
+        'recovery': _field(device, RECOVERY_ACTION),
+        'ecc': (optional(pynvml.nvmlDeviceGetEccMode, device) or [None])[0],
+        'ecc_corrected': _ecc(device, pynvml.NVML_MEMORY_ERROR_TYPE_CORRECTED),
+        'ecc_uncorrected': _ecc(device, pynvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED),
+        'remap_failure': bool(remapped and remapped[3]), 'remap_pending': bool(remapped and remapped[2]),
+        'persistence': optional(pynvml.nvmlDeviceGetPersistenceMode, device),
+        'compute_mode': optional(pynvml.nvmlDeviceGetComputeMode, device),
+        'mig': mig and mig[0], 'mig_pending': mig and mig[1],
+        'processes': _processes(device), 'instances': _instances(device) if mig and mig[0] else [],
+    }
+
+
+def events() -> list[dict[str, Any]]:
+    """Return what happened since the last call; devices are watched from their first call on."""
+    for index in range(pynvml.nvmlDeviceGetCount()):
+        try:
+            device = pynvml.nvmlDeviceGetHandleByIndex(index)
+            uuid = text(pynvml.nvmlDeviceGetUUID(device))
+            if uuid not in _registered:
+                supported = pynvml.nvmlDeviceGetSupportedEventTypes(device)
+                pynvml.nvmlDeviceRegisterEvents(device, sum(EVENTS.values()) & supported, _events)
+                _registered.add(uuid)
+        except pynvml.NVMLError:  # a sick device: what it says of itself is enough
+            continue
+    found: list[dict[str, Any]] = []
+    while True:
+        try:
+            event = pynvml.nvmlEventSetWait_v2(_events, 0)
+        except pynvml.NVMLError as error:
+            if error.value == pynvml.NVML_ERROR_TIMEOUT:
+                return found
+            raise
+        kind = next((name for name, bit in EVENTS.items() if event.eventType == bit), None)
+        if kind is not None:
+            try:
+                uuid = text(pynvml.nvmlDeviceGetUUID(event.device))
+            except pynvml.NVMLError:  # it fell off the bus: that is seen anyway
+                continue
+            found.append({'uuid': uuid, 'kind': kind, 'data': event.eventData,
+                          'instance': None if event.gpuInstanceId == NO_INSTANCE else event.gpuInstanceId})
+
+
+def create_instance(uuid: str, profile: int, start: int, size: int) -> dict[str, Any]:
+    """Make a GPU instance at a place and one compute instance that fills it; all or nothing."""
+    device = _device(uuid)
+    placement = pynvml.c_nvmlGpuInstancePlacement_t(start, size)
+    instance = pynvml.nvmlDeviceCreateGpuInstanceWithPlacement(device, profile, ctypes.byref(placement))
+    try:
+        compute = pynvml.nvmlGpuInstanceCreateComputeInstance(instance, _full_compute_profile(instance))
+        made = next((one for one in _instances(device) if one['start'] == start and one['computes']), None)
+        if made is None:
+            pynvml.nvmlComputeInstanceDestroy(compute)
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_FOUND)
+    except pynvml.NVMLError:
+        pynvml.nvmlGpuInstanceDestroy(instance)
+        raise
+    return made
+
+
+def destroy_instance(uuid: str, instance: int) -> None:
+    """Take a GPU instance apart with all of its compute instances."""
+    found = pynvml.nvmlDeviceGetGpuInstanceById(_device(uuid), instance)
+    for compute in _computes(found):
+        pynvml.nvmlComputeInstanceDestroy(compute)
+    pynvml.nvmlGpuInstanceDestroy(found)
+
+
+def _device(uuid: str) -> Any:
+    return pynvml.nvmlDeviceGetHandleByUUID(uuid)
+
+
+def _thousandth(value: int | None) -> float | None:
+    return None if value is None else value / 1000
+
+
+def _cpus(words: Any) -> str | None:
+    """Return a CPU set as ``0-15,32``; words are NVML's 64-bit masks."""
+    if words is None:
+        return None
+    numbers = [word * 64 + bit for word, mask in enumerate(words) for bit in range(64) if mask >> bit & 1]
+    ranges: list[list[int]] = []
+    for number in numbers:
+        if ranges and ranges[-1][1] == number - 1:
+            ranges[-1][1] = number
+        else:
+            ranges.append([number, number])
+    return ','.join(f'{first}-{last}' if first != last else f'{first}' for first, last in ranges)
+
+
+def _field(device: Any, number: int) -> int | None:
+    values = optional(pynvml.nvmlDeviceGetFieldValues, device, [number])
+    return values[0].value.uiVal if values is not None and values[0].nvmlReturn == pynvml.NVML_SUCCESS else None
+
+
+def _ecc(device: Any, kind: int) -> int | None:
+    found: int | None = optional(pynvml.nvmlDeviceGetTotalEccErrors, device, kind, pynvml.NVML_VOLATILE_ECC)
+    return found
+
+
+def _vgpus(device: Any) -> list[dict[str, Any]]:
+    return [{'id': kind, 'name': text(pynvml.nvmlVgpuTypeGetName(kind)),
+             'memory': pynvml.nvmlVgpuTypeGetFramebufferSize(kind) // MIB}
+            for kind in optional(pynvml.nvmlDeviceGetSupportedVgpus, device) or []]
+
+
+def _links(device: Any) -> list[dict[str, Any]]:
+    """Return the active NVLinks: to a switch, or to the device at a PCI address."""
+    found = []
+    for link in range(pynvml.NVML_NVLINK_MAX_LINKS):
+        if optional(pynvml.nvmlDeviceGetNvLinkState, device, link):
+            kind = optional(pynvml.nvmlDeviceGetNvLinkRemoteDeviceType, device, link)
+            remote = optional(pynvml.nvmlDeviceGetNvLinkRemotePciInfo, device, link)
+            found.append({'switch': kind == pynvml.NVML_NVLINK_DEVICE_TYPE_SWITCH,
+                          'remote': remote and text(remote.busId)})
+    return found
+
+
+def _processes(device: Any) -> list[dict[str, Any]]:
+    """Return the processes with a compute context; ``mps``: clients of an MPS server."""
+    found = []
+    for mps, function in ((False, pynvml.nvmlDeviceGetComputeRunningProcesses),
+                          (True, pynvml.nvmlDeviceGetMPSComputeRunningProcesses)):
+        found += [{'pid': process.pid, 'memory': (process.usedGpuMemory or 0) // MIB, 'mps': mps,
+                   'instance': None if process.gpuInstanceId in (NO_INSTANCE, None) else process.gpuInstanceId}
+                  for process in optional(function, device) or []]
+    return found
+
+
+def _profiles(device: Any) -> list[dict[str, Any]]:
+    """Return the GPU instance profiles with their placements, in memory slices."""
+    found = []
+    for number in range(pynvml.NVML_GPU_INSTANCE_PROFILE_COUNT):
+        info = optional(pynvml.nvmlDeviceGetGpuInstanceProfileInfo, device, number)
+        if info is None:
+            continue
+        count = ctypes.c_uint(0)
+        pynvml.nvmlDeviceGetGpuInstancePossiblePlacements(device, info.id, None, ctypes.byref(count))
+        places = (pynvml.c_nvmlGpuInstancePlacement_t * count.value)()
+        pynvml.nvmlDeviceGetGpuInstancePossiblePlacements(device, info.id, places, ctypes.byref(count))
+        if count.value:
+            found.append({'id': info.id, 'name': text(info.name).removeprefix('MIG '), 'slices': info.sliceCount,
+                          'count': info.instanceCount, 'sms': info.multiprocessorCount, 'memory': info.memorySizeMB,
+                          'size': places[0].size, 'starts': sorted(places[i].start for i in range(count.value))})
+    return found
+
+
+def _full_compute_profile(instance: Any) -> int:
+    """Return the compute instance profile that takes all of a GPU instance."""
+    largest: tuple[int, int] = (0, -1)
+    for number in range(pynvml.NVML_COMPUTE_INSTANCE_PROFILE_COUNT):
+        info = optional(pynvml.nvmlGpuInstanceGetComputeInstanceProfileInfo, instance, number,
+                        pynvml.NVML_COMPUTE_INSTANCE_ENGINE_PROFILE_SHARED)
+        if info is not None and info.sliceCount > largest[0]:
+            largest = (info.sliceCount, info.id)
+    return largest[1]
+
+
+def _computes(instance: Any) -> list[Any]:
+    found = []
+    for number in range(pynvml.NVML_COMPUTE_INSTANCE_PROFILE_COUNT):
+        info = optional(pynvml.nvmlGpuInstanceGetComputeInstanceProfileInfo, instance, number,
+                        pynvml.NVML_COMPUTE_INSTANCE_ENGINE_PROFILE_SHARED)
+        if info is None:
+            continue
+        handles = (pynvml.c_nvmlComputeInstance_t * info.instanceCount)()
+        count = ctypes.c_uint(0)
+        pynvml.nvmlGpuInstanceGetComputeInstances(instance, info.id, handles, ctypes.byref(count))
+        found += [handles[i] for i in range(count.value)]
+    return found
+
+
+def _instances(device: Any) -> list[dict[str, Any]]:
+    """Return the GPU instances that exist, each with the UUIDs of its MIG devices."""
+    uuids: dict[int, list[dict[str, Any]]] = {}
+    for index in range(pynvml.nvmlDeviceGetMaxMigDeviceCount(device)):
+        mig = optional(pynvml.nvmlDeviceGetMigDeviceHandleByIndex, device, index)
+        if mig is not None:
+            uuids.setdefault(pynvml.nvmlDeviceGetGpuInstanceId(mig), []).append(
+                {'id': pynvml.nvmlDeviceGetComputeInstanceId(mig), 'uuid': text(pynvml.nvmlDeviceGetUUID(mig))})
+    found = []
+    for number in range(pynvml.NVML_GPU_INSTANCE_PROFILE_COUNT):
+        info = optional(pynvml.nvmlDeviceGetGpuInstanceProfileInfo, device, number)
+        if info is None:
+            continue
+        handles = (pynvml.c_nvmlGpuInstance_t * info.instanceCount)()
+        count = ctypes.c_uint(0)
+        pynvml.nvmlDeviceGetGpuInstances(device, info.id, handles, ctypes.byref(count))
+        for position in range(count.value):
+            one = pynvml.nvmlGpuInstanceGetInfo(handles[position])
+            found.append({'id': one.id, 'profile': text(info.name).removeprefix('MIG '), 'start': one.placement.start,
+                          'size': one.placement.size, 'computes': uuids.get(one.id, [])})
+    return found
+
+
+CALLS: dict[str, Callable[..., Any]] = {
+    'open': open_, 'host': host, 'probe': probe, 'identity': identity, 'condition': condition, 'events': events,
+    'create_instance': create_instance, 'destroy_instance': destroy_instance}
+
+
+def main() -> None:
+    """Answer lines until the pipe closes."""
+    for line in sys.stdin:
+        call, arguments = json.loads(line)
+        try:
+            answer: dict[str, Any] = {'result': CALLS[call](*arguments)}
+        except pynvml.NVMLError as error:
+            answer = {'code': error.value, 'error': str(error)}
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A host with NVIDIA devices that a test describes, and then moves."""
+
+import contextlib
+import ctypes
+import functools
+import mmap
+import pathlib
+import subprocess
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from tests.fakes.nvml import layout
+
+HERE = pathlib.Path(__file__).parent
+BUILD = HERE.parents[2] / 'build/tests/nvml'
+SOURCES = ('state.c', 'system.c', 'device.c', 'mig.c', 'event.c')
+NO_INSTANCE = ANY_DEVICE = 0xffffffff
+NAMESPACE = uuid.UUID('3a0f7c2e-90a4-4f0e-8a51-6cf6ff3f9a10')
+
+#: NVML's nvmlEventType...
+DOUBLE_BIT_ECC, CRITICAL_XID = 2, 8
+
+
+@functools.cache
+def library() -> pathlib.Path:
+    """Build ``libnvidia-ml.so.1`` when its sources are newer; return its directory."""
+    target = BUILD / 'libnvidia-ml.so.1'
+    newest = max(path.stat().st_mtime for path in HERE.iterdir() if path.suffix in {'.c', '.h', '.py'})
+    if not target.exists() or target.stat().st_mtime < newest:
+        BUILD.mkdir(parents=True, exist_ok=True)
+        (BUILD / 'layout.h').write_text(layout.header())
+        fresh = target.with_suffix('.new')
+        subprocess.run(
+            ['gcc', '-std=c11', '-D_GNU_SOURCE', '-O1', '-g', '-Wall', '-Wextra', '-Werror', '-fPIC', '-shared',
+             '-fvisibility=hidden', '-pthread', '-Wl,-soname,libnvidia-ml.so.1', f'-I{BUILD}', f'-I{HERE}',
+             '-o', str(fresh), *(str(HERE / source) for source in SOURCES)], check=True)
+        fresh.replace(target)
+    return BUILD
+
+
+@functools.cache
+def _models() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((HERE / 'models.yaml').read_text())
+    return found
+
+
+class Host:
+    """The state file of one host; ``env`` makes a process see it."""
+
+    def __init__(self, description: str | dict[str, Any], path: pathlib.Path) -> None:
+        """
+        :param description: the name of a file in ``hosts/``, or its content
+        :param path: where the state file goes
+        """
+        if isinstance(description, str):
+            description = yaml.safe_load((HERE / 'hosts' / f'{description}.yaml').read_text())
+        assert isinstance(description, dict)
+        self.path = path
+        path.write_bytes(bytes(ctypes.sizeof(layout.State)))
+        self._file = path.open('r+b')
+        self._map = mmap.mmap(self._file.fileno(), 0)
+        self.state = layout.State.from_buffer(self._map)
+        self._fill(description)
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {'FAKE_NVML_STATE': str(self.path), 'LD_LIBRARY_PATH': str(library())}
+
+    def device(self, index: int) -> Any:
+        return self.state.devices[index]
+
+    def uuid(self, index: int) -> str:
+        found: bytes = self.device(index).uuid
+        return found.decode()
+
+    def event(self, device: int, kind: int, data: int, instance: int = NO_INSTANCE) -> None:
+        """Tell every event set."""
+        entry = self.state.events[self.state.events_count % layout.EVENTS]
+        entry.device, entry.kind, entry.data = device, kind, data
+        entry.instance = entry.compute = instance
+        self.state.events_count += 1
+
+    def xid(self, device: int, code: int, instance: int = NO_INSTANCE) -> None:
+        self.event(device, CRITICAL_XID, code, instance)
+
+    def ecc(self, device: int, uncorrected: int = 1) -> None:
+        """Uncorrected memory errors: the counter and the event."""
+        self.device(device).ecc_uncorrected += uncorrected
+        self.event(device, DOUBLE_BIT_ECC, self.device(device).ecc_uncorrected)
+
+    def lose(self, device: int) -> None:
+        """Fall off the bus."""
+        self.device(device).lost = 1
+
+    def pull(self, device: int) -> None:
+        """Remove it while the host runs."""
+        self.device(device).gone = 1
+
+    def put_back(self, device: int) -> None:
+        self.device(device).gone = 0
+
+    def reset(self, device: int) -> None:
+        """Reset the GPU: what ``nvidia-smi --gpu-reset`` leaves."""
+        found = self.device(device)
+        found.lost = found.recovery = found.remap_pending = found.throttle = 0
+        found.energy = 1000
+        for process in found.processes:
+            process.pid = 0
+
+    def reload(self) -> None:
+        """Unload the driver and load it again."""
+        for index in range(self.state.devices_count):
+            self.reset(index)
+
+    def start_process(self, device: int, pid: int, memory: int = 512, *, instance: int = NO_INSTANCE,
+                      compute: int = 0, kind: int = 0) -> None:
+        for process in self.device(device).processes:
+            if not process.pid:
+                process.kind, process.instance, process.compute = kind, instance, compute
+                process.memory, process.pid = memory, pid
+                return
+        raise AssertionError('no room for another process')
+
+    def end_process(self, device: int, pid: int) -> None:
+        for process in self.device(device).processes:
+            if process.pid == pid:
+                process.pid = 0
+
+    def instances(self, device: int) -> list[tuple[str, int, list[str]]]:
+        """Return the GPU instances: profile's name, first slice, UUIDs of the compute instances."""
+        found = self.device(device)
+        return sorted((found.profiles[one.profile].name.decode(), one.start,
+                       [compute.uuid.decode() for compute in one.computes if compute.used])
+                      for one in found.instances if one.used)
+
+    def destroy_instance(self, device: int, start: int) -> None:
+        """Somebody takes an instance apart."""
+        for one in self.device(device).instances:
+            if one.used and one.start == start:
+                ctypes.memset(ctypes.addressof(one), 0, ctypes.sizeof(one))
+
+    def add_instance(self, device: int, profile: str, start: int) -> None:
+        """Somebody makes an instance, with one compute instance."""
+        found = self.device(device)
+        index = next(i for i, one in enumerate(found.profiles) if one.sms and one.name.decode() == profile)
+        position, one = next((i, one) for i, one in enumerate(found.instances) if not one.used)
+        one.used, one.profile, one.start, one.id = 1, index, start, position + 1
+        compute = one.computes[0]
+        compute.used, compute.size = 1, found.profiles[index].slices
+        compute.profile = {1: 0, 2: 1, 3: 2, 4: 3, 7: 4}[compute.size]
+        self.state.serial += 1
+        compute.uuid = f'MIG-{uuid.uuid5(NAMESPACE, f"{device}/{self.state.serial}")}'.encode()
+
+    @contextlib.contextmanager
+    def failing(self, function: str = '', device: int = ANY_DEVICE, code: int = 999) -> Iterator[None]:
+        """While this lasts a function, or all that concern a device, answer ``code``."""
+        rule = self._rule(function, device)
+        rule.code, rule.hang, rule.active = code, 0, 1
+        try:
+            yield
+        finally:
+            rule.active = 0
+
+    @contextlib.contextmanager
+    def hanging(self, function: str = '', device: int = ANY_DEVICE) -> Iterator[None]:
+        """While this lasts a function, or all that concern a device, do not return."""
+        rule = self._rule(function, device)
+        rule.hang, rule.active = 1, 1
+        try:
+            yield
+        finally:
+            rule.active = 0
+
+    def close(self) -> None:
+        del self.state
+        with contextlib.suppress(BufferError):  # a test may still hold a piece of it
+            self._map.close()
+        self._file.close()
+
+    def _rule(self, function: str, device: int) -> Any:
+        rule = next(rule for rule in self.state.rules if not rule.active)
+        rule.function, rule.device = function.encode(), device
+        return rule
+
+    def _fill(self, description: dict[str, Any]) -> None:
+        state = self.state
+        state.driver, state.nvml = description['driver'].encode(), description['nvml'].encode()
+        state.cuda, state.init_code = description['cuda'], description.get('init_code', 0)
+        entries = description.get('devices', [])
+        for index, entry in enumerate(entries):
+            self._device(index, {**_models()[entry['model']], **entry}, description)
+        state.devices_count = len(entries)
+        for index, entry in enumerate(entries):
+            for instance in entry.get('instances', []):
+                self.add_instance(index, instance['profile'], instance['start'])
+        state.size, state.version = ctypes.sizeof(state), layout.VERSION
+
+    def _device(self, index: int, given: dict[str, Any], host: dict[str, Any]) -> None:
+        device = self.state.devices[index]
+        for name in ('architecture', 'brand', 'sms', 'cores', 'memory', 'reserved', 'pci_id', 'lost', 'virtualization',
+                     'remap_failure', 'remap_pending', 'recovery'):
+            if name in given:
+                setattr(device, name, given[name])
+        identity = uuid.uuid5(NAMESPACE, f'{given["model"]}/{index}/{given["bus"]}')
+        device.name, device.uuid = given['name'].encode(), f'GPU-{identity}'.encode()
+        device.serial = f'{identity.int % 10**13:013d}'.encode()
+        device.pci_bus = given['bus']
+        device.bus_id = f'00000000:{given["bus"]:02X}:00.0'.encode()
+        device.minor, device.numa_node = index, given['numa']
+        device.cpu_first, device.cpu_last = given['cpus']
+        device.cc_major, device.cc_minor = given['cc']
+        device.ecc = device.persistence = 1
+        device.temperature, device.temperature_slowdown = 38, given['slowdown']
+        device.power, device.power_limit = 61_000, given['power_limit'] * 1000
+        device.clock_sm_max, device.clock_memory_max = given['clocks']
+        device.clock_sm, device.clock_memory = 210, given['clocks'][1]
+        device.energy, device.recovery_known = 5_000_000_000, host.get('recovery_known', True)
+        device.throttle = 1  # idle
+        self._mig(device, given)
+        self._links(device, given, host)
+        for slot, process in zip(device.processes, given.get('processes', []), strict=False):
+            slot.pid, slot.memory, slot.instance = process['pid'], process['memory'], NO_INSTANCE
+        for slot, (number, name, memory, creatable) in zip(device.vgpus, given.get('vgpus', []), strict=False):
+            slot.id, slot.name, slot.memory, slot.creatable = number, name.encode(), memory, creatable
+
+    @staticmethod
+    def _mig(device: Any, given: dict[str, Any]) -> None:
+        table = _models()[given['model']].get('mig')
+        if table is None:
+            return
+        device.mig_capable, device.mig_slots = 1, table['slots']
+        device.mig = device.mig_pending = int(given.get('mig') is True)
+        for index, row in table['profiles'].items():
+            profile = device.profiles[index]
+            (profile.id, name, profile.slices, profile.count, profile.sms, profile.copy, profile.decoders,
+             profile.jpeg, profile.ofa, profile.memory, profile.size, starts) = row
+            profile.name, profile.starts_count = name.encode(), len(starts)
+            profile.starts[:len(starts)] = starts
+
+    @staticmethod
+    def _links(device: Any, given: dict[str, Any], host: dict[str, Any]) -> None:
+        remotes = [(2, host['switches'][i % len(host['switches'])]) for i in range(given.get('switch_links', 0))]
+        remotes += [(0, f'00000000:{peer:02X}:00.0') for peer in given.get('peers', [])
+                    for _ in range(given['peer_links'])]
+        for link, (kind, remote) in zip(device.links, remotes, strict=False):
+            link.present = link.active = 1
+            link.version, link.kind, link.remote = 6, kind, remote.encode()

@@ -1,0 +1,412 @@
+// SPDX-License-Identifier: Apache-2.0
+// MIG: GPU instances and compute instances with the driver's placement rules.
+#include "fake.h"
+
+#include <stdio.h>
+#include <string.h>
+
+// Compute slices of each compute instance profile, by its index, which is also its id.
+static const unsigned COMPUTE_SLICES[STATE_COMPUTE_PROFILES] = {1, 2, 3, 4, 7, 8, 6, 1, 0};
+
+static const struct handle *handle_of(enum kind kind, unsigned device, unsigned instance, unsigned compute) {
+    static struct handle handles[3][STATE_DEVICES][STATE_INSTANCES][STATE_INSTANCES];
+    struct handle *found = &handles[kind - MIG_DEVICE][device][instance][compute];
+    *found = (struct handle){kind, device, instance, compute};
+    return found;
+}
+
+static struct state_profile *by_id(struct state_device *device, unsigned id) {
+    for (unsigned i = 0; i < STATE_PROFILES; i++)
+        if (device->profiles[i].sms && device->profiles[i].id == id)
+            return &device->profiles[i];
+    return NULL;
+}
+
+static int fits(const struct state_device *device, unsigned start, unsigned size) {
+    for (unsigned i = 0; i < STATE_INSTANCES; i++) {
+        const struct state_instance *other = &device->instances[i];
+        if (other->used && start < other->start + device->profiles[other->profile].size && other->start < start + size)
+            return 0;
+    }
+    return 1;
+}
+
+static unsigned count_of(const struct state_device *device, unsigned profile) {
+    unsigned count = 0;
+    for (unsigned i = 0; i < STATE_INSTANCES; i++)
+        count += device->instances[i].used && device->instances[i].profile == profile;
+    return count;
+}
+
+// How many instances of a profile fit beside those that exist.
+static unsigned remaining(struct state_device *device, const struct state_profile *profile) {
+    unsigned free = 0, next = 0, index = (unsigned)(profile - device->profiles);
+    for (unsigned i = 0; i < profile->starts_count; i++)
+        if (profile->starts[i] >= next && fits(device, profile->starts[i], profile->size)) {
+            free++;
+            next = profile->starts[i] + profile->size;
+        }
+    unsigned left = profile->count - count_of(device, index);
+    return free < left ? free : left;
+}
+
+EXPORT result nvmlDeviceGetMigMode(const struct handle *handle, unsigned *current, unsigned *pending) {
+    ENTER_DEVICE(handle, device);
+    NEED(current && pending);
+    if (!device->mig_capable)
+        return ERROR_NOT_SUPPORTED;
+    *current = device->mig;
+    *pending = device->mig_pending;
+    return SUCCESS;
+}
+
+// The mode changes at once when the device is idle, as on Hopper; otherwise it stays pending.
+EXPORT result nvmlDeviceSetMigMode(const struct handle *handle, unsigned mode, result *activation) {
+    ENTER_DEVICE(handle, device);
+    NEED(activation && mode <= 1);
+    if (!device->mig_capable)
+        return ERROR_NOT_SUPPORTED;
+    device->mig_pending = mode;
+    *activation = SUCCESS;
+    for (unsigned i = 0; i < STATE_INSTANCES; i++)
+        if (device->instances[i].used)
+            *activation = ERROR_IN_USE;
+    for (unsigned i = 0; i < STATE_PROCESSES; i++)
+        if (device->processes[i].pid)
+            *activation = ERROR_IN_USE;
+    if (*activation == SUCCESS)
+        device->mig = mode;
+    return SUCCESS;
+}
+
+static result profile_at(struct state_device *device, unsigned index, const struct state_profile **profile) {
+    if (index >= STATE_PROFILES)
+        return ERROR_INVALID_ARGUMENT;
+    *profile = &device->profiles[index];
+    return device->mig_capable && (*profile)->sms ? SUCCESS : ERROR_NOT_SUPPORTED;
+}
+
+EXPORT result nvmlDeviceGetGpuInstanceProfileInfo(const struct handle *handle, unsigned index, struct gpu_profile *info) {
+    ENTER_DEVICE(handle, device);
+    NEED(info);
+    const struct state_profile *profile;
+    result answer = profile_at(device, index, &profile);
+    if (answer == SUCCESS)
+        *info = (struct gpu_profile){profile->id, 0, profile->slices, profile->count, profile->sms, profile->copy,
+                                     profile->decoders, 0, profile->jpeg, profile->ofa, profile->memory};
+    return answer;
+}
+
+EXPORT result nvmlDeviceGetGpuInstanceProfileInfoV(const struct handle *handle, unsigned index,
+                                                   struct gpu_profile_v2 *info) {
+    ENTER_DEVICE(handle, device);
+    NEED(info);
+    if (info->version != VERSIONED(struct gpu_profile_v2, 2))
+        return ERROR_ARGUMENT_VERSION_MISMATCH;
+    const struct state_profile *profile;
+    result answer = profile_at(device, index, &profile);
+    if (answer != SUCCESS)
+        return answer;
+    *info = (struct gpu_profile_v2){info->version, profile->id, 0, profile->slices, profile->count, profile->sms,
+                                    profile->copy, profile->decoders, 0, profile->jpeg, profile->ofa, profile->memory, ""};
+    return copy_string(info->name, sizeof info->name, profile->name);
+}
+
+EXPORT result nvmlDeviceGetGpuInstancePossiblePlacements_v2(const struct handle *handle, unsigned id,
+                                                            struct placement *placements, unsigned *count) {
+    ENTER_DEVICE(handle, device);
+    NEED(count);
+    const struct state_profile *profile = by_id(device, id);
+    if (!profile)
+        return ERROR_NOT_SUPPORTED;
+    if (placements && *count < profile->starts_count)
+        return ERROR_INSUFFICIENT_SIZE;
+    *count = profile->starts_count;
+    for (unsigned i = 0; placements && i < profile->starts_count; i++)
+        placements[i] = (struct placement){profile->starts[i], profile->size};
+    return SUCCESS;
+}
+
+EXPORT result nvmlDeviceGetGpuInstanceRemainingCapacity(const struct handle *handle, unsigned id, unsigned *count) {
+    ENTER_DEVICE(handle, device);
+    NEED(count);
+    const struct state_profile *profile = by_id(device, id);
+    if (!device->mig || !profile)
+        return ERROR_NOT_SUPPORTED;
+    *count = remaining(device, profile);
+    return SUCCESS;
+}
+
+// Tests run as root, so a rule stands for a missing permission.
+static result create(unsigned index, struct state_device *device, unsigned id, const struct placement *wanted,
+                     const struct handle **created) {
+    const struct state_profile *profile = by_id(device, id);
+    if (!device->mig || !profile)
+        return ERROR_NOT_SUPPORTED;
+    if (wanted && wanted->size != profile->size)
+        return ERROR_INVALID_ARGUMENT;
+    if (count_of(device, (unsigned)(profile - device->profiles)) >= profile->count)
+        return ERROR_INSUFFICIENT_RESOURCES;
+    int start = -1;
+    for (unsigned i = 0; i < profile->starts_count; i++)  // without a wish the driver fills from the end
+        if (fits(device, profile->starts[i], profile->size) && (!wanted || wanted->start == profile->starts[i]))
+            start = (int)profile->starts[i];
+    if (start < 0)
+        return ERROR_INSUFFICIENT_RESOURCES;
+    for (unsigned i = 0; i < STATE_INSTANCES; i++)
+        if (!device->instances[i].used) {
+            // A full-size instance is 0; the others are numbered from 1.
+            device->instances[i] = (struct state_instance){.used = 1, .id = profile->size == device->mig_slots ? 0 : i + 1,
+                .profile = (unsigned)(profile - device->profiles), .start = (unsigned)start};
+            *created = handle_of(GPU_INSTANCE, index, i, 0);
+            return SUCCESS;
+        }
+    return ERROR_INSUFFICIENT_RESOURCES;
+}
+
+EXPORT result nvmlDeviceCreateGpuInstance(const struct handle *handle, unsigned id, const struct handle **created) {
+    ENTER_DEVICE(handle, device);
+    NEED(created);
+    state_lock();
+    result answer = create(handle->device, device, id, NULL, created);
+    state_unlock();
+    return answer;
+}
+
+EXPORT result nvmlDeviceCreateGpuInstanceWithPlacement(const struct handle *handle, unsigned id,
+                                                       const struct placement *placement, const struct handle **created) {
+    ENTER_DEVICE(handle, device);
+    NEED(created && placement);
+    state_lock();
+    result answer = create(handle->device, device, id, placement, created);
+    state_unlock();
+    return answer;
+}
+
+// A handle of something that was destroyed is an invalid argument, as with the real library.
+#define ENTER_INSTANCE(handle, device, found)                                                        \
+    struct state_device *device;                                                                     \
+    struct state_instance *found = NULL;                                                             \
+    do {                                                                                             \
+        result entered_ = enter_any(__func__, handle, &device);                                      \
+        if (entered_ != SUCCESS)                                                                     \
+            return entered_;                                                                         \
+        if (handle->kind == DEVICE || !device->instances[handle->instance].used)                     \
+            return ERROR_INVALID_ARGUMENT;                                                           \
+        found = &device->instances[handle->instance];                                                \
+    } while (0)
+
+static int busy(const struct state_device *device, const struct state_instance *instance, const unsigned *compute) {
+    for (unsigned i = 0; i < STATE_PROCESSES; i++)
+        if (device->processes[i].pid && device->processes[i].instance == instance->id
+            && (!compute || device->processes[i].compute == *compute))
+            return 1;
+    return 0;
+}
+
+EXPORT result nvmlGpuInstanceDestroy(const struct handle *handle) {
+    ENTER_INSTANCE(handle, device, instance);
+    state_lock();
+    int used = busy(device, instance, NULL);
+    for (unsigned i = 0; i < STATE_INSTANCES; i++)
+        used |= instance->computes[i].used != 0;
+    if (!used)
+        *instance = (struct state_instance){0};
+    state_unlock();
+    return used ? ERROR_IN_USE : SUCCESS;
+}
+
+EXPORT result nvmlDeviceGetGpuInstances(const struct handle *handle, unsigned id, const struct handle **instances,
+                                        unsigned *count) {
+    ENTER_DEVICE(handle, device);
+    NEED(instances && count);
+    const struct state_profile *profile = by_id(device, id);
+    if (!device->mig || !profile)
+        return ERROR_NOT_SUPPORTED;
+    *count = 0;
+    for (unsigned i = 0; i < STATE_INSTANCES; i++)
+        if (device->instances[i].used && device->instances[i].profile == (unsigned)(profile - device->profiles))
+            instances[(*count)++] = handle_of(GPU_INSTANCE, handle->device, i, 0);
+    return SUCCESS;
+}
+
+EXPORT result nvmlDeviceGetGpuInstanceById(const struct handle *handle, unsigned id, const struct handle **instance) {
+    ENTER_DEVICE(handle, device);
+    NEED(instance);
+    if (!device->mig)
+        return ERROR_NOT_SUPPORTED;
+    for (unsigned i = 0; i < STATE_INSTANCES; i++)
+        if (device->instances[i].used && device->instances[i].id == id) {
+            *instance = handle_of(GPU_INSTANCE, handle->device, i, 0);
+            return SUCCESS;
+        }
+    return ERROR_NOT_FOUND;
+}
+
+EXPORT result nvmlGpuInstanceGetInfo(const struct handle *handle, struct gpu_instance_info *info) {
+    ENTER_INSTANCE(handle, device, instance);
+    NEED(info);
+    const struct state_profile *profile = &device->profiles[instance->profile];
+    *info = (struct gpu_instance_info){device_handle(handle->device), instance->id, profile->id,
+                                       {instance->start, profile->size}};
+    return SUCCESS;
+}
+
+static unsigned compute_total(const struct state_profile *profile, unsigned index) {
+    unsigned slices = index < STATE_COMPUTE_PROFILES ? COMPUTE_SLICES[index] : 0;
+    if (!slices || slices > profile->slices || index == 7 || (profile->slices == 4 && slices == 3))
+        return 0;
+    return profile->slices / slices;
+}
+
+static unsigned compute_used(const struct state_instance *instance) {
+    unsigned slices = 0;
+    for (unsigned i = 0; i < STATE_INSTANCES; i++)
+        slices += instance->computes[i].used ? instance->computes[i].size : 0;
+    return slices;
+}
+
+EXPORT result nvmlGpuInstanceGetComputeInstanceProfileInfoV(const struct handle *handle, unsigned index, unsigned engine,
+                                                            struct compute_profile_v2 *info) {
+    ENTER_INSTANCE(handle, device, instance);
+    NEED(info && !engine);
+    if (info->version != VERSIONED(struct compute_profile_v2, 2))
+        return ERROR_ARGUMENT_VERSION_MISMATCH;
+    const struct state_profile *profile = &device->profiles[instance->profile];
+    unsigned total = compute_total(profile, index);
+    if (!total)
+        return index < STATE_COMPUTE_PROFILES ? ERROR_NOT_SUPPORTED : ERROR_INVALID_ARGUMENT;
+    unsigned slices = COMPUTE_SLICES[index];
+    *info = (struct compute_profile_v2){info->version, index, slices, total, profile->sms * slices / profile->slices,
+                                        profile->copy, profile->decoders, 0, profile->jpeg, profile->ofa, ""};
+    if (slices == profile->slices)
+        return copy_string(info->name, sizeof info->name, profile->name);
+    snprintf(info->name, sizeof info->name, "MIG %uc.%.80s", slices, profile->name + 4);
+    return SUCCESS;
+}
+
+EXPORT result nvmlGpuInstanceCreateComputeInstance(const struct handle *handle, unsigned id, const struct handle **created) {
+    ENTER_INSTANCE(handle, device, instance);
+    NEED(created);
+    if (!compute_total(&device->profiles[instance->profile], id))
+        return ERROR_NOT_SUPPORTED;
+    unsigned slices = COMPUTE_SLICES[id];
+    result answer = ERROR_INSUFFICIENT_RESOURCES;
+    state_lock();
+    if (compute_used(instance) + slices <= device->profiles[instance->profile].slices)
+        for (unsigned i = 0; i < STATE_INSTANCES && answer != SUCCESS; i++)
+            if (!instance->computes[i].used) {
+                struct state_compute *compute = &instance->computes[i];
+                *compute = (struct state_compute){1, id, compute_used(instance), slices, ""};
+                // New ones get new UUIDs, also in the same place.
+                char uuid[sizeof compute->uuid];
+                snprintf(uuid, sizeof uuid, "MIG-%08x-%04x-5%03x-8%03x-%012x", device->pci_id, device->minor,
+                         instance->id & 0xfff, i, ++state->serial);
+                memcpy(compute->uuid, uuid, sizeof uuid);
+                *created = handle_of(COMPUTE_INSTANCE, handle->device, handle->instance, i);
+                answer = SUCCESS;
+            }
+    state_unlock();
+    return answer;
+}
+
+EXPORT result nvmlComputeInstanceDestroy(const struct handle *handle) {
+    ENTER_INSTANCE(handle, device, instance);
+    struct state_compute *compute = &instance->computes[handle->compute];
+    if (!compute->used)
+        return ERROR_INVALID_ARGUMENT;
+    state_lock();
+    int used = busy(device, instance, &handle->compute);
+    if (!used)
+        *compute = (struct state_compute){0};
+    state_unlock();
+    return used ? ERROR_IN_USE : SUCCESS;
+}
+
+EXPORT result nvmlGpuInstanceGetComputeInstances(const struct handle *handle, unsigned id, const struct handle **computes,
+                                                 unsigned *count) {
+    ENTER_INSTANCE(handle, device, instance);
+    NEED(computes && count);
+    if (!compute_total(&device->profiles[instance->profile], id))
+        return ERROR_NOT_SUPPORTED;
+    *count = 0;
+    for (unsigned i = 0; i < STATE_INSTANCES; i++)
+        if (instance->computes[i].used && instance->computes[i].profile == id)
+            computes[(*count)++] = handle_of(COMPUTE_INSTANCE, handle->device, handle->instance, i);
+    return SUCCESS;
+}
+
+EXPORT result nvmlComputeInstanceGetInfo_v2(const struct handle *handle, struct compute_instance_info *info) {
+    ENTER_INSTANCE(handle, device, instance);
+    NEED(info);
+    const struct state_compute *compute = &instance->computes[handle->compute];
+    if (!compute->used)
+        return ERROR_INVALID_ARGUMENT;
+    *info = (struct compute_instance_info){device_handle(handle->device),
+        handle_of(GPU_INSTANCE, handle->device, handle->instance, 0), handle->compute, compute->profile,
+        {compute->start, compute->size}};
+    return SUCCESS;
+}
+
+EXPORT result nvmlDeviceGetMaxMigDeviceCount(const struct handle *handle, unsigned *count) {
+    ENTER_DEVICE(handle, device);
+    NEED(count);
+    *count = device->mig_capable ? device->mig_slots - (device->mig_slots == 8) : 0;
+    return SUCCESS;
+}
+
+EXPORT result nvmlDeviceGetMigDeviceHandleByIndex(const struct handle *handle, unsigned index, const struct handle **found) {
+    ENTER_DEVICE(handle, device);
+    NEED(found);
+    for (unsigned i = 0; i < STATE_INSTANCES; i++)
+        for (unsigned c = 0; c < STATE_INSTANCES; c++)
+            if (device->instances[i].used && device->instances[i].computes[c].used && index-- == 0) {
+                *found = handle_of(MIG_DEVICE, handle->device, i, c);
+                return SUCCESS;
+            }
+    return ERROR_NOT_FOUND;
+}
+
+EXPORT result nvmlDeviceIsMigDeviceHandle(const struct handle *handle, unsigned *is) {
+    ENTER_ANY(handle, device);
+    (void)device;
+    NEED(is);
+    *is = handle->kind == MIG_DEVICE;
+    return SUCCESS;
+}
+
+EXPORT result nvmlDeviceGetGpuInstanceId(const struct handle *handle, unsigned *id) {
+    ENTER_INSTANCE(handle, device, instance);
+    (void)device;
+    NEED(id);
+    *id = instance->id;
+    return SUCCESS;
+}
+
+EXPORT result nvmlDeviceGetComputeInstanceId(const struct handle *handle, unsigned *id) {
+    ENTER_INSTANCE(handle, device, instance);
+    (void)device;
+    (void)instance;
+    NEED(id);
+    *id = handle->compute;
+    return SUCCESS;
+}
+
+EXPORT result nvmlDeviceGetDeviceHandleFromMigDeviceHandle(const struct handle *handle, const struct handle **parent) {
+    ENTER_INSTANCE(handle, device, instance);
+    (void)device;
+    (void)instance;
+    NEED(parent);
+    *parent = device_handle(handle->device);
+    return SUCCESS;
+}
+
+EXPORT result nvmlDeviceGetAttributes_v2(const struct handle *handle, struct attributes *info) {
+    ENTER_INSTANCE(handle, device, instance);
+    NEED(info);
+    const struct state_profile *profile = &device->profiles[instance->profile];
+    unsigned slices = instance->computes[handle->compute].size;
+    *info = (struct attributes){profile->sms * slices / profile->slices, profile->copy, profile->decoders, 0,
+                                profile->jpeg, profile->ofa, profile->slices, slices, profile->memory};
+    return SUCCESS;
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// Versions, counting devices and finding them.
+#include "fake.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#define ENTER()                                                               \
+    do {                                                                      \
+        result entered_ = enter(__func__, ANY_DEVICE);                        \
+        if (entered_ != SUCCESS)                                              \
+            return entered_;                                                  \
+    } while (0)
+
+// Texts differ from NVML's: only their being there matters.
+EXPORT const char *nvmlErrorString(result code) {
+    static char text[32];
+    snprintf(text, sizeof text, "NVML error %d", code);
+    return text;
+}
+
+EXPORT result nvmlSystemGetDriverVersion(char *version, unsigned length) {
+    ENTER();
+    return copy_string(version, length, state->driver);
+}
+
+EXPORT result nvmlSystemGetNVMLVersion(char *version, unsigned length) {
+    ENTER();
+    return copy_string(version, length, state->nvml);
+}
+
+EXPORT result nvmlSystemGetCudaDriverVersion(int *version) {
+    ENTER();
+    NEED(version);
+    *version = (int)state->cuda;
+    return SUCCESS;
+}
+
+EXPORT result nvmlSystemGetCudaDriverVersion_v2(int *version) {
+    return nvmlSystemGetCudaDriverVersion(version);
+}
+
+// A device that was pulled out is not counted; the others' indices close up, as they do after a driver reload.
+static const struct handle *at(unsigned index) {
+    for (unsigned i = 0; i < state->devices_count; i++)
+        if (!state->devices[i].gone && index-- == 0)
+            return device_handle(i);
+    return NULL;
+}
+
+EXPORT result nvmlDeviceGetCount_v2(unsigned *count) {
+    ENTER();
+    NEED(count);
+    *count = 0;
+    for (unsigned i = 0; i < state->devices_count; i++)
+        *count += !state->devices[i].gone;
+    return SUCCESS;
+}
+
+EXPORT result nvmlDeviceGetHandleByIndex_v2(unsigned index, const struct handle **device) {
+    ENTER();
+    NEED(device);
+    *device = at(index);
+    if (!*device)
+        return ERROR_INVALID_ARGUMENT;
+    return state->devices[(*device)->device].lost ? ERROR_GPU_IS_LOST : SUCCESS;
+}
+
+EXPORT result nvmlDeviceGetHandleByUUID(const char *uuid, const struct handle **device) {
+    ENTER();
+    NEED(uuid && device);
+    for (unsigned i = 0; i < state->devices_count; i++)
+        if (!state->devices[i].gone && strcmp(uuid, state->devices[i].uuid) == 0) {
+            *device = device_handle(i);
+            return state->devices[i].lost ? ERROR_GPU_IS_LOST : SUCCESS;
+        }
+    return ERROR_NOT_FOUND;
+}
+
+EXPORT result nvmlDeviceGetHandleByPciBusId_v2(const char *bus_id, const struct handle **device) {
+    ENTER();
+    NEED(bus_id && device);
+    for (unsigned i = 0; i < state->devices_count; i++)
+        if (!state->devices[i].gone && strcasecmp(bus_id, state->devices[i].bus_id) == 0) {
+            *device = device_handle(i);
+            return state->devices[i].lost ? ERROR_GPU_IS_LOST : SUCCESS;
+        }
+    return ERROR_NOT_FOUND;
+}

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An NVIDIA driver on a host that is made up: the real driver over the stand-in of NVML."""
+
+import os
+import pathlib
+import tempfile
+import unittest
+from collections.abc import Callable
+from typing import Any
+from unittest import mock
+
+from oslo_config import cfg
+
+from accelpool import conf
+from accelpool.drivers.nvidia import NvidiaDriver
+from accelpool.types import Device, Isolation, Slice
+from tests.fakes.nvml.host import Host
+
+#: Seconds after which the issue wants a change to be seen; a look comes every 2 s.
+WITHIN = 5.0
+
+
+class NvidiaCase(unittest.TestCase):
+    """``self.host`` is the hardware, ``self.driver`` the driver; time passes when the test says so."""
+
+    def setUp(self) -> None:
+        place = tempfile.TemporaryDirectory()
+        self.addCleanup(place.cleanup)
+        self.dir = pathlib.Path(place.name)
+        self.boot = 'boot-1'
+        self.programs: dict[int, str] = {}
+        conf.register_all()
+        self.configure(deadline=1.0, mig_deadline=5.0, retry_interval=0.1, session_overhead_mib=0,
+                       mdev_root=str(self.dir / 'sys'))
+
+    def configure(self, **options: Any) -> None:
+        for name, value in options.items():
+            cfg.CONF.set_override(name, value, group='nvidia')
+            self.addCleanup(cfg.CONF.clear_override, name, group='nvidia')
+
+    def describe(self, description: str | dict[str, Any]) -> Host:
+        """Make the host, and the driver on it."""
+        self.host = Host(description, self.dir / 'nvml-state')
+        self.addCleanup(self.host.close)
+        patched = mock.patch.dict(os.environ, self.host.env)
+        patched.start()
+        self.addCleanup(patched.stop)
+        self.driver = self.start()
+        return self.host
+
+    def start(self) -> NvidiaDriver:
+        """Start a driver, as a conductor that was killed does."""
+        driver = NvidiaDriver('host-n', self.dir)
+        inventory: Any = driver.inventory
+        inventory._boot = lambda: self.boot
+        inventory._program = lambda pid: self.programs.get(pid, 'python3')
+        self.addCleanup(inventory._channel.close)
+        self.addCleanup(driver.need_slicing()._ways['mig']._channel.close)  # type: ignore[attr-defined]
+        return driver
+
+    def look(self) -> list[Device]:
+        """Return the devices in the order of their PCI addresses, as the conductor sees them."""
+        slicing = self.driver.need_slicing()
+        found = self.driver.inventory.discover()
+        return sorted((Device.from_dict({**one.to_dict(), 'modes': slicing.modes(one)}) for one in found),
+                      key=lambda one: one.pci_address or '')
+
+    def until(self, condition: Callable[[list[Device]], bool]) -> list[Device]:
+        """Look until something is so: looks, not seconds, limit it."""
+        for _ in range(100):
+            found = self.look()
+            if condition(found):
+                return found
+        raise AssertionError(f'not seen in 100 looks; the last one: {found}')
+
+
+def wanted(device: Device, identifier: str = 's1', isolation: str = Isolation.SHARED, **values: Any) -> Slice:
+    return Slice(**{'id': identifier, 'allocation_id': 'a', 'device_id': device.id, 'host': 'host-n', 'compute': 10,
+                    'memory': 64, 'isolation': isolation, **values})

@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The NVIDIA inventory over the stand-in of NVML: what is found, what falls ill, what gets well."""
+
+from accelpool.types import Health, Isolation
+from tests.functional import nvidia
+
+
+class Found(nvidia.NvidiaCase):
+    def test_a_host_like_a_dgx(self) -> None:
+        self.describe('dgx-a100')
+        devices = self.look()
+        self.assertEqual(8, len(devices))
+        first = devices[0]
+        self.assertEqual(('nvidia', 'A100-SXM4-40GB', 40960, '0000:07:00.0', 3, Health.OK, None),
+                         (first.vendor, first.model, first.memory, first.pci_address, first.numa_node, first.health,
+                          first.health_reason))
+        self.assertEqual({'host-n/nvlink-07:00.0'}, {device.fabric for device in devices})
+        self.assertLessEqual({
+            'HW_GPU_CUDA_SDK_V10_0', 'CUSTOM_GPU_CUDA_SDK_V12_8', 'CUSTOM_GPU_CUDA_COMPUTE_CAPABILITY_V8_0',
+            'CUSTOM_NVIDIA_AMPERE', 'CUSTOM_NVIDIA_A100_SXM4_40GB', 'CUSTOM_GPU_ECC', 'CUSTOM_GPU_MIG_CAPABLE',
+            'CUSTOM_GPU_NVLINK'}, set(first.traits))
+        options = first.options
+        self.assertEqual(('8.0', 108, '48-63', '570.124.06', '12.8', 12, 0, False), (
+            options['cc'], options['sm'], options['cpus'], options['driver'], options['cuda'], options['links'],
+            options['minor'], options['mig']))
+        self.assertEqual((Isolation.WHOLE, Isolation.SHARED), first.modes)
+        self.assertIsNone(first.partitions)
+        self.assertEqual((Isolation.PARTITION,), devices[6].modes)
+        assert devices[6].partitions is not None
+        self.assertEqual({'1g.5gb', '1g.5gb+me', '1g.10gb', '2g.10gb', '3g.20gb', '4g.20gb', '7g.40gb'},
+                         {one['name'] for one in devices[6].partitions['templates']})
+        self.assertIn('CUSTOM_GPU_MIG_ENABLED', devices[6].traits)
+        self.assertEqual(devices, self.look())
+
+    def test_other_hosts(self) -> None:
+        self.describe('h100')
+        device, = self.look()
+        self.assertEqual(('H100 80GB HBM3', 81559, None), (device.model, device.memory, device.fabric))
+        self.assertIn('CUSTOM_NVIDIA_HOPPER', device.traits)
+        self.assertEqual(132, device.options['sm'])
+
+    def test_memory_for_the_contexts_of_sessions_is_kept_back(self) -> None:
+        self.configure(session_overhead_mib=300, max_shared=4)
+        self.describe('h100')
+        self.assertEqual(81559 - 1200, self.look()[0].memory)
+
+    def test_ids_survive_a_restart_and_a_move_to_another_index(self) -> None:
+        self.describe('dgx-a100')
+        before = {device.pci_address: device.id for device in self.look()}
+        self.host.pull(0)
+        self.driver = self.start()
+        after = {device.pci_address: device.id for device in self.look()}
+        self.assertEqual(7, len(after))
+        self.assertEqual(after, {key: before[key] for key in after})
+
+    def test_metrics(self) -> None:
+        self.describe('h100')
+        self.host.start_process(0, 99, memory=1000)
+        self.host.device(0).utilization = 80
+        self.host.device(0).throttle = 0x40
+        device, = self.look()
+        seen = self.driver.inventory.metrics()[device.id]
+        self.assertEqual((38.0, 61.0, 80.0, 1.0, 1.0), tuple(seen[name] for name in (
+            'temperature_celsius', 'power_watts', 'utilization_percent', 'throttled', 'processes')))
+        self.assertEqual(1000 + 551, seen['memory_used_mib'])
+
+    def test_direct_links_make_islands(self) -> None:
+        self.describe('mixed')
+        first, second, third, *_ = self.look()
+        self.assertEqual('host-n/nvlink-1a:00.0', first.fabric)
+        self.assertEqual(first.fabric, second.fabric)
+        self.assertIsNone(third.fabric)
+
+
+class Health_(nvidia.NvidiaCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.describe('dgx-a100')
+        self.look()  # events count from here
+
+    def health(self, index: int = 0) -> tuple[str, str]:
+        device = self.look()[index]
+        return device.health, device.health_reason or ''
+
+    def test_what_may_be_ignored_is_ignored(self) -> None:
+        for code in (63, 43, 92, 106, 154):
+            self.host.xid(0, code)
+        self.assertEqual((Health.OK, ''), self.health())
+
+    def test_restart_application_is_over_when_its_processes_are(self) -> None:
+        self.programs[77] = 'accelpool-worker'
+        self.host.start_process(0, 77)
+        self.host.xid(0, 94)
+        health, reason = self.health()
+        self.assertEqual(Health.DEGRADED, health)
+        self.assertEqual('XID 94 (contained memory error): restart the programs that use it', reason)
+        self.assertEqual(Health.DEGRADED, self.health()[0])
+        self.assertEqual(Health.OK, self.health(1)[0])
+        self.host.end_process(0, 77)
+        self.assertEqual((Health.OK, ''), self.health())
+
+    def test_the_application_that_died_of_it_needs_no_restart(self) -> None:
+        self.host.xid(0, 31)
+        self.assertEqual(Health.DEGRADED, self.health()[0])
+        self.assertEqual(Health.OK, self.health()[0])
+
+    def test_reset_gpu_lasts_until_the_reset(self) -> None:
+        self.host.xid(0, 109)
+        health, reason = self.health()
+        self.assertEqual(Health.FAILED, health)
+        self.assertIn('XID 109 (context switch timeout error): end all programs on it and reset it', reason)
+        self.driver = self.start()  # a conductor that starts again has not forgotten it
+        self.assertEqual(Health.FAILED, self.health()[0])
+        self.host.reset(0)
+        self.assertEqual((Health.OK, ''), self.health())
+
+    def test_restart_host_lasts_until_the_host_was_started_again(self) -> None:
+        self.host.xid(0, 79)
+        self.assertEqual((Health.FAILED, 'XID 79 (GPU has fallen off the bus): restart the host'), self.health())
+        self.host.reset(0)
+        self.assertEqual(Health.FAILED, self.health()[0])
+        self.boot = 'boot-2'
+        self.driver = self.start()
+        self.assertEqual(Health.OK, self.health()[0])
+
+    def test_contact_support_drains(self) -> None:
+        self.host.xid(0, 58)
+        health, reason = self.health()
+        self.assertEqual(Health.DEGRADED, health)
+        self.assertIn('contact the vendor', reason)
+        self.host.xid(0, 9999)  # the catalogue knows no such code
+        self.assertIn('XID 9999', self.health()[1])
+
+    def test_uncorrectable_memory_errors(self) -> None:
+        self.host.ecc(2)
+        health, reason = self.health(2)
+        self.assertEqual(Health.FAILED, health)
+        self.assertIn('uncorrectable memory error', reason)
+        self.host.reset(2)
+        self.assertEqual(Health.OK, self.health(2)[0])
+
+    def test_what_the_driver_itself_asks_for(self) -> None:
+        self.host.device(0).recovery = 1
+        self.assertEqual(Health.FAILED, self.health()[0])
+        self.assertIn('its driver asks for recovery', self.health()[1])
+        self.host.device(0).recovery = 0
+        self.assertEqual(Health.OK, self.health()[0])
+
+    def test_a_mig_instance_is_named(self) -> None:
+        self.host.add_instance(6, 'MIG 3g.20gb', 4)
+        self.host.xid(6, 46, instance=1)
+        self.assertIn('XID 46 (GPU stopped processing) in MIG instance 1', self.health(6)[1])
+
+    def test_fallen_off_the_bus_and_back(self) -> None:
+        self.host.lose(3)
+        health, reason = self.health(3)
+        self.assertEqual(Health.FAILED, health)
+        self.assertIn('the GPU is lost (fallen off the bus): reset it', reason)
+        self.assertEqual(8, len(self.look()))
+        self.driver = self.start()
+        self.assertEqual(Health.FAILED, self.health(3)[0])
+        self.host.reset(3)
+        self.until(lambda found: found[3].health == Health.OK)
+
+    def test_hot_removal_and_return(self) -> None:
+        before = self.look()
+        self.host.pull(3)
+        self.assertEqual([device.id for device in before if device != before[3]],
+                         [device.id for device in self.look()])
+        self.host.put_back(3)
+        self.until(lambda found: [device.id for device in found] == [device.id for device in before])
+
+    def test_a_call_that_hangs_fails_its_device_only(self) -> None:
+        with self.host.hanging('nvmlDeviceGetTemperature', device=5):
+            found = self.look()
+            self.assertEqual([Health.OK] * 5 + [Health.FAILED] + [Health.OK] * 2, [device.health for device in found])
+            self.assertIn('NVML did not answer within 1 s', found[5].health_reason or '')
+            self.assertEqual(found[5].traits, found[4].traits)
+        self.until(lambda found: found[5].health == Health.OK)
+
+    def test_a_library_that_hangs_as_a_whole(self) -> None:
+        with self.host.hanging('nvmlDeviceGetCount_v2'):
+            found = self.look()
+            self.assertEqual([Health.FAILED] * 8, [device.health for device in found])
+        self.until(lambda found: all(device.health == Health.OK for device in found))
+
+    def test_a_driver_that_is_unloaded_and_loaded(self) -> None:
+        with self.host.failing('nvmlDeviceGetCount_v2', code=9):
+            self.host.state.init_code = 9
+            health, reason = self.health()
+            self.assertEqual(Health.FAILED, health)
+            self.assertIn('modprobe nvidia', reason)
+            self.assertEqual(8, len(self.look()))
+        self.host.state.init_code = 0
+        self.host.reload()
+        self.until(lambda found: all(device.health == Health.OK for device in found))
+
+    def test_foreign_processes_drain_a_shared_device(self) -> None:
+        self.host.start_process(1, 4711)
+        health, reason = self.health(1)
+        self.assertEqual(Health.DEGRADED, health)
+        self.assertIn('used by processes outside the pool (4711)', reason)
+        self.host.end_process(1, 4711)
+        self.assertEqual(Health.OK, self.health(1)[0])
+
+    def test_processes_on_a_whole_device_are_its_consumers(self) -> None:
+        device = self.look()[1]
+        self.driver.need_slicing().carve(device, nvidia.wanted(device, isolation=Isolation.WHOLE))
+        self.host.start_process(1, 4711)
+        self.assertEqual(Health.OK, self.health(1)[0])
+
+
+class Broken(nvidia.NvidiaCase):
+    def test_a_mixed_and_broken_host(self) -> None:
+        self.describe('mixed')
+        found = self.look()
+        self.assertEqual([Health.OK, Health.FAILED, Health.OK], [device.health for device in found])
+        self.assertIn('replace the GPU', found[1].health_reason or '')
+        assert found[2].partitions is not None
+        self.assertEqual([(2, 2)], [(one['start'], one['size']) for one in found[2].partitions['taken']])
+
+    def test_no_device(self) -> None:
+        self.describe({'driver': '570.1', 'nvml': '12.570', 'cuda': 12080})
+        self.assertEqual([], self.look())
+
+    def test_no_driver_no_library_wrong_library(self) -> None:
+        for code, remedy in ((9, 'modprobe nvidia'), (12, 'install the NVIDIA driver'), (18, 'different versions')):
+            with self.subTest(code=code):
+                self.describe({'driver': '570.1', 'nvml': '12.570', 'cuda': 12080, 'init_code': code})
+                with self.assertLogs('accelpool.drivers.nvidia.inventory', 'INFO') as logged:
+                    self.assertEqual([], self.look())
+                    self.assertEqual([], self.look())
+                self.assertEqual(1, len(logged.output))
+                self.assertIn(remedy, logged.output[0])
+
+    def test_a_host_without_the_library(self) -> None:
+        self.describe('h100')
+        self.configure(library_dir=str(self.dir))
+        self.driver = self.start()
+        with self.assertLogs('accelpool.drivers.nvidia.inventory', 'INFO') as logged:
+            self.assertEqual([], self.look())
+        self.assertIn('libnvidia-ml.so.1 is not installed', logged.output[0])
