@@ -1,0 +1,397 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cutting NVIDIA devices over the stand-in of NVML: made, found again, taken apart, and what stands in the way."""
+
+import os
+import signal
+import stat
+import subprocess
+import threading
+
+from accelpool import errors
+from accelpool.drivers.nvidia import mig
+from accelpool.drivers.nvidia.slicing import Book
+from accelpool.partitions import Geometry
+from accelpool.types import Device, Isolation, Slice
+from tests.functional import nvidia
+from tests.functional.nvidia import wanted
+
+
+class SlicingCase(nvidia.NvidiaCase):
+    def carve(self, device: Device, slice_: Slice):
+        return self.driver.need_slicing().carve(device, slice_)
+
+    def slices(self) -> set[str]:
+        return {carved.slice_id for carved in self.driver.need_slicing().list()}
+
+    def scheduled(self, device: Device, identifier: str, compute: int = 10, memory: int | None = 1000,
+                  name: str | None = None, used: tuple = ()) -> Slice:
+        """Return a slice as the scheduler decides it."""
+        assert device.partitions is not None
+        chosen = Geometry.from_dict(device.partitions).choose(used, compute, memory, name)
+        assert chosen is not None
+        return wanted(device, identifier, Isolation.PARTITION, template=chosen.template.name, position=chosen.start,
+                      compute=chosen.template.compute, memory=chosen.template.memory)
+
+
+class WholeAndShared(SlicingCase):
+    def test_whole_comes_with_its_nodes(self) -> None:
+        self.describe('h100')
+        device, = self.look()
+        carved = self.carve(device, wanted(device, isolation=Isolation.WHOLE))
+        self.assertEqual(('/dev/nvidia0', '/dev/nvidiactl', '/dev/nvidia-uvm', '/dev/nvidia-uvm-tools'), carved.nodes)
+        self.assertEqual({'CUDA_VISIBLE_DEVICES': self.host.uuid(0)}, carved.env)
+
+    def test_shared_changes_nothing_and_survives_a_restart(self) -> None:
+        self.describe('h100')
+        device, = self.look()
+        first = self.carve(device, wanted(device, 's1'))
+        self.assertEqual(first, self.carve(device, wanted(device, 's1')))
+        self.carve(device, wanted(device, 's2'))
+        self.driver = self.start()
+        self.assertEqual({'s1', 's2'}, self.slices())
+        for name in ('s1', 's1', 'never'):
+            self.driver.need_slicing().destroy(name)
+        self.assertEqual({'s2'}, self.slices())
+
+    def test_whole_and_shared_exclude_each_other(self) -> None:
+        self.describe('h100')
+        device, = self.look()
+        self.carve(device, wanted(device, 's1'))
+        with self.assertRaisesRegex(errors.NotSupported, 'is in use as shared'):
+            self.carve(device, wanted(device, 's2', Isolation.WHOLE))
+        self.driver.need_slicing().destroy('s1')
+        self.carve(device, wanted(device, 's2', Isolation.WHOLE))
+        with self.assertRaisesRegex(errors.NotSupported, 'is in use as whole'):
+            self.carve(device, wanted(device, 's3'))
+
+    def test_a_damaged_book_is_not_taken_for_an_empty_one(self) -> None:
+        (self.dir / 'nvidia-slices.json').write_text('{')
+        with self.assertRaisesRegex(errors.DriverError, 'cannot be told from others'):
+            self.describe('h100')
+
+
+class MigSlices(SlicingCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.describe('dgx-a100')
+        self.device = self.look()[6]
+
+    def test_an_instance_is_made_where_the_scheduler_says(self) -> None:
+        carved = self.carve(self.device, self.scheduled(self.device, 's1', 30))
+        (name, start, uuids), = self.host.instances(6)
+        self.assertEqual(('MIG 3g.20gb', 4), (name, start))
+        self.assertEqual({'CUDA_VISIBLE_DEVICES': uuids[0]}, carved.env)
+        self.assertEqual({'s1'}, self.slices())
+        self.assertEqual(carved, self.carve(self.device, self.scheduled(self.device, 's1', 30)))
+        self.assertEqual(1, len(self.host.instances(6)))
+        self.driver.need_slicing().destroy('s1')
+        self.driver.need_slicing().destroy('s1')
+        self.assertEqual([], self.host.instances(6))
+        self.assertEqual(set(), self.slices())
+
+    def test_every_profile_at_every_place(self) -> None:
+        assert self.device.partitions is not None
+        for template in self.device.partitions['templates']:
+            for start in template['starts']:
+                self.carve(self.device, wanted(self.device, 's', Isolation.PARTITION, template=template['name'],
+                                               position=start))
+                self.assertEqual([(f'MIG {template["name"]}', start)],
+                                 [(name, place) for name, place, _ in self.host.instances(6)])
+                self.driver.need_slicing().destroy('s')
+
+    def test_seven_small_ones_and_no_more(self) -> None:
+        used: list[tuple[str, int | None]] = []
+        for number in range(7):
+            chosen = self.scheduled(self.device, f's{number}', used=tuple(used))
+            self.carve(self.device, chosen)
+            used.append((chosen.template or '', chosen.position))
+        self.assertEqual(7, len(self.host.instances(6)))
+        assert self.device.partitions is not None
+        self.assertIsNone(Geometry.from_dict(self.device.partitions).choose(used, 1, 1))
+
+    def test_capability_nodes(self) -> None:
+        minors = self.dir / 'mig-minors'
+        minors.write_text('config 1\nmonitor 2\ngpu6/gi1/access 3\ngpu6/gi1/ci0/access 4\ngpu6/gi2/access 12\n')
+        way = self.driver.need_slicing()._ways['mig']  # type: ignore[attr-defined]
+        assert isinstance(way, mig.Mig)
+        way._minors = minors
+        carved = self.carve(self.device, self.scheduled(self.device, 's1', 30))
+        self.assertEqual(('/dev/nvidia-caps/nvidia-cap3', '/dev/nvidia-caps/nvidia-cap4'), carved.nodes[-2:])
+        self.assertIn('/dev/nvidia6', carved.nodes)
+
+    def test_survives_a_restart_by_reading_nvml_back(self) -> None:
+        carved = self.carve(self.device, self.scheduled(self.device, 's1', 30))
+        self.driver = self.start()
+        device = self.look()[6]
+        self.assertEqual({'s1'}, self.slices())
+        assert device.partitions is not None
+        self.assertEqual([], device.partitions['taken'])
+        self.assertEqual(carved, self.carve(device, self.scheduled(self.device, 's1', 30)))
+
+    def test_killed_between_instance_and_compute_instance(self) -> None:
+        slice_ = self.scheduled(self.device, 's1', 30)
+        with self.host.failing('nvmlGpuInstanceCreateComputeInstance', code=999), \
+                self.host.failing('nvmlGpuInstanceDestroy', code=999), self.assertRaises(errors.DriverError):
+            self.carve(self.device, slice_)
+        self.assertEqual([('MIG 3g.20gb', 4, [])], self.host.instances(6))
+        self.driver = self.start()
+        self.carve(self.device, slice_)
+        self.assertEqual(1, len(self.host.instances(6)[0][2]))
+        self.assertEqual(1, len(self.host.instances(6)))
+
+    def test_a_failure_leaves_nothing(self) -> None:
+        with self.host.failing('nvmlGpuInstanceCreateComputeInstance', code=23), self.assertRaises(errors.DriverError):
+            self.carve(self.device, self.scheduled(self.device, 's1', 30))
+        self.assertEqual([], self.host.instances(6))
+        self.assertEqual(set(), self.slices())
+
+    def test_instances_of_others_are_seen_and_never_touched(self) -> None:
+        self.host.add_instance(6, 'MIG 3g.20gb', 4)
+        device = self.look()[6]
+        assert device.partitions is not None
+        self.assertEqual([4], [one['start'] for one in device.partitions['taken']])
+        self.assertEqual(set(), self.slices())
+        chosen = self.scheduled(device, 's1', 50)
+        self.assertEqual(0, chosen.position)
+        self.carve(device, chosen)
+        self.driver.need_slicing().destroy('s1')
+        self.assertEqual([('MIG 3g.20gb', 4)], [one[:2] for one in self.host.instances(6)])
+
+    def test_somebody_took_the_place_first(self) -> None:
+        chosen = self.scheduled(self.device, 's1', 30)
+        self.host.add_instance(6, 'MIG 1g.5gb', 5)
+        with self.assertRaisesRegex(errors.DriverError, 'somebody else has made or left MIG instances'):
+            self.carve(self.device, chosen)
+        self.assertEqual([('MIG 1g.5gb', 5)], [one[:2] for one in self.host.instances(6)])
+        self.assertEqual(set(), self.slices())
+
+    def test_somebody_destroyed_an_instance(self) -> None:
+        chosen = self.scheduled(self.device, 's1', 30)
+        before = self.carve(self.device, chosen)
+        self.host.destroy_instance(6, 4)
+        self.assertEqual(set(), self.slices())  # so the reconciler binds again
+        after = self.carve(self.device, chosen)
+        self.assertNotEqual(before.env, after.env)
+        self.assertEqual({'s1'}, self.slices())
+
+    def test_a_lost_device_is_no_reason_to_carve_or_destroy(self) -> None:
+        self.carve(self.device, self.scheduled(self.device, 's1', 30))
+        self.host.lose(6)
+        self.assertEqual({'s1'}, self.slices())
+        with self.assertRaisesRegex(errors.DriverError, 'fallen off the bus'):
+            self.driver.need_slicing().destroy('s1')
+        self.host.reset(6)
+        self.driver.need_slicing().destroy('s1')
+        self.assertEqual([], self.host.instances(6))
+
+    def test_lost_in_the_middle_of_a_bind(self) -> None:
+        with self.host.failing('nvmlDeviceCreateGpuInstanceWithPlacement', device=6, code=15), \
+                self.assertRaisesRegex(errors.DriverError, 'fallen off the bus'):
+            self.carve(self.device, self.scheduled(self.device, 's1', 30))
+        self.assertEqual(set(), self.slices())
+        self.carve(self.device, self.scheduled(self.device, 's1', 30))
+        self.assertEqual(1, len(self.host.instances(6)))
+
+    def test_permission_denied(self) -> None:
+        with self.host.failing('nvmlDeviceCreateGpuInstanceWithPlacement', code=4), \
+                self.assertRaisesRegex(errors.DriverError, 'run the conductor as root'):
+            self.carve(self.device, self.scheduled(self.device, 's1', 30))
+        self.assertEqual(set(), self.slices())
+
+    def test_in_use(self) -> None:
+        self.carve(self.device, self.scheduled(self.device, 's1', 30))
+        self.host.start_process(6, 50, instance=1)
+        with self.assertRaisesRegex(errors.DriverError, 'end the programs on it first'):
+            self.driver.need_slicing().destroy('s1')
+        self.assertEqual({'s1'}, self.slices())
+        self.host.end_process(6, 50)
+        self.driver.need_slicing().destroy('s1')
+        self.assertEqual([], self.host.instances(6))
+
+    def test_processes_inside_an_instance_of_ours_are_its_consumers(self) -> None:
+        self.carve(self.device, self.scheduled(self.device, 's1', 30))
+        self.host.start_process(6, 50, instance=1)
+        self.assertEqual('ok', self.look()[6].health)
+
+    def test_a_creation_that_hangs(self) -> None:
+        self.configure(mig_deadline=0.5)
+        self.driver = self.start()
+        with self.host.hanging('nvmlDeviceCreateGpuInstanceWithPlacement'), \
+                self.assertRaisesRegex(errors.DriverError, 'did not answer within 0.5 s'):
+            self.carve(self.device, self.scheduled(self.device, 's1', 30))
+        self.carve(self.device, self.scheduled(self.device, 's1', 30))
+        self.assertEqual(1, len(self.host.instances(6)))
+
+    def test_modes_that_mig_excludes(self) -> None:
+        for isolation in (Isolation.WHOLE, Isolation.SHARED, Isolation.MPS):
+            with self.assertRaisesRegex(errors.NotSupported, 'MIG is enabled on it'):
+                self.carve(self.device, wanted(self.device, 's', isolation))
+        plain = self.look()[0]
+        with self.assertRaisesRegex(errors.NotSupported, 'only as whole, shared'):
+            self.carve(plain, wanted(plain, 's', Isolation.PARTITION, template='1g.5gb', position=0))
+
+    def test_many_threads(self) -> None:
+        used: list[tuple[str, int | None]] = []
+        chosen = []
+        for number in range(7):
+            one = self.scheduled(self.device, f's{number}', used=tuple(used))
+            used.append((one.template or '', one.position))
+            chosen.append(one)
+        threads = [threading.Thread(target=self.carve, args=(self.device, one)) for one in chosen * 2]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(7, len(self.host.instances(6)))
+        self.assertEqual({one.id for one in chosen}, self.slices())
+
+
+#: A control program with the words of NVIDIA's: a daemon that is a process, asked over files in its pipe directory.
+CONTROL = r'''#!/bin/sh
+pipe=$CUDA_MPS_PIPE_DIRECTORY
+alive() { [ -f "$pipe/pid" ] && grep -qs '^State:.[^Z]' "/proc/$(cat "$pipe/pid")/status"; }
+if [ "$1" = -d ]; then
+    alive && { echo "An instance of this daemon is already running"; exit 1; }
+    sleep 600 >/dev/null 2>&1 </dev/null & echo $! > "$pipe/pid"
+    echo "$CUDA_VISIBLE_DEVICES" > "$pipe/device"
+    exit 0
+fi
+alive || { echo "Cannot find MPS control daemon process"; exit 1; }
+read -r word rest
+case $word in
+    get_server_list) ;;
+    quit) kill "$(cat "$pipe/pid")"; rm -f "$pipe/pid";;
+    *) echo "unknown: $word"; exit 1;;
+esac
+'''
+
+
+class MpsSlices(SlicingCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.control = self.dir / 'mps-control'
+        self.control.write_text(CONTROL)
+        self.control.chmod(self.control.stat().st_mode | stat.S_IXUSR)
+        self.configure(mps=True, mps_control=str(self.control))
+        self.describe('h100')
+        self.device, = self.look()
+        self.addCleanup(self.end)
+
+    def pid(self) -> int | None:
+        path = self.dir / 'nvidia-mps' / self.host.uuid(0) / 'pipe/pid'
+        return int(path.read_text()) if path.exists() else None
+
+    def end(self) -> None:
+        pid = self.pid()
+        if pid is not None:
+            subprocess.run(['kill', str(pid)], check=False, stderr=subprocess.DEVNULL)
+
+    def test_one_daemon_for_a_device_and_limits_for_each_client(self) -> None:
+        self.assertEqual((Isolation.WHOLE, Isolation.SHARED, Isolation.MPS), self.device.modes)
+        first = self.carve(self.device, wanted(self.device, 's1', Isolation.MPS, compute=30, memory=2048))
+        pid = self.pid()
+        second = self.carve(self.device, wanted(self.device, 's2', Isolation.MPS, compute=20, memory=512))
+        self.assertEqual(pid, self.pid())
+        self.assertEqual(('30', '0=2048M'), (first.env['CUDA_MPS_ACTIVE_THREAD_PERCENTAGE'],
+                                             first.env['CUDA_MPS_PINNED_DEVICE_MEM_LIMIT']))
+        self.assertEqual(first.env['CUDA_MPS_PIPE_DIRECTORY'], second.env['CUDA_MPS_PIPE_DIRECTORY'])
+        self.driver.need_slicing().destroy('s1')
+        self.assertIsNotNone(self.pid())
+        self.driver.need_slicing().destroy('s2')
+        self.assertIsNone(self.pid())
+
+    def test_a_daemon_that_was_killed_is_started_again(self) -> None:
+        slice_ = wanted(self.device, 's1', Isolation.MPS)
+        self.carve(self.device, slice_)
+        self.assertEqual({'s1'}, self.slices())
+        pid = self.pid()
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        self.assertEqual(set(), self.slices())  # so the reconciler binds again
+        self.carve(self.device, slice_)
+        self.assertNotEqual(pid, self.pid())
+        self.assertEqual({'s1'}, self.slices())
+
+    def test_mps_and_metered_shares_exclude_each_other(self) -> None:
+        self.carve(self.device, wanted(self.device, 's1', Isolation.MPS))
+        with self.assertRaisesRegex(errors.NotSupported, 'do not go together'):
+            self.carve(self.device, wanted(self.device, 's2'))
+
+    def test_without_the_control_program(self) -> None:
+        self.control.unlink()
+        with self.assertRaisesRegex(errors.DriverError, 'is not installed; it comes with the NVIDIA driver'):
+            self.carve(self.device, wanted(self.device, 's1', Isolation.MPS))
+        self.assertEqual(set(), self.slices())
+
+    def test_a_control_program_that_fails(self) -> None:
+        self.control.write_text('#!/bin/sh\necho cannot lock /tmp >&2\nexit 3\n')
+        with self.assertRaisesRegex(errors.DriverError, 'cannot lock /tmp'):
+            self.carve(self.device, wanted(self.device, 's1', Isolation.MPS))
+
+
+class MdevSlices(SlicingCase):
+    """Sysfs is a directory here: what the kernel does on a write is done by the test."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.describe('l4')
+        self.function = self.dir / 'sys/bus/pci/devices/0000:af:00.0'
+        for name, memory, most in (('nvidia-1116', 2048, 12), ('nvidia-1122', 24576, 1)):
+            kind = self.function / 'mdev_supported_types' / name
+            kind.mkdir(parents=True)
+            (kind / 'name').write_text(f'NVIDIA L4 {memory}')
+            (kind / 'description').write_text(
+                f'num_heads=4, frl_config=60, framebuffer={memory}M, max_resolution=7680x4320, max_instance={most}\n')
+            (kind / 'available_instances').write_text(f'{most}\n')
+            (kind / 'create').touch()
+        self.plain, self.device = self.look()
+
+    def made(self, kind: str = 'nvidia-1116') -> str:
+        """Do what the kernel does after a write to create; return the UUID."""
+        path = self.function / 'mdev_supported_types' / kind / 'create'
+        identifier = path.read_text()
+        if identifier:
+            (self.dir / 'sys/bus/mdev/devices' / identifier).mkdir(parents=True, exist_ok=True)
+        return identifier
+
+    def test_types_are_partitions(self) -> None:
+        self.assertEqual((Isolation.PARTITION,), self.device.modes)
+        self.assertEqual((Isolation.WHOLE, Isolation.SHARED), self.plain.modes)
+        chosen = self.scheduled(self.device, 's1', 5, 2000)
+        self.assertEqual(('nvidia-1116', None, 2048), (chosen.template, chosen.position, chosen.memory))
+
+    def test_made_once_and_removed(self) -> None:
+        chosen = self.scheduled(self.device, 's1', 5, 2000)
+        carved = self.carve(self.device, chosen)
+        self.assertEqual(self.made(), carved.env['ACCELPOOL_MDEV'])
+        (self.function / 'mdev_supported_types/nvidia-1116/create').write_text('')
+        self.assertEqual(carved, self.carve(self.device, chosen))
+        self.assertEqual('', self.made())  # nothing was made twice
+        self.assertEqual({'s1'}, self.slices())
+        self.driver.need_slicing().destroy('s1')
+        self.assertEqual('1', (self.dir / 'sys/bus/mdev/devices' / carved.env['ACCELPOOL_MDEV'] / 'remove').read_text())
+
+    def test_virtual_functions(self) -> None:
+        real = self.function.with_name('0000:af:00.4')
+        self.function.rename(real)
+        self.function.mkdir()
+        (self.function / 'virtfn0').symlink_to(real)
+        device = self.look()[1]
+        self.assertEqual((Isolation.PARTITION,), device.modes)
+        self.carve(device, self.scheduled(device, 's1', 5, 2000))
+        self.assertTrue((real / 'mdev_supported_types/nvidia-1116/create').read_text())
+
+    def test_a_type_that_is_not_there(self) -> None:
+        with self.assertRaisesRegex(errors.DriverError, 'see mdevctl types'):
+            self.carve(self.device, wanted(self.device, 's1', Isolation.PARTITION, template='nvidia-1'))
+        self.assertEqual(set(), self.slices())
+
+
+class TheBook(nvidia.NvidiaCase):
+    def test_is_replaced_in_one_step(self) -> None:
+        book = Book(self.dir / 'book.json')
+        book.put('a', {'uuid': 'GPU-1'})
+        book.put('b', {'uuid': 'GPU-2'})
+        book.drop('a')
+        self.assertEqual({'b': {'uuid': 'GPU-2'}}, Book(self.dir / 'book.json').entries)
+        self.assertEqual({}, book.of_device('GPU-1'))
