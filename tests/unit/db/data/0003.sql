@@ -1,0 +1,3 @@
+-- An accelerator request of Nova, and a profile with groups as /v2 keeps them.
+INSERT INTO profiles (id, name, count, compute, memory, isolation, locality, technique, traits, any_traits, strict, generation, created_at, updated_at, groups) VALUES ('f3', 'from-v2', 1, 10, 64, 'shared', 'any', 'interpose', '[]', '[]', FALSE, 1, '2026-11-24 09:00:00.000000', '2026-11-24 09:00:00.000000', '[{"resources:CUSTOM_ACCELPOOL_COMPUTE": "10"}]');
+INSERT INTO arqs (id, project_id, user_id, profile, group_id, request, state, created_at) VALUES ('q1', 'project-1', 'u1', 'from-v2', 0, '{"count": 1, "compute": 10, "memory": 64}', 'Initial', '2026-11-24 10:00:00.000000');
