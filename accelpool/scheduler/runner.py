@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A running scheduler: its messages, its heartbeat, and the reconciler."""
+"""A running scheduler: its messages, its heartbeat, the reconciler, and the inventory in Placement."""
 
 import logging
+from typing import TYPE_CHECKING
 
-import oslo_messaging
 from oslo_config import cfg
 
 from accelpool.allocations.reconciler import Reconciler
 from accelpool.db import service as db_service
 from accelpool.db import session as db_session
 from accelpool.loop import Loop
+from accelpool.placement import sync
 from accelpool.rpc import client, server, transport
 from accelpool.scheduler.service import SchedulerService
+
+if TYPE_CHECKING:
+    import oslo_messaging  # accelpool.rpc must be the first to import it
 
 LOG = logging.getLogger(__name__)
 
@@ -31,15 +35,18 @@ class Runner:
         self._service = SchedulerService(client.ConductorClient, cfg.CONF.scheduler.down_after)
         self._reconciler = Reconciler(client.SchedulerClient(), client.ConductorClient, interval,
                                       cfg.CONF.scheduler.bind_timeout)
-        self._server: oslo_messaging.MessageHandlingServer | None = None
-        self._loop = Loop(f'scheduler {host}', interval, self._work)
+        self._server: 'oslo_messaging.MessageHandlingServer | None' = None
+        inventory = sync.loop(host)
+        self._loops = [Loop(f'scheduler {host}', interval, self._work), *([inventory] if inventory else [])]
 
     def start(self) -> None:
         self._serve(self._enabled())
-        self._loop.start()
+        for loop in self._loops:
+            loop.start()
 
     def stop(self) -> None:
-        self._loop.stop()
+        for loop in self._loops:
+            loop.stop()
         self._serve(False)
 
     def _work(self) -> None:
