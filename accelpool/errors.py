@@ -77,6 +77,14 @@ class PayloadTooLarge(AccelpoolError):
     title = 'Payload Too Large'
 
 
+class TooManyRequests(AccelpoolError):
+    """Too many failed attempts from one place."""
+
+    status = 429
+    code = 'too-many-requests'
+    title = 'Too Many Requests'
+
+
 class ServiceUnavailable(AccelpoolError):
     """A part that the request needs is down; the caller should try again."""
 

@@ -277,6 +277,23 @@ class Service(_Stamped, Base):
     version: orm.Mapped[str | None] = orm.mapped_column(sa.String(32))
 
 
+class Enrolment(Base):
+    """A token that a guest exchanges once, then the key by which that guest is known; only digests of either."""
+
+    __tablename__ = 'enrolments'
+
+    id: orm.Mapped[str] = orm.mapped_column(Id, primary_key=True, default=new_id)
+    project_id: orm.Mapped[str] = orm.mapped_column(sa.String(64))
+    consumer_type: orm.Mapped[str] = orm.mapped_column(sa.String(16))
+    consumer_id: orm.Mapped[str] = orm.mapped_column(sa.String(255), index=True)
+    token_hash: orm.Mapped[str] = orm.mapped_column(sa.String(64))
+    key_hash: orm.Mapped[str | None] = orm.mapped_column(sa.String(64))
+    created_at: orm.Mapped[datetime.datetime] = orm.mapped_column(default=utcnow)
+    expires_at: orm.Mapped[datetime.datetime] = orm.mapped_column(index=True)
+    used_at: orm.Mapped[datetime.datetime | None]
+    seen_at: orm.Mapped[datetime.datetime | None]
+
+
 class Clock(Base):
     """When the control plane last looked at its allocations: one row, so that downtime does not count."""
 
