@@ -8,7 +8,7 @@ from accelpool import ksa
 GROUP = 'placement'
 
 OPTS: list[cfg.Opt] = [
-    cfg.FloatOpt('interval', default=5.0, min=0.1,
+    cfg.FloatOpt('interval', default=2.0, min=0.1,
                  help='Seconds between two comparisons of the pool with what Placement has; one scheduler does it. '
                       'Nothing is done while auth_type is not set.'),
     cfg.ListOpt('local_pools', default=[],

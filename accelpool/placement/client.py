@@ -56,7 +56,7 @@ class Client:
     def ours(self) -> dict[str, Listed]:
         """Return all providers that are ours."""
         self.ensure_classes()
-        self.existing([names.OWNER])
+        self.existing([names.OWNER, names.LOCAL])  # asked for, or forbidden, also where no device has it
         return self._list(names.OWNER)
 
     def computes(self) -> dict[str, Listed]:

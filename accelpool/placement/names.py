@@ -53,6 +53,11 @@ def mode(isolation: str) -> str:
     return _own('MODE', isolation)
 
 
+def template(name: str) -> str:
+    """Return the trait of devices that have room for a partition of this kind now."""
+    return _own('TEMPLATE', name)
+
+
 def pool(identifier: str) -> str:
     """Return the trait of devices of a pool; by its id, for its name may change."""
     return _own('POOL', identifier)

@@ -12,6 +12,7 @@ import dataclasses
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from accelpool.partitions import Geometry, Template
 from accelpool.placement import names
 from accelpool.types import Candidate, Health, Isolation
 
@@ -79,11 +80,11 @@ def providers(devices: Iterable[Candidate], holdings: Iterable[Holding], compute
     parents: dict[str, str] = {}
     for device in devices:
         if is_local(device, local_pools):
-            parent = compute_of(device.host, computes)
-            if parent is None:
+            compute = same_host(device.host, computes)
+            if compute is None:
                 continue
             identifier = names.local_provider(device.device_id)
-            parents[identifier] = parent
+            parents[identifier] = computes[compute]
         else:
             identifier = names.shared_provider(
                 device.pools, device.vendor, device.model, device.traits, device.modes)
@@ -97,17 +98,19 @@ def is_local(device: Candidate, local_pools: Collection[str]) -> bool:
     return Isolation.SHARED not in device.modes or not set(device.pools).isdisjoint(local_pools)
 
 
-def compute_of(host: str, computes: Mapping[str, str]) -> str | None:
-    """Return the compute provider of a host: Nova may call it by its full name where we use the short one."""
-    if host in computes:
-        return computes[host]
-    short = [identifier for name, identifier in computes.items() if name.partition('.')[0] == host.partition('.')[0]]
+def same_host(name: str, others: Iterable[str]) -> str | None:
+    """Return which of the others is the same machine: Nova may use its full name where we use the short one."""
+    known = list(others)
+    if name in known:
+        return name
+    short = [other for other in known if other.partition('.')[0] == name.partition('.')[0]]
     return short[0] if len(short) == 1 else None
 
 
 def _provider(identifier: str, devices: Sequence[Candidate], of_device: Mapping[str, Sequence[Holding]],
               parent: str | None) -> Provider:
     total = largest = lost = Amounts()
+    templates: set[str] = set()
     held: dict[str | None, Amounts] = collections.defaultdict(Amounts)
     for device in devices:
         whole = Amounts(device.compute, device.memory)
@@ -117,12 +120,15 @@ def _provider(identifier: str, devices: Sequence[Candidate], of_device: Mapping[
             held[one.instance] = held[one.instance].plus(one.amounts)
         free = whole.minus(used)
         total = total.plus(whole)
-        if device.enabled and device.health == Health.OK:
-            largest = largest.largest(free)
-        else:
+        if not device.enabled or device.health != Health.OK:
             lost = lost.plus(free)
+            continue
+        room = _room(device)
+        templates |= {names.template(one.name) for one in room}
+        largest = largest.largest(free if Isolation.SHARED in device.modes or not device.partitions or free == whole
+                                  else _cover(room))
     first = devices[0]
-    traits = {names.OWNER, names.vendor(first.vendor), names.model(first.model)} \
+    traits = templates | {names.OWNER, names.vendor(first.vendor), names.model(first.model)} \
         | {names.trait(name) for name in first.traits} | {names.mode(name) for name in first.modes} \
         | {names.pool(name) for name in first.pools} | {names.SHARES if parent is None else names.LOCAL}
     label = f'accelpool {first.model} {identifier[:8]}' if parent is None else f'accelpool {first.device_id}'
@@ -130,6 +136,22 @@ def _provider(identifier: str, devices: Sequence[Candidate], of_device: Mapping[
         uuid=identifier, name=label[:names.NAME_LENGTH], parent=parent, traits=frozenset(traits),
         devices=tuple(sorted(device.device_id for device in devices)), total=total, largest=largest, lost=lost,
         held=dict(held))
+
+
+def _room(device: Candidate) -> list[Template]:
+    """Return the templates of which one more fits on a device."""
+    if device.partitions is None or Isolation.PARTITION not in device.modes:
+        return []
+    geometry = Geometry.from_dict(device.partitions)
+    taken = [(template, position) for _, template, position in device.used if template is not None]
+    return [one for one in geometry.templates if geometry.smallest(taken, 0, None, one.name) is not None]
+
+
+def _cover(templates: Iterable[Template]) -> Amounts:
+    found = Amounts()
+    for one in templates:
+        found = found.largest(Amounts(one.compute, one.memory))
+    return found
 
 
 def inventories(provider: Provider, theirs: Mapping[str, Amounts]) -> dict[str, dict[str, Any]]:
@@ -152,6 +174,6 @@ def inventories(provider: Provider, theirs: Mapping[str, Amounts]) -> dict[str, 
 
 
 def inventory(total: int, reserved: int, largest: int) -> dict[str, Any]:
-    """Return one inventory; nothing is free when ``largest`` is 0, for Placement has no unit of that size."""
-    return {'total': total, 'reserved': reserved if largest else total, 'min_unit': 1, 'max_unit': max(1, largest),
-            'step_size': 1, 'allocation_ratio': 1.0}
+    """Return one inventory.  Where nothing is free all is reserved or held: Placement has no unit of size 0."""
+    return {'total': total, 'reserved': reserved, 'min_unit': 1, 'max_unit': max(1, largest), 'step_size': 1,
+            'allocation_ratio': 1.0}
