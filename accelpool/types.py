@@ -107,6 +107,7 @@ class Request(_Plain):
     vendor: str | None = None
     model: str | None = None
     pool: str | None = None           # pool id; None = any pool
+    data_network: str | None = None   # label of the network that sessions take; None = any
     provider: str | None = None       # on a device of this provider in OpenStack Placement; None = any
     consumer_host: str | None = None
     strict: bool = False              # never use idle compute beyond the share
@@ -132,6 +133,7 @@ class Candidate(_Plain):
     traits: tuple[str, ...] = ()
     modes: tuple[str, ...] = (Isolation.WHOLE, Isolation.SHARED)
     pools: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()    # labels of the networks on which its host's agent can be reached
     fabric: str | None = None
     health: str = Health.OK
     enabled: bool = True              # the device is enabled and its host is up and enabled

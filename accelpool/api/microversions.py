@@ -33,12 +33,15 @@ INITIAL = Version(1, 0)
 PREFER_WAIT = Version(1, 1)
 #: Partitions by name, any isolation, MPS, and what a pool allows.
 PARTITIONS = Version(1, 2)
+#: Named networks for sessions, and the way through the consumer's own agent.
+NETWORKS = Version(1, 3)
 
 MINIMUM = INITIAL
-MAXIMUM = PARTITIONS
+MAXIMUM = NETWORKS
 
 #: Fields that came later than the objects that they are in; older clients neither send nor see them.
-FIELDS = {'template': PARTITIONS, 'isolations': PARTITIONS}
+FIELDS = {'template': PARTITIONS, 'isolations': PARTITIONS,
+          'data_network': NETWORKS, 'via': NETWORKS, 'ticket': NETWORKS}
 #: The same for values of a field.
 VALUES = {('isolation', 'any'): PARTITIONS, ('isolation', 'mps'): PARTITIONS}
 

@@ -12,7 +12,8 @@ class ListProfile(base.List):
 
     noun = 'profiles'
     columns = ('id', 'name', 'count', 'compute', 'memory', 'isolation', 'locality')
-    long_columns = ('technique', 'vendor', 'model', 'traits', 'any_traits', 'pool', 'strict', 'description')
+    long_columns = ('technique', 'vendor', 'model', 'traits', 'any_traits', 'pool', 'strict', 'data_network',
+                    'description')
     filters = {'name': 'only this profile'}
 
 

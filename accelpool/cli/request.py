@@ -16,6 +16,7 @@ SHAPE: dict[str, tuple[type, str]] = {
     'vendor': (str, 'only devices of this vendor'),
     'model': (str, 'only devices of this model'),
     'pool': (str, 'only devices of this pool'),
+    'data_network': (str, 'label of the network that sessions shall take'),
 }
 
 
@@ -23,7 +24,7 @@ def add_shape(parser: argparse.ArgumentParser) -> None:
     """Add the options of a request's shape."""
     group = parser.add_argument_group('what to ask for')
     for name, (kind, text) in SHAPE.items():
-        group.add_argument(f'--{name}', type=kind, metavar=f'<{name}>', help=text)
+        group.add_argument(f'--{name.replace("_", "-")}', type=kind, metavar=f'<{name}>', help=text)
     group.add_argument('--trait', action='append', metavar='<trait>', dest='traits',
                        help='required trait (repeat for several)')
     group.add_argument('--any-trait', action='append', metavar='<trait>', dest='any_traits',

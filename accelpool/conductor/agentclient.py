@@ -12,7 +12,7 @@ import json
 import pathlib
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 from accelpool import errors
@@ -39,6 +39,9 @@ class Agent(Protocol):
 
     def holder(self, allocation_id: str, lifetime: int) -> dict[str, Any]:
         """Return credential, expires and url for a holder connection."""
+
+    def route(self, allocation_id: str, urls: list[dict[str, str]], lifetime: int) -> list[list[dict[str, str]]]:
+        """Return, for each place, how a consumer of this host reaches it through the agent."""
 
     def slices(self) -> list[dict[str, Any]]:
         """Return every bound slice with what it uses."""
@@ -108,11 +111,13 @@ class _Connection:
 class AgentClient:
     """Any number of threads may ask at a time; idle connections are kept for the next request."""
 
-    def __init__(self, path: pathlib.Path, timeout: float) -> None:
+    def __init__(self, path: pathlib.Path, timeout: float, advertise: Sequence[str] = ()) -> None:
         """
         :param path: the control socket
         :param timeout: seconds to wait for an answer
+        :param advertise: ``<url> <network>`` each: where consumers reach the agent; empty: as it says itself
         """
+        self._places = [dict(zip(('url', 'network'), place.split(), strict=True)) for place in advertise]
         self._path = path
         self._timeout = timeout
         self._idle: collections.deque[_Connection] = collections.deque()
@@ -120,7 +125,8 @@ class AgentClient:
         self._closed = threading.Event()
 
     def hello(self) -> dict[str, Any]:
-        return self._ask('hello')
+        answer = self._ask('hello')
+        return {**answer, 'advertise': self._places} if self._places else answer
 
     def bind(self, wanted: Slice, project: str, device: dict[str, Any]) -> None:
         self._ask('bind', slice=wanted.to_dict(), project=project, device=device)
@@ -130,11 +136,17 @@ class AgentClient:
             self._ask('unbind', slice_id=slice_id)
 
     def attach(self, wanted: Slice, lifetime: int) -> dict[str, Any]:
-        return self._ask('attach', slice_id=wanted.id, allocation_id=wanted.allocation_id,
-                         generation=wanted.generation, lifetime=lifetime)
+        answer = self._ask('attach', slice_id=wanted.id, allocation_id=wanted.allocation_id,
+                           generation=wanted.generation, lifetime=lifetime)
+        return {**answer, 'urls': self._places} if self._places else answer
 
     def holder(self, allocation_id: str, lifetime: int) -> dict[str, Any]:
         return self._ask('holder', allocation_id=allocation_id, lifetime=lifetime)
+
+    def route(self, allocation_id: str, urls: list[dict[str, str]], lifetime: int) -> list[list[dict[str, str]]]:
+        ways: list[list[dict[str, str]]] = self._ask(
+            'route', allocation_id=allocation_id, urls=urls, lifetime=lifetime)['ways']
+        return ways
 
     def slices(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self._ask('slices')  # type: ignore[assignment]  # the only list

@@ -98,6 +98,10 @@ class Allocations:
         answer = self._agent.holder(allocation_id, self._lifetime)
         return {'url': answer['url'], 'credential': answer['credential']}
 
+    def route(self, allocation_id: str, urls: list[dict[str, str]]) -> list[list[dict[str, str]]]:
+        """Return, for each place (url, network), how a process of this host reaches it through this host's agent."""
+        return self._agent.route(allocation_id, urls, self._lifetime)
+
     def usage(self, allocation_id: str) -> list[dict[str, Any]]:
         """Return what this host's slices of the allocation use."""
         with db_session.reader() as session:

@@ -51,7 +51,7 @@ class Conductor:
         conf = cfg.CONF
         self._host = host
         self._drivers = base.load(conf.conductor.drivers, host, state_dir)
-        self.agent = AgentClient(agent_socket, conf.agent.timeout)
+        self.agent = AgentClient(agent_socket, conf.agent.timeout, conf.agent.advertise)
         self._slices = Slices(self._drivers, self.agent)
         self.allocations = Allocations(
             host, self._slices, self.agent, device=self._device, lifetime=conf.agent.credential_lifetime,

@@ -20,7 +20,7 @@ _d, _h, _p, _v = (models.table(model).c for model in (
 _disabled = sa.exists().where(_v.binary == db_service.CONDUCTOR, _v.host == _h.name, _v.disabled)
 _CANDIDATES = sa.select(
     _d.id, _h.name, _d.vendor, _d.model, _d.compute, _d.memory, _d.used_compute, _d.used_memory, _d.slices,
-    _d.generation, _d.traits, _d.modes, _d.fabric, _d.health, _p.pool_id,
+    _d.generation, _d.traits, _d.modes, _d.fabric, _d.health, _p.pool_id, _h.advertise,
     sa.and_(_d.enabled, _h.enabled, ~_disabled,
             _h.last_seen >= sa.bindparam('up_since', type_=models.Time)).label('ready'),
 ).select_from(
@@ -109,5 +109,5 @@ def candidates(session: orm.Session, up_since: datetime.datetime) -> list[types.
                 memory=row.memory, free_compute=row.compute - row.used_compute,
                 free_memory=row.memory - row.used_memory, slices=row.slices, generation=row.generation,
                 traits=tuple(row.traits), modes=tuple(row.modes), fabric=row.fabric, health=row.health,
-                enabled=bool(row.ready))
+                networks=tuple(sorted({place['network'] for place in row.advertise})), enabled=bool(row.ready))
     return [dataclasses.replace(one, pools=tuple(pools[one.device_id])) for one in found.values()]

@@ -157,6 +157,7 @@ class Profile(_Stamped, Base):
     model: orm.Mapped[str | None] = orm.mapped_column(sa.String(255))
     pool_id: orm.Mapped[str | None] = orm.mapped_column(sa.ForeignKey('pools.id'), index=True)
     strict: orm.Mapped[bool] = orm.mapped_column(default=False)
+    data_network: orm.Mapped[str | None] = orm.mapped_column(sa.String(64))
     #: Groups as /v2 was given them; None: they follow from the other fields.
     groups: orm.Mapped[list[Any] | None] = orm.mapped_column(Nullable)
     generation: orm.Mapped[int] = orm.mapped_column(default=1)

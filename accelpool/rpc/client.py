@@ -129,6 +129,11 @@ class ConductorClient(_Client):
         answer: dict[str, Any] = self._call('holder', allocation_id=allocation_id)
         return answer
 
+    def route(self, allocation_id: str, urls: list[dict[str, str]]) -> list[list[dict[str, str]]]:
+        """Return, for each place (url, network), how a process of this host reaches it through this host's agent."""
+        answer: list[list[dict[str, str]]] = self._call('route', since='1.1', allocation_id=allocation_id, urls=urls)
+        return answer
+
     def usage(self, allocation_id: str) -> list[dict[str, Any]]:
         """Return what this host's slices of an allocation use now, one entry a slice."""
         answer: list[dict[str, Any]] = self._call('usage', allocation_id=allocation_id)

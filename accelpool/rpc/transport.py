@@ -21,7 +21,7 @@ HEALTH_TOPIC = 'accelpool.health'
 #: Version of the messages that this release understands, the same on both topics.  Raise the minor number when a
 #: method or an optional argument is added, the major one when an older peer would misunderstand.  A message says the
 #: version that brought what it uses (``since`` in rpc/client.py), so that an older peer takes what it knows.
-VERSION = '1.0'
+VERSION = '1.1'
 
 #: What of a request's context travels: enough to find its log lines, never its token.
 CARRIED = ('request_id', 'global_request_id', 'user_id', 'project_id')

@@ -85,6 +85,13 @@ def locality(request: Request, candidate: Candidate, surroundings: Surroundings)
     return None
 
 
+def network(request: Request, candidate: Candidate, _: Surroundings) -> str | None:
+    """Refuse hosts that are not on the network that sessions shall take."""
+    if request.data_network is None or request.data_network in candidate.networks:
+        return None
+    return f'its host {candidate.host} is not on the network {request.data_network}'
+
+
 def isolation(request: Request, candidate: Candidate, _: Surroundings) -> str | None:
     """Refuse what cannot be sliced this way, or is sliced in another way now."""
     wanted = isolation_on(request, candidate)
@@ -163,5 +170,5 @@ def share(request: Request, candidate: Candidate) -> tuple[int, int]:
 #: In the order in which a reason is most useful to a person.
 DEFAULT: dict[str, Filter] = {
     'health': health, 'pool': pool, 'provider': provider, 'model': model, 'traits': traits, 'locality': locality,
-    'isolation': isolation, 'capacity': capacity,
+    'network': network, 'isolation': isolation, 'capacity': capacity,
 }

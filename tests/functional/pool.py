@@ -92,6 +92,10 @@ class Conductor:
     def holder(self, allocation_id: str) -> dict[str, Any]:
         return {'url': f'unix:///run/{self._host}/data.sock', 'credential': f'v1:{allocation_id}:holder'}
 
+    def route(self, allocation_id: str, urls: list[dict[str, str]]) -> list[list[dict[str, str]]]:
+        return [[{**place, 'via': f'unix:///run/{self._host}/data.sock', 'ticket': f'r1:{allocation_id}'}]
+                for place in urls]
+
     def usage(self, allocation_id: str) -> list[dict[str, Any]]:
         if self._host == 'host-b':
             raise errors.AgentUnavailable('the agent of host-b does not answer')

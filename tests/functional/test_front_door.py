@@ -28,7 +28,7 @@ class FrontDoor(unittest.TestCase):
 
     def ways(self, lifetime: int = 60) -> list[dict[str, str]]:
         return self.here.control.ask('route', allocation_id='of-slice-1', lifetime=lifetime,
-                                     urls=[{'url': self.there.url, 'network': 'default'}])['urls']
+                                     urls=[{'url': self.there.url, 'network': 'default'}])['ways'][0]
 
     def program(self, way: dict[str, Any], scenario: str = 'marker') -> 'subprocess.Popen[str]':
         file = self.here.place / 'attachment.json'
@@ -81,7 +81,7 @@ class FrontDoor(unittest.TestCase):
 
     def test_a_device_of_this_host_needs_no_ticket(self) -> None:
         [unix, tcp] = self.here.control.ask(
-            'route', allocation_id='of-slice-1', lifetime=60, urls=[{'url': self.here.url, 'network': 'n'}])['urls']
+            'route', allocation_id='of-slice-1', lifetime=60, urls=[{'url': self.here.url, 'network': 'n'}])['ways'][0]
         self.assertEqual({'url': self.here.about['data_socket'], 'network': 'n'}, unix)
         self.assertEqual({'url', 'network'}, set(tcp))
 
@@ -106,7 +106,7 @@ class FrontDoor(unittest.TestCase):
         with socket.create_server(('127.0.0.1', 0)) as gone:
             url = f'tcp://127.0.0.1:{gone.getsockname()[1]}'
         place = {'url': url, 'network': 'n'}
-        ways = self.here.control.ask('route', allocation_id='a', lifetime=60, urls=[place])['urls']
+        ways = self.here.control.ask('route', allocation_id='a', lifetime=60, urls=[place])['ways'][0]
         with self.program(ways[0]) as program:
             _, said = program.communicate(timeout=60)
         self.assertIn(f'the agent refuses: {url}: Connection refused', said)

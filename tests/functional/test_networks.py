@@ -82,7 +82,7 @@ class Networks(unittest.TestCase):
         running = self.with_device()
         local = self.start(self.consumer, f'tcp://{CONSUMER}:0')
         ways = local.control.ask('route', allocation_id='of-slice-1', lifetime=60,
-                                 urls=[self.place(running, 'data')])['urls']
+                                 urls=[self.place(running, 'data')])['ways'][0]
         isolated = networks.Host(self, 'isolated')
         before = self.device.received('data')
         result = self.run_at(isolated, self.attach(running, ways), 'examples/numba_vector.py')

@@ -113,7 +113,7 @@ class Control:
         return {**self._minted(allocation_id, credential.HOLDER, 0, lifetime), 'url': self._about['data_socket']}
 
     async def _route(self, allocation_id: str, urls: list[dict[str, str]], lifetime: int) -> dict[str, Any]:
-        return {'urls': self.door.ways(allocation_id, urls, lifetime)}
+        return {'ways': self.door.ways(allocation_id, urls, lifetime)}
 
     def _minted(self, allocation_id: str, slice_id: str, generation: int, lifetime: int) -> dict[str, Any]:
         claims = credential.Claims(allocation_id, slice_id, generation, int(time.time()) + lifetime)

@@ -37,8 +37,8 @@ class FrontDoor:
         self._doors = doors
         self._pass_on = pass_on
 
-    def ways(self, allocation_id: str, urls: list[dict[str, str]], lifetime: int) -> list[dict[str, str]]:
-        """Return how a consumer of this host reaches these places through here.
+    def ways(self, allocation_id: str, urls: list[dict[str, str]], lifetime: int) -> list[list[dict[str, str]]]:
+        """Return, for each place, how a consumer of this host reaches it through here.
 
         :param urls: where the agent with the device is; its url and network each
         :param lifetime: seconds for which the tickets are good
@@ -47,14 +47,14 @@ class FrontDoor:
         found = []
         for place in urls:
             if place['url'] in self._own:  # the device is here
-                found += [{'url': door, 'network': place['network']} for door in self._doors]
+                found.append([{'url': door, 'network': place['network']} for door in self._doors])
                 continue
             scheme, _, where = place['url'].partition('://')
             address, _, port = where.rpartition(':')
             if scheme != 'tcp' or not port.isdecimal():
                 raise ValueError(f'{place["url"]} is not tcp://<address>:<port>')
             ticket = credential.Route(allocation_id, address, int(port), int(time.time()) + lifetime).mint(self._key)
-            found += [{**place, 'via': door, 'ticket': ticket} for door in self._doors]
+            found.append([{**place, 'via': door, 'ticket': ticket} for door in self._doors])
         return found
 
     async def route(self, connection: socket.socket, ticket: bytes) -> None:

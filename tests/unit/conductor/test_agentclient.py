@@ -33,6 +33,15 @@ class Client(unittest.TestCase):
         with self.assertRaises(errors.NotFound):
             self.client.attach(SLICE, 60)
 
+    def test_an_operator_may_say_where_the_agent_is(self) -> None:
+        client = AgentClient(self.agent.path, 10, ['tcp://198.51.100.7:6690 data', 'tcp://203.0.113.7:1 management'])
+        self.addCleanup(client.close)
+        places = [{'url': 'tcp://198.51.100.7:6690', 'network': 'data'},
+                  {'url': 'tcp://203.0.113.7:1', 'network': 'management'}]
+        client.bind(SLICE, 'project', {'id': 'd'})
+        self.assertEqual(places, client.hello()['advertise'])
+        self.assertEqual(places, client.attach(SLICE, 60)['urls'])
+
     def test_a_restarted_agent_is_found_again(self) -> None:
         self.client.hello()
         self.agent.stop()

@@ -34,6 +34,8 @@ class Filters(unittest.TestCase):
             (Request(compute=1, memory=1, traits=('A', 'B')), {'traits': ('A',)}, 'traits'),
             (Request(compute=1, memory=1, any_traits=('A', 'B')), {'traits': ('B',)}, ''),
             (Request(compute=1, memory=1, any_traits=('A', 'B')), {'traits': ('C',)}, 'traits'),
+            (Request(compute=1, memory=1, data_network='data'), {'networks': ('data', 'default')}, ''),
+            (Request(compute=1, memory=1, data_network='data'), {'networks': ('default',)}, 'network'),
             (small, {'modes': ('whole',)}, 'isolation'),
             (Request(isolation=Isolation.WHOLE), {'slices': 1, 'free_compute': 90}, 'isolation'),
             (Request(isolation=Isolation.WHOLE), {}, ''),

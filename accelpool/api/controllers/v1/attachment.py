@@ -3,11 +3,12 @@
 
 from typing import Any
 
+from oslo_config import cfg
 from oslo_log import log
 
 from accelpool import errors, policy
 from accelpool.allocations import states
-from accelpool.api import ownership, resource
+from accelpool.api import ownership, resource, ways
 from accelpool.api.controllers.v1 import host as host_controller
 from accelpool.api.schemas.v1 import allocation as schemas
 from accelpool.db import host as db_host
@@ -34,9 +35,13 @@ class AttachmentController(resource.Resource):
                     f'Allocation {allocation_id} is {found.state}; only an active one has an attachment')
             watched = self._is_up(session, found.consumer_host)
         devices = [
-            entry for name in sorted({item.host for item in found.slices})
+            {**entry, 'urls': ways.on_network(entry['urls'], found.request.get('data_network'), name)}
+            for name in sorted({item.host for item in found.slices})
             for entry in client.ConductorClient(name).attach(allocation_id)]
         holder = self._holder(found.consumer_host, allocation_id) if watched else None
+        routed = self._routed(found.consumer_host, allocation_id, devices) if watched else {}
+        for entry in devices:
+            entry['urls'] = ways.arrange(entry['urls'], routed, cfg.CONF.agent.front_door)
         return resource.Answer(
             {
                 'version': VERSION, 'technique': found.request['technique'], 'allocation': allocation_id,
@@ -52,6 +57,18 @@ class AttachmentController(resource.Resource):
             return host_controller.is_up(db_host.get(session, name).last_seen)
         except errors.NotFound:
             return False
+
+    def _routed(self, name: str | None, allocation_id: str, devices: list[dict[str, Any]]) -> dict[str, list[ways.Way]]:
+        """Ask the consumer's own agent how it leads to each of the devices' URLs."""
+        places = list({place['url']: place for entry in devices for place in entry['urls']}.values())
+        if cfg.CONF.agent.front_door == 'never' or not places:
+            return {}
+        try:
+            found = client.ConductorClient(str(name)).route(allocation_id, places)
+        except errors.ServiceUnavailable as failure:
+            LOG.warning('Allocation %s has no front door on %s: %s', allocation_id, name, failure.detail)
+            return {}
+        return {place['url']: list(through) for place, through in zip(places, found, strict=True)}
 
     def _holder(self, name: str | None, allocation_id: str) -> dict[str, Any] | None:
         """Ask for a holder's credential; without one the allocation lives by its TTL alone."""

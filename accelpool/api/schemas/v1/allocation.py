@@ -59,7 +59,9 @@ UPDATE = common.request({'ttl': TTL}, required=['ttl'])
 
 URLS: common.Schema = {
     'type': 'array', 'minItems': 1,
-    'items': common.shown({'url': common.STRING, 'network': common.STRING}),
+    'items': common.shown(
+        {'url': common.STRING, 'network': common.STRING, 'via': common.STRING, 'ticket': common.STRING},
+        optional=['via', 'ticket']),
 }
 ATTACHMENT = common.shown({
     'version': {'const': 1},

@@ -19,6 +19,9 @@ TEMPLATE: common.Schema = {'type': 'string', 'minLength': 1, 'maxLength': 64, 'p
 LOCALITY: common.Schema = {'type': 'string', 'enum': [str(item) for item in types.Locality]}
 TECHNIQUE: common.Schema = {'type': 'string', 'enum': list(TECHNIQUES)}
 
+#: The label of a network, as agents advertise it.
+NETWORK: common.Schema = {'type': 'string', 'pattern': r'^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z'}
+
 #: Fields of a request's body.  ``null`` takes a condition away (of a profile, or of a default).
 PROPERTIES: common.Schema = {
     'count': COUNT,
@@ -34,10 +37,11 @@ PROPERTIES: common.Schema = {
     'model': common.nullable(common.LINE),
     'pool': common.nullable(common.LINE),
     'strict': common.BOOLEAN,
+    'data_network': common.nullable(NETWORK),
 }
 
 #: The same fields in a response.
 SHOWN: common.Schema = {
     **PROPERTIES, 'template': common.nullable(common.STRING), 'vendor': common.nullable(common.STRING), 'model': common.nullable(common.STRING),
-    'pool': common.nullable(common.STRING),
+    'pool': common.nullable(common.STRING), 'data_network': common.nullable(common.STRING),
 }
