@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A fresh database file for a test, with a small pool in it."""
 
+import contextlib
 import functools
 import os
 import pathlib
@@ -8,6 +9,7 @@ import tempfile
 import unittest
 
 import sqlalchemy as sa
+from sqlalchemy import orm
 
 from accelpool import types
 from accelpool.db import allocation, device, host, migration, models, pool, session
@@ -72,15 +74,18 @@ def state_of(identifier: str) -> str:
         return allocation.get(reader, identifier).state
 
 
-def accounts() -> dict[str, tuple[int, int, int]]:
-    """Return (used compute, used memory, slices) of every device."""
-    with session.reader() as reader:
+def accounts(within: orm.Session | None = None) -> dict[str, tuple[int, int, int]]:
+    """Return (used compute, used memory, slices) of every device.
+
+    :param within: look in this session, a snapshot, instead of a new one
+    """
+    with contextlib.nullcontext(within) if within else session.reader() as reader:
         return {d.id: (d.used_compute, d.used_memory, d.slices) for d in device.list_page(reader)}
 
 
-def owed() -> dict[str, tuple[int, int, int]]:
+def owed(within: orm.Session | None = None) -> dict[str, tuple[int, int, int]]:
     """The same, added up from the slices: equal to accounts() or something is wrong."""
-    with session.reader() as reader:
+    with contextlib.nullcontext(within) if within else session.reader() as reader:
         sums = {d.id: (0, 0, 0) for d in device.list_page(reader)}
         for found in reader.query(models.Slice):
             compute, memory, count = sums[found.device_id]

@@ -27,10 +27,13 @@ def keystone(user: str = 'demo', project: str = 'demo') -> session.Session:
 class Client:
     """The API as one user sees it.  Every answer is returned, whatever its status."""
 
-    def __init__(self, user: str = 'demo', project: str = 'demo', *, url: str | None = None) -> None:
-        """:param url: another API server than the one in the catalogue"""
+    def __init__(self, user: str = 'demo', project: str = 'demo', *, url: str | None = None, shared: bool = True) -> None:
+        """
+        :param url: another API server than the one in the catalogue
+        :param shared: share the user's Keystone session with others
+        """
         self._adapter = adapter.Adapter(
-            keystone(user, project), service_type='accelpool', interface='public', region_name=layout.REGION,
+            (keystone if shared else keystone.__wrapped__)(user, project), service_type='accelpool', interface='public', region_name=layout.REGION,
             endpoint_override=url, default_microversion='1.0', connect_retries=0, status_code_retries=0)
 
     def ask(self, method: str, path: str, body: Any = None, **options: Any) -> requests.Response:

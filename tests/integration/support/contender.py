@@ -76,7 +76,7 @@ _held: _Held
 
 
 def _initialize(url: str, shared: 'Synchronized[int]', capacity: int) -> None:
-    global _held  # noqa: PLW0603
+    global _held
     session.configure(url)
     _held = _Held(shared, capacity)
 

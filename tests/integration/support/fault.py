@@ -16,7 +16,7 @@ from tools.integration.process import Service
 #: Seconds after the end of a fault within which everything works again.
 RECOVERY = 30
 #: Seconds that a request may take while something is broken.
-LONGEST = 20
+LONGEST = 30
 
 
 @contextlib.contextmanager

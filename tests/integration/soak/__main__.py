@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Customers, faults, a watch on the accounts, and the comparison at the end."""
+
+import argparse
+import contextlib
+import json
+import random
+import sys
+import threading
+import time
+import unittest
+
+from oslo_config import cfg
+from sqlalchemy import exc, orm
+
+from accelpool import conf, errors
+from accelpool.db import session
+from accelpool.rpc import client
+from tests.integration import support
+from tests.integration.soak.breaker import Breaker
+from tests.integration.soak.customer import PROMISED, Customer
+from tests.integration.soak.report import Report
+from tests.integration.support import accounts, fault
+from tests.integration.support.client import Client
+from tests.support import database
+from tools.integration import bus, layout
+
+CUSTOMERS = 6
+#: Faults between two checks that everything recovers.
+ROUND = 5
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog='python -m tests.integration.soak', description=__doc__)
+    parser.add_argument('--minutes', type=float, default=30)
+    parser.add_argument('--seed', type=int, default=random.randrange(10**6))
+    options = parser.parse_args(argv)
+    support.up()
+    conf.register_all()
+    cfg.CONF([], project='accelpool', default_config_files=[], default_config_dirs=[])
+    client.oslo_messaging.TransportURL.parse(cfg.CONF)
+    cfg.CONF.set_override('transport_url', layout.bus(bus.VHOST))
+    report = Report()
+    report.say(f'seed {options.seed}, {options.minutes:g} minutes')
+    with accounts.connected():
+        _soak(report, options.seed, options.minutes * 60)
+    print(json.dumps(report.summary(), indent=2))
+    return 1 if report.violations else 0
+
+
+def _soak(report: Report, seed: int, seconds: float) -> None:
+    ended = threading.Event()
+    customers: list[Customer] = []
+    breaker = Breaker(seed, report, lambda: [identifier for one in customers for identifier in list(one.promises)])
+    customers += [Customer(number, seed, report, breaker, ended) for number in range(CUSTOMERS)]
+    watch = threading.Thread(target=_watch, args=(report, ended), daemon=True)
+    for thread in (*customers, watch):
+        thread.start()
+    until = time.monotonic() + seconds
+    chance = random.Random(seed)
+    while time.monotonic() < until:
+        for _ in range(ROUND):
+            with contextlib.suppress(errors.ServiceUnavailable):  # the bus may be away for messages of this program
+                breaker.step()
+            time.sleep(chance.uniform(1, 5))
+        _recover(report, breaker)
+    ended.set()
+    for thread in (*customers, watch):
+        thread.join()
+    _compare(report, customers)
+
+
+def _recover(report: Report, breaker: Breaker) -> None:
+    """Everything runs again; a new allocation must live its whole life soon."""
+    breaker.mend()
+    begun = time.monotonic()
+    try:
+        fault.recovered(unittest.TestCase(), Client('other', 'other'))
+    except AssertionError as failure:
+        report.violation(str(failure))
+    report.recoveries.append(time.monotonic() - begun)
+    report.say(f'recovered in {report.recoveries[-1]:.1f} s')
+
+
+def _watch(report: Report, ended: threading.Event) -> None:
+    """At every moment devices are charged for exactly the slices that there are, and never for more than they have."""
+    while not ended.wait(1):
+        try:
+            with session.engine().connect().execution_options(isolation_level='REPEATABLE READ') as connection, \
+                    orm.Session(connection) as snapshot:
+                owed, charged = database.owed(snapshot), database.accounts(snapshot)
+        except exc.SQLAlchemyError:
+            report.count('watch: no database')
+            continue
+        report.count('watch: looked')
+        if owed != charged:
+            report.violation(f'devices are charged {charged} for slices of {owed}')
+        if any(compute > 100 for compute, *_ in charged.values()):
+            report.violation(f'sold twice: {charged}')
+
+
+def _compare(report: Report, customers: list[Customer]) -> None:
+    """What the service promised is what there is; afterwards there is nothing."""
+    case = unittest.TestCase()
+    try:
+        accounts.compare(case)
+        user = Client()
+        for identifier, promise in [item for one in customers for item in one.promises.items()]:
+            answer = user.ask('GET', f'/allocations/{identifier}')
+            body = answer.json()
+            state = body['state'] if answer.status_code == 200 else None
+            report.count(f'end: {promise} -> {state}')
+            if state not in PROMISED[promise]:
+                report.violation(f'{identifier} was {promise}, and is {state}')
+            if state == 'error' and 'fits' not in body['reason']:
+                report.violation(f'{identifier} failed: {body["reason"]}')
+            if state not in {None, 'released'}:
+                user.release(identifier)
+        accounts.compare(case)
+        charged = set(database.accounts().values())
+        if charged != {(0, 0, 0)}:
+            report.violation(f'something is left: {charged}')
+    except AssertionError as failure:
+        report.violation(str(failure))
+
+
+if __name__ == '__main__':
+    sys.exit(main())
