@@ -42,8 +42,10 @@ GENERATED := $(GEN)/.stamp
 COMMON_SRC := $(wildcard $(REMOTING)/common/*.c)
 CLIENT_SRC := $(wildcard $(REMOTING)/client/*.c)
 CLIENT_CUDA_SRC := $(wildcard $(REMOTING)/client/cuda/*.c)
+CLIENT_ACL_SRC := $(wildcard $(REMOTING)/client/acl/*.c)
 WORKER_SRC := $(wildcard $(REMOTING)/worker/*.c)
 WORKER_CUDA_SRC := $(wildcard $(REMOTING)/worker/cuda/*.c)
+WORKER_ACL_SRC := $(wildcard $(REMOTING)/worker/acl/*.c)
 EMU_SRC := $(wildcard $(EMU)/*.c)
 EMU_ACL_SRC := $(wildcard $(EMU)/acl/*.c)
 objects = $(patsubst %.c,$(OBJ)/$(1)/%.o,$(notdir $(2)))
@@ -51,12 +53,15 @@ objects = $(patsubst %.c,$(OBJ)/$(1)/%.o,$(notdir $(2)))
 COMMON_OBJ := $(call objects,common,$(COMMON_SRC))
 CLIENT_OBJ := $(call objects,client,$(CLIENT_SRC))
 CLIENT_CUDA_OBJ := $(call objects,client-cuda,$(CLIENT_CUDA_SRC)) $(OBJ)/client-cuda-gen/cuda_client.o
+CLIENT_ACL_OBJ := $(call objects,client-acl,$(CLIENT_ACL_SRC)) $(OBJ)/client-acl-gen/acl_client.o
 WORKER_OBJ := $(call objects,worker,$(WORKER_SRC)) $(call objects,worker-cuda,$(WORKER_CUDA_SRC)) \
-              $(OBJ)/worker-gen/cuda_worker.o
+              $(call objects,worker-acl,$(WORKER_ACL_SRC)) $(OBJ)/worker-gen/cuda_worker.o $(OBJ)/worker-gen/acl_worker.o
 EMU_OBJ := $(call objects,emu,$(EMU_SRC))
 EMU_ACL_OBJ := $(call objects,emu-acl,$(EMU_ACL_SRC))
 
-CLIENT := $(OUT)/lib/cuda/libcuda.so.1
+ACL := $(OUT)/lib/acl
+CLIENT := $(OUT)/lib/cuda/libcuda.so.1 $(ACL)/libacl_rt.so $(ACL)/libascendcl.so $(ACL)/libruntime.so \
+          $(ACL)/libacl_op_compiler.so $(ACL)/libhccl.so
 WORKER := $(OUT)/bin/accelpool-worker
 EMULATED := $(OUT)/lib/libaccelpool-emucuda.so $(OUT)/lib/libaccelpool-emuacl.so
 
@@ -83,21 +88,38 @@ endef
 $(eval $(call compile_rule,common,$(REMOTING)/common,))
 # A client library per interface: the shared files (client/*.c, common/*.c), the interface's own and its generated stubs.
 CLIENT_CUDA_INCLUDES := -I$(REMOTING)/client -I$(REMOTING)/client/cuda
-WORKER_INCLUDES := -I$(REMOTING)/worker -I$(REMOTING)/worker/cuda
+CLIENT_ACL_INCLUDES := -I$(REMOTING)/client -I$(REMOTING)/client/acl
+WORKER_INCLUDES := -I$(REMOTING)/worker
 $(eval $(call compile_rule,client,$(REMOTING)/client,-I$(REMOTING)/client))
 $(eval $(call compile_rule,client-cuda,$(REMOTING)/client/cuda,$(CLIENT_CUDA_INCLUDES)))
 $(eval $(call compile_rule,client-cuda-gen,$(GEN),$(CLIENT_CUDA_INCLUDES)))
-$(eval $(call compile_rule,worker,$(REMOTING)/worker,$(WORKER_INCLUDES)))
-$(eval $(call compile_rule,worker-cuda,$(REMOTING)/worker/cuda,$(WORKER_INCLUDES)))
+$(eval $(call compile_rule,client-acl,$(REMOTING)/client/acl,$(CLIENT_ACL_INCLUDES)))
+$(eval $(call compile_rule,client-acl-gen,$(GEN),$(CLIENT_ACL_INCLUDES)))
+$(eval $(call compile_rule,client-acl-beside,$(REMOTING)/client/acl/beside,))
+$(eval $(call compile_rule,worker,$(REMOTING)/worker,$(WORKER_INCLUDES) -I$(REMOTING)/worker/cuda))
+$(eval $(call compile_rule,worker-cuda,$(REMOTING)/worker/cuda,$(WORKER_INCLUDES) -I$(REMOTING)/worker/cuda))
+$(eval $(call compile_rule,worker-acl,$(REMOTING)/worker/acl,$(WORKER_INCLUDES) -I$(REMOTING)/worker/acl))
 $(eval $(call compile_rule,worker-gen,$(GEN),$(WORKER_INCLUDES)))
 # IEEE operations must be exactly what the kernel asked for.
 $(eval $(call compile_rule,emu,$(EMU),-I$(EMU) -ffp-contract=off -frounding-math))
 $(eval $(call compile_rule,emu-acl,$(EMU)/acl,-I$(EMU)/acl -I$(EMU) -ffp-contract=off))
 
-$(CLIENT): $(CLIENT_CUDA_OBJ) $(CLIENT_OBJ) $(COMMON_OBJ)
+$(OUT)/lib/cuda/libcuda.so.1: $(CLIENT_CUDA_OBJ) $(CLIENT_OBJ) $(COMMON_OBJ)
 	@mkdir -p $(@D)
 	@echo "  LD  $@"
 	@$(CC) -shared -Wl,-soname,libcuda.so.1 -o $@ $^ $(LDFLAGS) $(TLS_LIBS) -ldl -lm
+$(ACL)/libacl_rt.so: $(CLIENT_ACL_OBJ) $(CLIENT_OBJ) $(COMMON_OBJ)
+	@mkdir -p $(@D)
+	@echo "  LD  $@"
+	@$(CC) -shared -Wl,-soname,libacl_rt.so -o $@ $^ $(LDFLAGS) $(TLS_LIBS) -ldl -lm
+# Programs ask for these names; everything is in libacl_rt.so.
+$(ACL)/libascendcl.so $(ACL)/libruntime.so: $(ACL)/libacl_rt.so
+	@echo "  LD  $@"
+	@$(CC) -shared -Wl,-soname,$(@F) -Wl,--no-as-needed -o $@ -L$(ACL) -l:libacl_rt.so -Wl,-rpath,'$$ORIGIN' -Wl,-z,relro,-z,now
+$(ACL)/lib%.so: $(OBJ)/client-acl-beside/%.o $(ACL)/libascendcl.so
+	@echo "  LD  $@"
+	@$(CC) -shared -Wl,-soname,$(@F) -Wl,--no-as-needed -o $@ $< -L$(ACL) -l:libascendcl.so -Wl,-rpath,'$$ORIGIN' \
+	    -Wl,-z,relro,-z,now
 $(WORKER): $(WORKER_OBJ) $(COMMON_OBJ)
 	@mkdir -p $(@D)
 	@echo "  LD  $@"
@@ -116,4 +138,4 @@ $(OUT)/lib/libaccelpool-emuacl.so: $(EMU_ACL_OBJ) $(EMU_OBJ) $(EMU)/acl/exports.
 clean:
 	rm -rf build/native accelpool/_native
 
--include $(COMMON_OBJ:.o=.d) $(CLIENT_OBJ:.o=.d) $(CLIENT_CUDA_OBJ:.o=.d) $(WORKER_OBJ:.o=.d) $(EMU_OBJ:.o=.d) $(EMU_ACL_OBJ:.o=.d)
+-include $(COMMON_OBJ:.o=.d) $(CLIENT_OBJ:.o=.d) $(CLIENT_CUDA_OBJ:.o=.d) $(CLIENT_ACL_OBJ:.o=.d) $(WORKER_OBJ:.o=.d) $(EMU_OBJ:.o=.d) $(EMU_ACL_OBJ:.o=.d)

@@ -14,11 +14,11 @@ GEN := build/tests/gen
 REMOTING := accelpool/remoting/native
 
 SOURCES := $(filter-out %/main.c %/forkserver.c %/sandbox.c,$(wildcard $(REMOTING)/worker/*.c)) \
-           $(wildcard $(REMOTING)/worker/cuda/*.c) \
-           $(wildcard $(REMOTING)/common/*.c) $(GEN)/cuda_worker.c
-HEADERS := $(wildcard $(REMOTING)/worker/*.h $(REMOTING)/worker/cuda/*.h $(REMOTING)/common/*.h)
+           $(wildcard $(REMOTING)/worker/cuda/*.c $(REMOTING)/worker/acl/*.c) \
+           $(wildcard $(REMOTING)/common/*.c) $(GEN)/cuda_worker.c $(GEN)/acl_worker.c
+HEADERS := $(wildcard $(REMOTING)/worker/*.h $(REMOTING)/worker/cuda/*.h $(REMOTING)/worker/acl/*.h $(REMOTING)/common/*.h)
 FLAGS := -std=c11 -D_GNU_SOURCE -g -pthread -fno-strict-aliasing -Wall -Wextra -Werror -Wshadow -Wvla \
-         -I$(REMOTING)/common -I$(REMOTING)/worker -I$(REMOTING)/worker/cuda -I$(GEN)
+         -I$(REMOTING)/common -I$(REMOTING)/worker -I$(REMOTING)/worker/cuda -I$(REMOTING)/worker/acl -I$(GEN)
 ifeq ($(SAN),asan)
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 else ifeq ($(SAN),tsan)

@@ -2,7 +2,7 @@
 """``<api>_client.c`` and ``<api>_prototypes.h``: what the client library exports."""
 
 from accelpool.remoting.generator.model import SCALARS, Argument, Function, Interface
-from accelpool.remoting.generator.text import banner, fields, opcode, prototype
+from accelpool.remoting.generator.text import banner, declare, fields, opcode, prototype
 
 
 def prototypes_header(interface: Interface) -> str:
@@ -25,15 +25,19 @@ def client_source(interface: Interface) -> str:
         for suffix in f.variants:
             if suffix == 'ptds' or f.stream:
                 lines += [*_variant(interface, f, suffix), '']
-    for name in interface.undescribed:
-        lines += [f'{api.upper()}_EXPORT {interface.result} {name}(void);',
-                  f'{interface.result} {name}(void)', '{', '    static atomic_int said;', '',
-                  f'    return client_unsupported("{name}", &said);', '}', '']
-    lines += ['/* By base name, then version. */', 'const struct client_symbol client_symbols[] = {']
+    for name, version in interface.undescribed.items():
+        result, answer = (('void *', f'client_unsupported("{name}", &said), NULL') if version == 'value' else
+                          (interface.result, f'client_unsupported("{name}", &said)'))
+        lines += [f'{api.upper()}_EXPORT {declare(result, name)}(void);', f'{declare(result, name)}(void)', '{',
+                  '    static atomic_int said;', '', f'    return {answer};', '}', '']
+    return '\n'.join([*lines, *(_look_up(interface) if interface.lookup else ())])
+
+
+def _look_up(interface: Interface) -> list[str]:
+    lines = ['/* By base name, then version. */', 'const struct client_symbol client_symbols[] = {']
     lines += [f'    {{"{s.base}", {s.version}, {int(s.per_thread)}, (client_function){s.name}}},'
               for s in interface.symbols]
-    lines += ['};', 'const size_t client_symbol_count = sizeof client_symbols / sizeof *client_symbols;', '']
-    return '\n'.join(lines)
+    return [*lines, '};', 'const size_t client_symbol_count = sizeof client_symbols / sizeof *client_symbols;', '']
 
 
 def _variant(interface: Interface, f: Function, suffix: str) -> list[str]:
@@ -47,7 +51,7 @@ def _refuse(condition: str, error: str) -> list[str]:
 
 
 def _failed() -> list[str]:
-    return _refuse('status', 'CLIENT_STATUS(status)')
+    return _refuse('code', 'CLIENT_STATUS(code)')
 
 
 def _stub(interface: Interface, f: Function) -> list[str]:
@@ -67,13 +71,13 @@ def _stub(interface: Interface, f: Function) -> list[str]:
     for a in f.args:
         if a.creates:
             kind = f'HANDLE_{a.creates.upper()}'
-            lines += ['    if (!status)', f'        *{a.name} = handle_value({kind}, call.{a.name});',
+            lines += ['    if (!code)', f'        *{a.name} = handle_value({kind}, call.{a.name});',
                       '    else', f'        handle_free({kind}, call.{a.name});']
         elif a.destroys:
             lines += [f'    handle_free(HANDLE_{a.destroys.upper()}, call.{a.name});']
         elif a.returns:
-            lines += ['    if (!status)', f'        *{a.name} = reply.{a.name};']
-    return [*lines, '    return CLIENT_STATUS(status);', '}']
+            lines += ['    if (!code)', f'        *{a.name} = reply.{a.name};']
+    return [*lines, '    return CLIENT_STATUS(code);', '}']
 
 
 def _locals(interface: Interface, f: Function) -> list[str]:
@@ -81,7 +85,7 @@ def _locals(interface: Interface, f: Function) -> list[str]:
     lines = [f'{prefix}_call call;'] if fields(interface, f) else []
     lines += [f'{prefix}_reply reply;' for a in f.args if a.returns]
     lines += [f'    uint64_t id_of_{a.name};' for a in f.args if not a.is_output and interface.wire(a) not in SCALARS]
-    return [*lines, '    struct device *device;', '    int status = client_enter(&device);', '']
+    return [*lines, '    struct device *device;', '    int code = client_enter(&device);', '']
 
 
 def _input(interface: Interface, a: Argument) -> list[str]:
@@ -91,11 +95,11 @@ def _input(interface: Interface, a: Argument) -> list[str]:
     if kind not in SCALARS:
         look_up = (f'client_stream(device, {a.name}' if kind == 'stream' and not a.destroys else
                    f'handle_id(HANDLE_{kind.upper()}, device, {a.name}')
-        return [f'    status = {look_up}, &id_of_{a.name});', *_failed(),
+        return [f'    code = {look_up}, &id_of_{a.name});', *_failed(),
                 f'    call.{a.name} = id_of_{a.name};']
     lines = [f'    call.{a.name} = ({SCALARS[kind]}){a.name};']
     if span := a.reads or a.writes:
-        lines += [f'    status = client_range(device, {a.name}, {span});', *_failed()]
+        lines += [f'    code = client_range(device, {a.name}, {span});', *_failed()]
     return lines
 
 
@@ -105,6 +109,6 @@ def _send(interface: Interface, f: Function) -> list[str]:
     call = '&call, sizeof call' if fields(interface, f) else 'NULL, 0'
     head = f'device, {opcode(interface, f)}, {call}'
     if f.reply == 'none':
-        return [f'    status = session_post({head}, {flags});']
+        return [f'    code = session_post({head}, {flags});']
     reply = '&reply.reply, sizeof reply' if any(a.returns for a in f.args) else 'NULL, 0'
-    return [f'    status = session_wait({head}, {reply}, {flags});']
+    return [f'    code = session_wait({head}, {reply}, {flags});']

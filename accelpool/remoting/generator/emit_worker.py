@@ -48,10 +48,8 @@ def worker_header(interface: Interface) -> str:
     api = interface.name
     guard = f'ACCELPOOL_{api.upper()}_WORKER_H'
     lines = [banner(interface), f'#ifndef {guard}', f'#define {guard}', '', '#include "dispatch.h"', '',
-             f'struct {api}_call {{', '    call_handler handler;', '    uint8_t blocks; /* runs on a side thread */',
-             '};', '',
              '/* The handler of an opcode, or NULL when there is none. */',
-             f'const struct {api}_call *{api}_call_find(uint16_t opcode);', '',
+             f'const struct generated_call *{api}_call_find(uint16_t opcode);', '',
              '/* Fills the table of vendor calls; what the library lacks is answered with "not supported". */',
              f'void {api}_vendor_load(void *library);', '']
     lines += [f'void worker_{f.name}(struct session *s, const struct call *call);'
@@ -85,7 +83,7 @@ def _decode(interface: Interface, function: Function) -> list[str]:
     results = [a for a in function.args if a.returns]
     lines += [f'    {declare(SCALARS[a.returns], a.name)} = 0;' for a in results]
     if len(results) > 0:
-        lines.append('    int status;')
+        lines.append('    int code;')
     return lines
 
 
@@ -103,14 +101,14 @@ def _handler(interface: Interface, function: Function) -> list[str]:
     arguments = ', '.join(f'&{a.name}' if a.is_output else a.name for a in function.args)
     call = f'vendor_calls.{name}({arguments})'
     if created:
-        lines += [f'    int status = {call};', '',
-                  f'    if (!status && handle_put(s, HANDLE_{created.creates.upper()}, {created.name}_id, '
+        lines += [f'    int code = {call};', '',
+                  f'    if (!code && handle_put(s, HANDLE_{created.creates.upper()}, {created.name}_id, '
                   f'{created.name}))', f'        session_end(s, "{name}: a handle that is in use or out of bounds");',
-                  '    else', '        call_status(s, call, status);']
+                  '    else', '        call_status(s, call, code);']
     elif results:
         extra = ', '.join(a.name for a in results)
-        lines += [f'    status = {call};',
-                  f'    call_reply(s, call, status, &{extra}, sizeof {extra});']
+        lines += [f'    code = {call};',
+                  f'    call_reply(s, call, code, &{extra}, sizeof {extra});']
     else:
         lines += [f'    call_status(s, call, {call});']
     return [*lines, '}']
@@ -136,11 +134,11 @@ def _checks(interface: Interface, a: Argument) -> list[str]:
 
 def _table(interface: Interface) -> list[str]:
     api = interface.name
-    lines = [f'static const struct {api}_call CALLS[] = {{']
+    lines = ['static const struct generated_call CALLS[] = {']
     for f in interface.calls:
         handler = f'{"handle" if f.generated_worker else "worker"}_{f.name}'
         lines.append(f'    [{opcode(interface, f)} - WIRE_CALLS] = {{{handler}, {int(f.blocks)}}},')
     return [*lines, '};', '',
-            f'const struct {api}_call *{api}_call_find(uint16_t opcode)', '{',
+            f'const struct generated_call *{api}_call_find(uint16_t opcode)', '{',
             '    unsigned index = (unsigned)opcode - WIRE_CALLS;', '',
             '    return index < sizeof CALLS / sizeof *CALLS && CALLS[index].handler ? &CALLS[index] : NULL;', '}', '']

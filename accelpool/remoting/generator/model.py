@@ -29,7 +29,7 @@ VARIANTS: Final = ('ptds', 'ptsz')
 _FRAMES: Final = frozenset({
     'LEASE', 'LEASE_RETURN', 'MEMINFO', 'MODULE_OFFER', 'MODULE_DATA', 'MODULE_UNLOAD', 'LINK_CREATE', 'LINK_ADD',
     'LINK_COMPLETE', 'LINK_DESTROY', 'LAUNCH', 'COPY_IN', 'COPY_OUT', 'KERNEL_SET'})
-_SYMBOL: Final = re.compile(r'[a-z][A-Za-z0-9]*(_v\d+)?')
+_SYMBOL: Final = re.compile(r'[A-Za-z][A-Za-z0-9]*(_v\d+)?')
 _SUFFIX: Final = re.compile(r'(_v\d+)?(_ptds|_ptsz)?$')
 
 
@@ -59,9 +59,10 @@ class Function:
     """One exported symbol that the client answers."""
 
     name: str
-    version: int
     reply: str
+    version: int = 0
     custom: str = ''
+    result: str = ''        # nothing: the interface's
     opcode: int = 0         # 0: no frame of its own
     frames: tuple[str, ...] = ()
     variants: Mapping[str, int] = dataclasses.field(default_factory=dict)   # suffix -> ABI version
@@ -70,6 +71,11 @@ class Function:
     idle: bool = False
     args: tuple[Argument, ...] = ()
     refuse: Mapping[str, str] = dataclasses.field(default_factory=dict)     # C condition -> name of an error
+
+    @property
+    def by_hand(self) -> bool:
+        """Client, worker and the frame between them: the arguments say nothing about the wire."""
+        return self.custom == 'both'
 
     @property
     def generated_client(self) -> bool:
@@ -105,7 +111,8 @@ class Interface:
     stream_literals: int                    # streams 0 to this number are the same on both sides
     types: Mapping[str, str]                # C type -> wire scalar or handle kind
     functions: tuple[Function, ...]
-    undescribed: Mapping[str, int]          # symbol -> ABI version
+    undescribed: Mapping[str, int | str]    # symbol -> ABI version, or 'value': its result is no code
+    lookup: bool = True                     # there is a function that looks symbols up by name and ABI version
 
     def wire(self, argument: Argument) -> str:
         """Wire scalar or handle kind of an input argument."""
@@ -119,9 +126,9 @@ class Interface:
     @property
     def symbols(self) -> list[Symbol]:
         """Every exported symbol, described or not, by base name."""
-        versions = {f.name: f.version for f in self.functions}
+        versions: dict[str, int] = {f.name: f.version for f in self.functions}
         versions |= {f'{f.name}_{suffix}': v for f in self.functions for suffix, v in f.variants.items()}
-        versions |= self.undescribed
+        versions |= {name: int(version) for name, version in self.undescribed.items() if version != 'value'}
         return sorted((Symbol(_SUFFIX.sub('', name), version, name.endswith(VARIANTS), name)
                        for name, version in versions.items()), key=lambda s: (s.base, s.version, s.name))
 
@@ -139,13 +146,13 @@ def load(path: pathlib.Path) -> Interface:
 def parse(document: Any) -> Interface:
     """Check a description that YAML has read.  Raises DescriptionError."""
     known = {f.name for f in dataclasses.fields(Interface)} - {'name'} | {'interface'}
-    if not isinstance(document, dict) or document.keys() != known:
+    if not isinstance(document, dict) or document.keys() | {'lookup'} != known:
         raise DescriptionError(f'the keys of a description are {", ".join(sorted(known))}')
     interface = Interface(
         name=document['interface'], result=document['result'], errors=document['errors'],
         stream_literals=document['stream_literals'], types=document['types'],
         functions=tuple(_function(entry) for entry in document['functions']),
-        undescribed=document['undescribed'] or {})
+        undescribed=document['undescribed'] or {}, lookup=document.get('lookup', True))
     _check(interface)
     return interface
 
@@ -164,7 +171,7 @@ def _function(entry: Any) -> Function:
     try:
         return Function(**values, variants=variants)
     except TypeError as failure:
-        raise DescriptionError(f'{name}: name, version and reply must be there') from failure
+        raise DescriptionError(f'{name}: name and reply must be there') from failure
 
 
 def _argument(function: str, name: str, value: Any) -> Argument:
@@ -214,7 +221,7 @@ def _problem(interface: Interface, f: Function, names: set[str]) -> str:
             sum(bool(a.returns) for a in f.args) > 1 or sum(bool(a.creates) for a in f.args) > 1,
     }
     problem = next((text for text, broken in rules.items() if broken), '')
-    if problem or not f.opcode:
+    if problem or not f.opcode or f.by_hand:
         return problem
     return next(filter(None, (_argument_problem(interface, f, a) for a in f.args)), '')
 

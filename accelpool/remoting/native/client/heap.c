@@ -109,29 +109,45 @@ static void recall(void *opaque, uint64_t number)
     pthread_mutex_unlock(&h->lock);
 }
 
-/* Reserves the range here and at the worker; 0 or a CUresult. */
+static int reserve(uint64_t base, uint64_t size)
+{
+    void *here = mmap((void *)(uintptr_t)base, size, PROT_NONE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+
+    if (here == MAP_FAILED)
+        return -1;
+    if ((uintptr_t)here == base)
+        return 0;
+    munmap(here, size); /* an old kernel takes the flag for a hint */
+    return -1;
+}
+
+/* Reserves the range here and at the worker, whose vendor may have chosen another place; 0 or a CUresult. */
 static int agree(struct heap *h, unsigned ordinal)
 {
     int error = OUT_OF_MEMORY;
 
     for (unsigned i = 0; i < TRIES; i++) {
         uint64_t base = RANGE_BASE + (ordinal * TRIES + i) * RANGE_STRIDE;
-        void *here = mmap((void *)(uintptr_t)base, h->size, PROT_NONE,
-                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
-        if (here == MAP_FAILED)
+        struct wire_range range = {base, h->size};
+        struct iovec part = {&range, sizeof range};
+        struct wire_range_reply answer = {.base = base};
+        struct channel_reply reply = {.head = &answer, .head_size = sizeof answer};
+
+        if (reserve(base, h->size))
             continue;
-        if ((uintptr_t)here == base) { /* an old kernel takes the flag for a hint */
-            struct wire_range range = {base, h->size};
-            struct iovec part = {&range, sizeof range};
-            struct wire_reply answer;
-            struct channel_reply reply = {.head = &answer, .head_size = sizeof answer};
-            error = channel_call(h->channel, WIRE_RANGE, &part, 1, &reply);
-            if (!error) {
-                h->base = base;
-                return SUCCESS;
-            }
+        error = channel_call(h->channel, WIRE_RANGE, &part, 1, &reply);
+        if (!error && answer.base == base) {
+            h->base = base;
+            return SUCCESS;
         }
-        munmap(here, h->size);
+        munmap((void *)(uintptr_t)base, h->size);
+        if (!error && !(answer.base % h->granule) && !reserve(answer.base, h->size)) {
+            h->base = answer.base;
+            return SUCCESS;
+        }
+        if (!error)
+            return OUT_OF_MEMORY; /* the program has something else there */
         if (error == CHANNEL_LOST)
             break;
     }

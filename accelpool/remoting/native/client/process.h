@@ -54,5 +54,9 @@ int session_post(struct device *device, uint16_t opcode, const void *call, size_
 int session_wait(struct device *device, uint16_t opcode, const void *call, size_t length, struct wire_reply *reply,
                  size_t reply_length, int flags);
 void session_worked(struct device *device);
+/* Copies whose addresses have been checked; stream is the wire's number. To the device: `from` may change as soon as the
+ * call returns. From the device: one round trip, because the bytes have nowhere to wait but the program's memory. */
+int session_copy_in(struct device *device, uint64_t to, const void *from, size_t bytes, uint64_t stream);
+int session_copy_out(struct device *device, void *to, uint64_t from, size_t bytes, uint64_t stream);
 
 #endif

@@ -36,3 +36,24 @@ int session_wait(struct device *device, uint16_t opcode, const void *call, size_
         heap_synchronized(device->heap);
     return status;
 }
+
+int session_copy_in(struct device *device, uint64_t to, const void *from, size_t bytes, uint64_t stream)
+{
+    struct wire_copy_in call = {.destination = to, .bytes = bytes, .stream = stream};
+    struct iovec parts[2] = {{&call, sizeof call}, {(void *)from, bytes}};
+
+    session_worked(device);
+    if (bytes <= WIRE_INLINE_MAX)
+        return channel_send(device->channel, WIRE_COPY_IN, parts, 2);
+    return channel_send_bulk(device->channel, WIRE_COPY_IN, parts, 1, from, bytes);
+}
+
+int session_copy_out(struct device *device, void *to, uint64_t from, size_t bytes, uint64_t stream)
+{
+    struct wire_copy_out call = {.source = from, .bytes = bytes, .stream = stream};
+    struct iovec part = {&call, sizeof call};
+    struct wire_reply head;
+    struct channel_reply reply = {.head = &head, .head_size = sizeof head, .body = to, .body_size = bytes};
+
+    return channel_call(device->channel, WIRE_COPY_OUT, &part, 1, &reply);
+}

@@ -53,7 +53,7 @@ enum wire_opcode {
     WIRE_ACK = 6,       /* worker -> client: struct wire_ack */
     WIRE_RECALL = 7,    /* worker -> client: struct wire_recall; answered by LEASE_RETURN */
     WIRE_BYE = 8,       /* either: the session ends, nothing follows */
-    WIRE_RANGE = 9,     /* struct wire_range; waits */
+    WIRE_RANGE = 9,     /* struct wire_range; waits; struct wire_range_reply */
     WIRE_LEASE = 10,    /* struct wire_lease; waits; struct wire_lease_reply */
     WIRE_LEASE_RETURN = 11, /* struct wire_lease_return */
     WIRE_MEMINFO = 12,  /* empty; waits; struct wire_meminfo_reply */
@@ -170,6 +170,11 @@ struct wire_range {
     uint64_t base, size;
 } WIRE_PACKED;
 
+struct wire_range_reply {
+    struct wire_reply reply;
+    uint64_t base; /* another one than was asked for where the vendor's library chooses itself */
+} WIRE_PACKED;
+
 /*
  * need = bytes to add to the lease or fail; extra = more, if the ledger has it. [address, address + length): granules to
  * map; those that are mapped already stay as they are. length 0: bytes only.
@@ -212,6 +217,7 @@ enum wire_image {
     WIRE_IMAGE_PTX = 1,    /* text, NUL at its end included in length */
     WIRE_IMAGE_CUBIN = 2,  /* ELF */
     WIRE_IMAGE_FATBIN = 3, /* fat binary with its header (magic 0xba55ed50) */
+    WIRE_IMAGE_BINARY = 4, /* AscendCL's: whatever the program loads; its functions are asked for one by one */
 };
 
 enum wire_module_flags {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a call handler may use: the generated ones in cuda_worker.c and the hand-written ones in this directory.
+ * What a call handler may use: the generated ones in <api>_worker.c and the hand-written ones in this directory.
  *
  * A handler gets one frame of the session's ordered stream. It decodes the payload with dec_*(), looks handles and
  * device ranges up, calls the vendor and ends with exactly one of call_status(), call_reply() or session_end(). A
@@ -130,5 +130,11 @@ typedef void (*call_handler)(struct session *s, const struct call *call);
 
 /* Copies the frame and runs handler on a side thread; the ordered stream goes on. */
 void side_submit(struct session *s, const struct call *call, call_handler handler);
+
+/* Of an opcode from 64 on. */
+struct generated_call {
+    call_handler handler;
+    uint8_t blocks; /* runs on a side thread */
+};
 
 #endif

@@ -146,7 +146,7 @@ void memory_range(struct session *s, const struct call *call)
         return;
     }
     status = vendor.reserve(&address, range.size, 0, range.base, 0);
-    if (!status && address != range.base) {
+    if (!status && address != range.base && (!vendor.chooses_range || address % vendor.granule)) {
         vendor.unreserve(address, range.size);
         status = CU_OUT_OF_MEMORY;
     }
@@ -158,10 +158,10 @@ void memory_range(struct session *s, const struct call *call)
         }
     }
     if (!status) {
-        m->base = range.base;
+        m->base = address;
         m->size = range.size;
     }
-    call_status(s, call, status);
+    call_reply(s, call, status, &m->base, sizeof m->base);
 }
 
 void memory_barrier(struct session *s, const struct call *call)

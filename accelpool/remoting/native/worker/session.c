@@ -9,8 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "api.h"
 #include "backend.h"
-#include "cuda_worker.h"
 #include "state.h"
 
 int session_idle(void)
@@ -20,8 +20,10 @@ int session_idle(void)
 
 int session_stream(struct session *s, uint64_t id, void **stream)
 {
-    *stream = id <= 2 ? (void *)(uintptr_t)id : handle_get(s, HANDLE_STREAM, id); /* 1, 2: legacy, per-thread */
-    return id <= 2 || *stream ? 0 : -1;
+    const uint64_t literals = s->api->stream_literals;
+
+    *stream = id <= literals ? (void *)(uintptr_t)id : handle_get(s, HANDLE_STREAM, id);
+    return id <= literals || *stream ? 0 : -1;
 }
 
 void session_end(struct session *s, const char *reason)
@@ -37,32 +39,6 @@ void session_end(struct session *s, const char *reason)
 
 /* --- start ------------------------------------------------------------------------------------------------------- */
 
-static void snapshot_take(struct wire_snapshot *snapshot)
-{
-    int version = 0, least = 0, greatest = 0;
-
-    memset(snapshot, 0, sizeof *snapshot);
-    if (vendor.driver_version)
-        vendor.driver_version(&version);
-    if (vendor.priority_range)
-        vendor.priority_range(&least, &greatest);
-    snapshot->driver_version = version;
-    snapshot->priority_least = least;
-    snapshot->priority_greatest = greatest;
-    if (vendor.device_name)
-        vendor.device_name(snapshot->name, sizeof snapshot->name - 1, vendor.device);
-    if (vendor.device_bus)
-        vendor.device_bus(snapshot->pci_bus_id, sizeof snapshot->pci_bus_id - 1, vendor.device);
-    if (vendor.device_uuid)
-        vendor.device_uuid(snapshot->uuid, vendor.device);
-    for (int i = 0; i < (int)WIRE_ATTRIBUTES; i++) {
-        int value;
-
-        snapshot->attributes[i] =
-            vendor.device_attribute && !vendor.device_attribute(&value, i, vendor.device) ? value : WIRE_ATTRIBUTE_NONE;
-    }
-}
-
 static void send_welcome(struct session *s)
 {
     struct wire_snapshot snapshot;
@@ -76,7 +52,8 @@ static void send_welcome(struct session *s)
     };
     struct iovec parts[2] = {{&welcome, sizeof welcome}, {&snapshot, sizeof snapshot}};
 
-    snapshot_take(&snapshot);
+    memset(&snapshot, 0, sizeof snapshot);
+    s->api->snapshot(&snapshot);
     send_frame(s, WIRE_WELCOME, 0, 0, parts, 2);
 }
 
@@ -95,13 +72,14 @@ static int session_refuse(struct session *s, const char *why)
 static int backend_start(struct session *s)
 {
     static struct accelpool_backend_host host;
-    const char *why = "";
-    char text[64];
+    char text[512];
     int status;
 
-    if (vendor_open(s->params->library, &why))
-        return session_refuse(s, why);
-    cuda_vendor_load(vendor.library);
+    s->api = api_find(s->params->interface);
+    if (!s->api)
+        return session_refuse(s, "an interface that this worker does not speak");
+    if (vendor_open(s->api, s->params->library, text, sizeof text))
+        return session_refuse(s, text);
     host = (struct accelpool_backend_host){
         .version = ACCELPOOL_BACKEND_VERSION,
         .opaque = s,
@@ -114,10 +92,10 @@ static int backend_start(struct session *s)
     };
     status = vendor.attach ? vendor.attach(&host) : CU_SUCCESS;
     if (!status)
-        status = vendor_start();
+        status = s->api->start();
     if (!status)
         return 0;
-    snprintf(text, sizeof text, "the device does not start: CUresult %d", status);
+    snprintf(text, sizeof text, "the device does not start: code %d", status);
     return session_refuse(s, text);
 }
 
@@ -171,7 +149,7 @@ static const call_handler FIXED[] = {
 
 static void session_call(struct session *s, const struct call *call)
 {
-    const struct cuda_call *generated;
+    const struct generated_call *generated;
 
     if (call->flags & WIRE_MORE) {
         session_end(s, "a call in pieces");
@@ -181,7 +159,7 @@ static void session_call(struct session *s, const struct call *call)
         session_end(s, NULL);
     } else if (call->opcode < WIRE_CALLS) {
         session_end(s, "a frame that has no place here");
-    } else if (!(generated = cuda_call_find(call->opcode))) {
+    } else if (!(generated = s->api->find(call->opcode))) {
         call_status(s, call, CU_NOT_SUPPORTED); /* a newer client's */
     } else if (generated->blocks && !session_idle()) {
         side_submit(s, call, generated->handler);

@@ -92,8 +92,11 @@ struct touch {
 struct staging;
 struct modules;
 
+struct worker_api;
+
 struct session {
     const struct worker_params *params;
+    const struct worker_api *api;
     struct stream stream; /* to the client */
     struct tls *secure;   /* until stream has it */
     int control_fd;
@@ -213,6 +216,8 @@ void module_data(struct session *s, const struct call *call);
 void module_unload(struct session *s, const struct call *call);
 /* The vendor's function of a module's kernel and how many parameter bytes it takes; NULL: no such kernel. */
 void *module_kernel(struct session *s, uint32_t module, uint32_t kernel, uint32_t *parameter_bytes);
+/* The vendor's handle of a module, or NULL. */
+void *module_vendor(struct session *s, uint32_t module);
 /* 1 when the range lies in one global of a loaded module. */
 int module_contains(struct session *s, uint64_t address, uint64_t length);
 void kernel_set(struct session *s, const struct call *call);

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The vendor's library, as far as the worker itself calls it (the generated handlers have a table of their own).
- * Types and constants are those of the CUDA driver API's public documentation, reduced to their binary form.
+ * Types and constants are those of the CUDA driver API's public documentation, reduced to their binary form; for another
+ * vendor API the members that the shared files use are functions of ours (acl/vendor.c) and the rest is NULL.
  */
 #ifndef ACCELPOOL_WORKER_VENDOR_H
 #define ACCELPOOL_WORKER_VENDOR_H
 
 #include <stddef.h>
 #include <stdint.h>
+
+#include "wire.h"
 
 /* CUresult values that the worker itself answers with or looks at. */
 enum {
@@ -113,28 +116,32 @@ _Static_assert(sizeof(struct vendor_launch_config) == 56, "CUlaunchConfig");
     X(device_memory, "cuDeviceTotalMem_v2", (size_t *bytes, int device))                                \
     X(device_attribute, "cuDeviceGetAttribute", (int *value, int attribute, int device))                \
     X(device_bus, "cuDeviceGetPCIBusId", (char *text, int length, int device))                          \
-    X(driver_version, "cuDriverGetVersion", (int *version))                                             \
-    X(attach, "accelpool_backend_attach", (const void *host))                                           \
-    X(idle, "accelpool_backend_idle", (void))
+    X(driver_version, "cuDriverGetVersion", (int *version))
 
 struct vendor {
     void *library;   /* dlopen's */
     int device;      /* the one device that the worker uses: ordinal 0 */
     void *context;   /* its primary context */
     uint64_t granule;
+    int chooses_range; /* where the range of addresses lies is the vendor's choice */
 #define VENDOR_MEMBER(name, symbol, arguments) int (*name) arguments;
     VENDOR_REQUIRED(VENDOR_MEMBER)
     VENDOR_OPTIONAL(VENDOR_MEMBER)
 #undef VENDOR_MEMBER
+    /* Loads an image that has a length instead of an end; the options are numbers. NULL: module_load it is. */
+    int (*binary_load)(void **module, const void *image, size_t length, const struct wire_jit_option *options,
+                       unsigned count);
+    int (*attach)(const void *host); /* these are optional */
+    int (*idle)(void);
     /* Host pointer to device memory, pages committed when write is set; NULL: copy through the vendor. Optional. */
     void *(*access)(uint64_t address, uint64_t bytes, int write);
 };
 
 extern struct vendor vendor;
 
-/* dlopen and symbols. Returns 0, or -1 with *why set. */
-int vendor_open(const char *path, const char **why);
-/* cuInit, primary context of device 0, granularity. Returns a CUresult. */
-int vendor_start(void);
+struct worker_api;
+
+/* dlopen and symbols. Returns 0, or -1 with why filled. */
+int vendor_open(const struct worker_api *api, const char *path, char *why, size_t size);
 
 #endif

@@ -13,37 +13,22 @@
 
 static CUresult copy_in(struct device *device, CUdeviceptr to, const void *from, size_t bytes, CUstream stream)
 {
-    struct wire_copy_in call = {.destination = to, .bytes = bytes};
-    struct iovec parts[2] = {{&call, sizeof call}, {(void *)from, bytes}};
     uint64_t id;
     CUresult status = client_stream(device, stream, &id);
 
     if (!status && bytes)
         status = from ? client_range(device, to, bytes) : CLIENT_INVALID_VALUE;
-    if (status || !bytes)
-        return status;
-    call.stream = id;
-    session_worked(device);
-    if (bytes <= WIRE_INLINE_MAX)
-        return channel_send(device->channel, WIRE_COPY_IN, parts, 2);
-    return channel_send_bulk(device->channel, WIRE_COPY_IN, parts, 1, from, bytes);
+    return status || !bytes ? status : session_copy_in(device, to, from, bytes, id);
 }
 
 static CUresult copy_out(struct device *device, void *to, CUdeviceptr from, size_t bytes, CUstream stream)
 {
-    struct wire_copy_out call = {.source = from, .bytes = bytes};
-    struct iovec part = {&call, sizeof call};
-    struct wire_reply head;
-    struct channel_reply reply = {.head = &head, .head_size = sizeof head, .body = to, .body_size = bytes};
     uint64_t id;
     CUresult status = client_stream(device, stream, &id);
 
     if (!status && bytes)
         status = to ? client_range(device, from, bytes) : CLIENT_INVALID_VALUE;
-    if (status || !bytes)
-        return status;
-    call.stream = id;
-    return channel_call(device->channel, WIRE_COPY_OUT, &part, 1, &reply);
+    return status || !bytes ? status : session_copy_out(device, to, from, bytes, id);
 }
 
 static CUresult copy_within(struct device *device, CUdeviceptr to, CUdeviceptr from, size_t bytes, CUstream stream)

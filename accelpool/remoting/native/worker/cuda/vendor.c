@@ -1,36 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The CUDA driver API as a vendor: its own symbols, but for the snapshot. */
 #include "vendor.h"
 
 #include <dlfcn.h>
+#include <string.h>
 
-struct vendor vendor;
+#include "api.h"
+#include "cuda_worker.h"
 
 /* ISO C has no conversion from an object pointer to a function pointer; POSIX promises that this one works. */
-#define VENDOR_SYMBOL(member, symbol) *(void **)&vendor.member = dlsym(vendor.library, symbol)
+#define VENDOR_SYMBOL(member, symbol) *(void **)&vendor.member = dlsym(library, symbol)
 
-int vendor_open(const char *path, const char **why)
+static const char *load(void *library)
 {
-    vendor.library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    if (!vendor.library) {
-        *why = dlerror();
-        return -1;
-    }
-#define REQUIRE(member, symbol, arguments)     \
-    VENDOR_SYMBOL(member, symbol);             \
-    if (!vendor.member) {                      \
-        *why = symbol " is missing";           \
-        return -1;                             \
-    }
+#define REQUIRE(member, symbol, arguments) \
+    VENDOR_SYMBOL(member, symbol);         \
+    if (!vendor.member)                    \
+        return symbol;
 #define ACCEPT(member, symbol, arguments) VENDOR_SYMBOL(member, symbol);
     VENDOR_REQUIRED(REQUIRE)
     VENDOR_OPTIONAL(ACCEPT)
 #undef REQUIRE
 #undef ACCEPT
-    VENDOR_SYMBOL(access, "accelpool_backend_access");
-    return 0;
+    return NULL;
 }
 
-int vendor_start(void)
+static int start(void)
 {
     const struct vendor_allocation_prop prop = {.type = 1, .location = {.type = 1}};
     size_t granule = 0;
@@ -49,3 +44,38 @@ int vendor_start(void)
     vendor.granule = granule;
     return status;
 }
+
+static void snapshot_take(struct wire_snapshot *snapshot)
+{
+    int version = 0, least = 0, greatest = 0;
+
+    if (vendor.driver_version)
+        vendor.driver_version(&version);
+    if (vendor.priority_range)
+        vendor.priority_range(&least, &greatest);
+    snapshot->driver_version = version;
+    snapshot->priority_least = least;
+    snapshot->priority_greatest = greatest;
+    if (vendor.device_name)
+        vendor.device_name(snapshot->name, sizeof snapshot->name - 1, vendor.device);
+    if (vendor.device_bus)
+        vendor.device_bus(snapshot->pci_bus_id, sizeof snapshot->pci_bus_id - 1, vendor.device);
+    if (vendor.device_uuid)
+        vendor.device_uuid(snapshot->uuid, vendor.device);
+    for (int i = 0; i < (int)WIRE_ATTRIBUTES; i++) {
+        int value;
+
+        snapshot->attributes[i] =
+            vendor.device_attribute && !vendor.device_attribute(&value, i, vendor.device) ? value : WIRE_ATTRIBUTE_NONE;
+    }
+}
+
+const struct worker_api cuda_api = {
+    .interface = "cuda",
+    .stream_literals = 2, /* the default, legacy and per-thread streams */
+    .load = load,
+    .load_calls = cuda_vendor_load,
+    .start = start,
+    .snapshot = snapshot_take,
+    .find = cuda_call_find,
+};

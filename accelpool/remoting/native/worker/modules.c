@@ -56,8 +56,13 @@ static int image_is_whole(const struct image *image)
     }
 }
 
-static int module_start(struct module *module, const struct image *image, struct jit *jit)
+static int module_start(struct module *module, const struct image *image, struct jit *jit,
+                        const struct wire_module_call *wire)
 {
+    if ((image->kind == WIRE_IMAGE_BINARY) != (vendor.binary_load != NULL))
+        return CU_NOT_SUPPORTED; /* another vendor's */
+    if (vendor.binary_load)
+        return vendor.binary_load(&module->vendor, image->bytes, image->length, wire->options, wire->option_count);
     if (!image_is_whole(image))
         return CU_INVALID_IMAGE;
     if (module->is_library)
@@ -127,10 +132,10 @@ static void load_job(struct session *s, const struct call *call)
     if (module && jit) {
         module->is_library = (job.wire.flags & WIRE_MODULE_LIBRARY) != 0;
         jit_start(jit, job.wire.options, job.wire.option_count);
-        status = module_start(module, job.image, jit);
-        if (!status)
+        status = module_start(module, job.image, jit, &job.wire);
+        if (!status && !vendor.binary_load) /* whose functions are asked for one by one */
             status = table_kernels(module, &table);
-        if (!status)
+        if (!status && !vendor.binary_load)
             status = table_globals(module, job.image, &table);
         if (!status)
             status = memory_charge(s, module->charged);
@@ -182,7 +187,7 @@ static int module_decode(struct session *s, const struct call *call, struct wire
     if (call->length == sizeof *wire && call->flags & WIRE_WANT_REPLY) {
         memcpy(wire, call->payload, sizeof *wire);
         if (wire->module && wire->module < HANDLE_LIMIT && wire->length <= WIRE_MODULE_MAX && wire->length > 0 &&
-            wire->option_count <= WIRE_JIT_OPTIONS && wire->image >= WIRE_IMAGE_PTX && wire->image <= WIRE_IMAGE_FATBIN)
+            wire->option_count <= WIRE_JIT_OPTIONS && wire->image >= WIRE_IMAGE_PTX && wire->image <= WIRE_IMAGE_BINARY)
             return 0;
     }
     session_end(s, "MODULE: malformed");
@@ -258,6 +263,13 @@ void *module_kernel(struct session *s, uint32_t id, uint32_t index, uint32_t *pa
         return NULL;
     *parameter_bytes = module->kernels[index].parameter_bytes;
     return module->kernels[index].function;
+}
+
+void *module_vendor(struct session *s, uint32_t id)
+{
+    const struct module *module = handle_get(s, HANDLE_MODULE, id);
+
+    return module ? module->vendor : NULL;
 }
 
 int module_contains(struct session *s, uint64_t address, uint64_t length)

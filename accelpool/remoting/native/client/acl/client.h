@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the files of AscendCL's client library share. Functions that return int return a status of the shared files, of the
+ * worker or of AscendCL: CLIENT_STATUS makes an aclError of it, and remembers it as the thread's last error.
+ */
+#ifndef ACCELPOOL_CLIENT_ACL_H
+#define ACCELPOOL_CLIENT_ACL_H
+
+#include "acl_abi.h"
+#include "process.h"
+
+typedef struct aclCANNPackageVersion aclCANNPackageVersion;
+
+#include "acl_prototypes.h"
+
+enum {
+    CLIENT_INVALID_VALUE = ACL_ERROR_RT_PARAM_INVALID,
+    CLIENT_OUT_OF_MEMORY = ACL_ERROR_RT_RESOURCE_ALLOC_FAIL,
+};
+
+/* --- errors.c ----------------------------------------------------------------------------------------------------- */
+
+aclError client_status(int status);
+#define CLIENT_STATUS(status) client_status(status)
+/* For symbols that are exported and not carried: 207000, and the name once on stderr. */
+aclError client_unsupported(const char *name, atomic_int *said);
+
+/* --- state.c ------------------------------------------------------------------------------------------------------ */
+
+/* The current context's device. Every call on a device begins with it. */
+int client_enter(struct device **device);
+
+/* --- memory.c ----------------------------------------------------------------------------------------------------- */
+
+/* 107000 unless [address, address + bytes) lies within one allocation of the device. */
+int client_range(struct device *device, const void *address, uint64_t bytes);
+
+/* --- stream.c ----------------------------------------------------------------------------------------------------- */
+
+/* The wire's number of a stream of this device; NULL is the default one. */
+int client_stream(struct device *device, aclrtStream stream, uint64_t *id);
+
+#endif
