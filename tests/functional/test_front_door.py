@@ -14,6 +14,7 @@ from typing import Any
 from accelpool.remoting import artefacts, handshake
 from tests.functional import loopback
 from tests.support import agent
+from tools.bench import service
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -119,3 +120,31 @@ def agent_code(running: agent.Agent, ticket: str) -> int:
     except agent.Refused as refused:
         return refused.code
     raise AssertionError('admitted')
+
+
+class WholeService(unittest.TestCase):
+    """From the API's attachment to the program, with nothing but the local agent in it."""
+
+    def test_a_program_that_may_use_its_local_agent_only(self) -> None:
+        options = '[agent]\nfront_door = only\n[embedded]\ntls = true\n'
+        with service.running(options) as running:
+            for locality in ('remote', 'host'):
+                result = subprocess.run(
+                    running.accelpool('run', '--profile', 'small', '--consumer-host', 'host-a', '--locality', locality,
+                                      '--', sys.executable, '-c', SHOW_AND_RUN),
+                    env=running.environment, cwd=ROOT, capture_output=True, text=True, timeout=120)
+                self.assertEqual(0, result.returncode, result.stderr)
+                ways = json.loads(result.stdout)
+                self.assertEqual({'tcp' if locality == 'remote' else 'unix'},
+                                 {way['url'].partition(':')[0] for way in ways})
+                self.assertEqual({locality == 'remote'}, {way.get('via', '').startswith('unix:') for way in ways})
+
+
+#: Prints the ways of its attachment and then works on the slice.
+SHOW_AND_RUN = """
+import json, os
+from tests.functional import tls_program
+with open(os.environ['ACCELPOOL_ATTACHMENT']) as file:
+    print(json.dumps(json.load(file)['devices'][0]['urls']))
+tls_program.marker()
+"""
