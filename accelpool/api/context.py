@@ -40,7 +40,7 @@ def from_environ(environ: dict[str, Any]) -> Context:
         user = environ['HTTP_X_USER'] if strategy == 'http_basic' else 'anonymous'
         return Context(
             user_id=user, project_id=STANDALONE_PROJECT,
-            roles=list(STANDALONE_ROLES), request_id=environ.get(request_id.ENV_REQUEST_ID))
+            roles=list(STANDALONE_ROLES), service_roles=['service'], request_id=environ.get(request_id.ENV_REQUEST_ID))
     if environ.get('HTTP_X_IDENTITY_STATUS') != 'Confirmed':
         raise errors.Unauthorized('A valid token is needed in the header X-Auth-Token')
     if environ.get('HTTP_X_SERVICE_IDENTITY_STATUS', 'Confirmed') != 'Confirmed':

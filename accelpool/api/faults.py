@@ -11,6 +11,7 @@ from oslo_middleware import request_id
 from webob import exc
 
 from accelpool import errors
+from accelpool.api import cyborg
 from accelpool.db import session
 
 LOG = log.getLogger(__name__)
@@ -49,8 +50,11 @@ def response(failure: Exception, environ: dict[str, Any] | None) -> webob.Respon
     if body['status'] == 401:
         headers['WWW-Authenticate'] = 'Keystone'
     body['request_id'] = (environ or {}).get(request_id.ENV_REQUEST_ID)
+    form: dict[str, Any] = {'errors': [body]}
+    if cyborg.speaks(environ or {}):
+        form = cyborg.error(body['status'], body['detail'])
     answer = webob.Response(
-        body=json.dumps({'errors': [body]}).encode(), status=body['status'], content_type='application/json')
+        body=json.dumps(form).encode(), status=body['status'], content_type='application/json')
     answer.headers.update(headers)
     return answer
 

@@ -46,9 +46,9 @@ FIELDS = {'template': PARTITIONS, 'isolations': PARTITIONS,
 VALUES = {('isolation', 'any'): PARTITIONS, ('isolation', 'mps'): PARTITIONS}
 
 
-def check_body(version: Version, body: Mapping[str, Any]) -> None:
+def check_body(version: Version, body: Any) -> None:
     """:raises InvalidRequest: the body has something that this version does not know"""
-    for name, value in body.items():
+    for name, value in body.items() if isinstance(body, Mapping) else ():
         since = FIELDS.get(name) or (VALUES.get((name, value)) if isinstance(value, str) else None)
         if since is not None and version < since:
             raise errors.InvalidRequest(
@@ -67,33 +67,37 @@ def as_seen(version: Version, body: Any) -> Any:
     return body
 
 
-def negotiate(header: str | None) -> Version:
+def negotiate(header: str | None, wanted: str = SERVICE_TYPE,
+              supported: tuple[Version, Version] | None = None) -> Version:
     """Return the version that a request asks for in its header.
 
     Without the header, or without an entry for this service, it is the oldest one, so that a
     client that does not know microversions never meets a change.
 
+    :param wanted: the service type whose entry counts
+    :param supported: the oldest and the newest version
     :raises InvalidRequest: the entry is not ``accelpool <major>.<minor>`` or ``accelpool latest``
     :raises NotAcceptable: the version is well-formed, but this service does not speak it
     """
+    minimum, maximum = supported or (MINIMUM, MAXIMUM)
     for entry in (header or '').split(','):
         service, _, text = entry.strip().partition(' ')
-        if service.lower() == SERVICE_TYPE:
-            return _supported(text.strip())
-    return MINIMUM
+        if service.lower() == wanted:
+            return _supported(text.strip(), wanted, minimum, maximum)
+    return minimum
 
 
-def _supported(text: str) -> Version:
+def _supported(text: str, service: str, minimum: Version, maximum: Version) -> Version:
     if text == 'latest':
-        return MAXIMUM
+        return maximum
     major, _, minor = text.partition('.')
     if not (major.isascii() and major.isdigit() and minor.isascii() and minor.isdigit()
             and len(text) < 16):
         raise errors.InvalidRequest(
-            f'{HEADER} must be "{SERVICE_TYPE} <major>.<minor>" or "{SERVICE_TYPE} latest"', field=HEADER)
+            f'{HEADER} must be "{service} <major>.<minor>" or "{service} latest"', field=HEADER)
     version = Version(int(major), int(minor))
-    if not MINIMUM <= version <= MAXIMUM:
+    if not minimum <= version <= maximum:
         raise errors.NotAcceptable(
-            f'Version {version} of the API is not supported; this service speaks {MINIMUM} to {MAXIMUM}',
+            f'Version {version} of the API is not supported; this service speaks {minimum} to {maximum}',
             field=HEADER)
     return version

@@ -2,8 +2,9 @@
 """What every controller is made of: a place in the URL tree, and endpoints with schemas.
 
 A :class:`Resource` is a noun: ``/noun`` is the collection and ``/noun/{id}`` an item, with more nouns
-below the item.  Its methods are named ``get_all`` and ``post`` (collection), ``get_one``, ``put``, ``patch``
-and ``delete`` (item) and carry the :func:`endpoint` decorator.  Only these can be reached by a URL.
+below the item.  Its methods are named ``get_all``, ``post``, ``patch_all`` and ``delete_all`` (collection),
+``get_one``, ``put``, ``patch`` and ``delete`` (item) and carry the :func:`endpoint` decorator.  Only these can be
+reached by a URL.
 """
 
 import dataclasses
@@ -26,7 +27,7 @@ from accelpool.api import microversions, validation
 check_responses = False
 
 #: HTTP method -> method of a Resource, for ``/noun`` and for ``/noun/{id}``.
-COLLECTION = {'GET': 'get_all', 'HEAD': 'get_all', 'POST': 'post'}
+COLLECTION = {'GET': 'get_all', 'HEAD': 'get_all', 'POST': 'post', 'PATCH': 'patch_all', 'DELETE': 'delete_all'}
 ITEM = {'GET': 'get_one', 'HEAD': 'get_one', 'PUT': 'put', 'PATCH': 'patch', 'DELETE': 'delete'}
 #: Bytes of an oversized body that are read and thrown away: a client that is still sending would see its
 #: connection reset instead of the answer.
@@ -44,7 +45,7 @@ class Call:
     context: api_context.Context
     version: microversions.Version
     query: dict[str, Any]
-    body: dict[str, Any]
+    body: Any
     request: webob.Request
 
 

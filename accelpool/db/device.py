@@ -38,6 +38,11 @@ def get(session: orm.Session, identifier: str) -> models.Device:
     return found
 
 
+def ids(session: orm.Session) -> list[str]:
+    """Return the identifier of every device."""
+    return list(session.scalars(sa.select(_d.id).order_by(_d.id)))
+
+
 def list_page(session: orm.Session, *, filters: Mapping[str, Any] | None = None, sort: paging.Sort = (),
               marker: str | None = None, limit: int | None = None) -> list[models.Device]:
     """Filters are columns, ``host`` (a name) and ``pool`` (id or name)."""

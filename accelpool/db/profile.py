@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Queries on profiles."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -9,6 +9,10 @@ from sqlalchemy import exc, orm
 
 from accelpool import errors
 from accelpool.db import models, paging
+
+_OF_NAMES = sa.select(models.Profile).where(
+    models.Profile.name.in_(sa.bindparam('names', expanding=True))).order_by(models.Profile.name)
+_NAMED = sa.select(models.Profile).where(models.Profile.name == sa.bindparam('name'))
 
 
 def get(session: orm.Session, id_or_name: str) -> models.Profile:
@@ -18,6 +22,22 @@ def get(session: orm.Session, id_or_name: str) -> models.Profile:
     if found is None:
         raise errors.NotFound(f'Profile {id_or_name} does not exist')
     return found
+
+
+def named(session: orm.Session, name: str) -> models.Profile:
+    """Return the profile of a name, which is no id.
+
+    :raises NotFound:
+    """
+    found = session.scalar(_NAMED, {'name': name})
+    if found is None:
+        raise errors.NotFound(f'Device Profile not found with name={name}')
+    return found
+
+
+def of_names(session: orm.Session, names: Collection[str]) -> list[models.Profile]:
+    """Return those of some names that there are."""
+    return list(session.scalars(_OF_NAMES, {'names': list(names)}))
 
 
 def list_page(session: orm.Session, *, filters: Mapping[str, Any] | None = None, sort: paging.Sort = (),

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``/v2/devices`` and ``/v2/deployables``."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from sqlalchemy import orm
+
+from accelpool import errors, policy
+from accelpool.api import cyborg, inventory, resource
+from accelpool.api.schemas.v2 import inventory as schemas
+from accelpool.db import attribute as db_attribute
+from accelpool.db import device as db_device
+from accelpool.db import models
+from accelpool.db import session as db
+from accelpool.policy import inventory as rules
+
+
+def _show(call: resource.Call, device: models.Device) -> dict[str, Any]:
+    return inventory.show_device(
+        call.request.application_url, device, status=call.version >= cyborg.DEVICE_STATUS)
+
+
+def find(session: orm.Session, identifier: str) -> models.Device:
+    """Return the device of a UUID.
+
+    :raises NotFound:
+    """
+    for known in db_device.ids(session):
+        if inventory.device_uuid(known) == identifier.lower():
+            return db_device.get(session, known)
+    raise errors.NotFound(f'Device not found with uuid={identifier}')
+
+
+class _Switch(resource.Resource):
+    """``POST /v2/devices/{id}/enable`` and ``/disable``."""
+
+    enabled: bool
+
+    @resource.endpoint()
+    def post(self, call: resource.Call, device_id: str) -> resource.Answer:
+        policy.authorize(call.context, rules.UPDATE)
+        with db.writer() as session:
+            reason = None if self.enabled else f'disabled by {call.context.user_id}'
+            db_device.update(session, find(session, device_id), enabled=self.enabled, disabled_reason=reason)
+        return resource.Answer(None)
+
+
+class EnableController(_Switch):
+    enabled = True
+
+
+class DisableController(_Switch):
+    enabled = False
+
+
+class DevicesController(resource.Resource):
+    """The collection and its items."""
+
+    children: ClassVar[Mapping[str, resource.Resource]] = {'enable': EnableController(), 'disable': DisableController()}
+
+    @resource.endpoint(query=schemas.DEVICES_QUERY, response=schemas.DEVICES)
+    def get_all(self, call: resource.Call) -> dict[str, Any]:
+        policy.authorize(call.context, rules.LIST)
+        wanted = {name: call.query[name] for name in ('vendor',) if name in call.query}
+        if 'hostname' in call.query:
+            wanted['host'] = call.query['hostname']
+        with db.reader() as session:
+            page = _page(session, call)
+            if 'type' in call.query:  # it follows from the vendor, which the database does not know
+                page['limit'] = None
+            found = [one for one in db_device.list_page(session, filters=wanted, sort=(('id', 'asc'),), **page)
+                     if call.query.get('type') in (None, inventory.kind(one.vendor))]
+            return {'devices': [_show(call, device) for device in found[:call.query.get('limit')]]}
+
+    @resource.endpoint(response=schemas.DEVICE)
+    def get_one(self, call: resource.Call, device_id: str) -> dict[str, Any]:
+        policy.authorize(call.context, rules.SHOW)
+        with db.reader() as session:
+            return _show(call, find(session, device_id))
+
+
+class _ProgramController(resource.Resource):
+    """``PATCH /v2/deployables/{id}/program``"""
+
+    @resource.endpoint(body=schemas.PROGRAM, response=schemas.DEPLOYABLE)
+    def patch_all(self, call: resource.Call, deployable_id: str) -> dict[str, Any]:
+        policy.authorize(call.context, rules.UPDATE)
+        with db.reader() as session:
+            find_deployable(session, deployable_id)
+        raise errors.NotSupported(f'Deployable {deployable_id} cannot be programmed: it is no FPGA')
+
+
+def find_deployable(session: orm.Session, identifier: str) -> models.Device:
+    """Return the device of a deployable.
+
+    :raises NotFound:
+    """
+    for known in db_device.ids(session):
+        if inventory.deployable_uuid(known) == identifier.lower():
+            return db_device.get(session, known)
+    raise errors.NotFound(f'Deployable not found with uuid={identifier}')
+
+
+class DeployablesController(resource.Resource):
+    """The collection and its items."""
+
+    children: ClassVar[Mapping[str, resource.Resource]] = {'program': _ProgramController()}
+
+    @resource.endpoint(query=schemas.DEPLOYABLES_QUERY, response=schemas.DEPLOYABLES)
+    def get_all(self, call: resource.Call) -> dict[str, Any]:
+        policy.authorize(call.context, rules.LIST)
+        with db.reader() as session:
+            found = db_device.list_page(session, sort=(('id', 'asc'),), **_page(session, call))
+            noted = db_attribute.of_devices(session, [one.id for one in found] if 'limit' in call.query else None)
+            return {'deployables': [self._show(call, device, noted.get(device.id, [])) for device in found]}
+
+    @resource.endpoint(response=schemas.DEPLOYABLE)
+    def get_one(self, call: resource.Call, deployable_id: str) -> dict[str, Any]:
+        policy.authorize(call.context, rules.SHOW)
+        with db.reader() as session:
+            device = find_deployable(session, deployable_id)
+            return self._show(call, device, db_attribute.of_devices(session, [device.id]).get(device.id, []))
+
+    def _show(self, call: resource.Call, device: models.Device, noted: list[models.Attribute]) -> dict[str, Any]:
+        return inventory.show_deployable(call.request.application_url, device, [
+            inventory.Attribute(one.id, one.key, one.value) for one in noted])
+
+
+def _page(session: orm.Session, call: resource.Call) -> dict[str, Any]:
+    """Return limit and marker; the marker is the last object's UUID, of a device or a deployable."""
+    marker = call.query.get('marker')
+    if marker is not None:
+        marker = next((known for known in db_device.ids(session) if marker.lower() in {
+            inventory.device_uuid(known), inventory.deployable_uuid(known)}), marker)
+    return {'limit': call.query.get('limit'), 'marker': marker}

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Binding accelerator requests to instances, and giving everything of an instance back.
+
+A metered slice is usable when its claim commits: its conductor carves it when it hears of it, and at the latest when a
+session wants it.  Everything else is carved first, and Nova is told when that has ended (:mod:`.nova`).
+"""
+
+import dataclasses
+import functools
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from oslo_config import cfg
+from sqlalchemy import orm
+
+from accelpool import errors, ksa, types
+from accelpool.allocations.states import Event
+from accelpool.db import allocation as db_allocation
+from accelpool.db import arq as db_arq
+from accelpool.db import models
+from accelpool.db import session as db_session
+from accelpool.db import slice as db_slice
+from accelpool.rpc import client
+from accelpool.scheduler import claim
+
+LOG = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Binding:
+    """Where Nova wants an accelerator request; ``project_id`` None: it stays whose it is."""
+
+    hostname: str
+    device_rp_uuid: str
+    instance_uuid: str
+    project_id: str | None = None
+
+
+@functools.cache
+def _claimer() -> claim.Claimer:
+    return claim.Claimer(cfg.CONF.scheduler.down_after)
+
+
+def bind(bindings: Mapping[str, Binding], visible: str | None) -> None:
+    """Claim a slice for each accelerator request: all of them, or none.
+
+    Requests of one instance get distinct devices.
+
+    :param visible: project whose requests these must be; None: any
+    :raises NotFound: there is no such request
+    :raises InvalidRequest: the instance has requests that are bound already
+    :raises NoCandidates: what Placement has promised is not there (any more)
+    """
+    try:
+        hosts = claim.transaction(lambda session, contested: _bind(session, bindings, visible, contested))
+    except (errors.NoCandidates, errors.ClaimConflict) as failure:
+        _remember(bindings, failure.detail)
+        raise
+    for host, allocation_ids in hosts.items():
+        for allocation_id in allocation_ids:
+            _cast(client.ConductorClient(host).bind, allocation_id)
+
+
+def _bind(session: orm.Session, bindings: Mapping[str, Binding], visible: str | None,
+          contested: set[str]) -> dict[str, list[str]]:
+    """Claim, and return the allocations by host."""
+    found = _found(session, bindings, visible)
+    instances = {binding.instance_uuid for binding in bindings.values()}
+    for instance in sorted(instances):
+        if db_arq.of_instance(session, instance):
+            raise errors.InvalidRequest(
+                f"Couldn't apply patch. Reason: Instance {instance} already has accelerator requests. "
+                'Cannot bind additional ARQs.')
+    taken: dict[str, set[str]] = {instance: set() for instance in instances}
+    hosts: dict[str, list[str]] = {}
+    for identifier, binding in bindings.items():
+        arq = found[identifier]
+        allocation_id = _allocate(session, arq, binding)
+        (chosen,) = _claimer().claim(session, allocation_id, _request(arq, binding), contested,
+                                     frozenset(taken[binding.instance_uuid]))
+        taken[binding.instance_uuid].add(chosen.device_id)
+        hosts.setdefault(chosen.host, []).append(allocation_id)
+        usable = chosen.isolation == types.Isolation.SHARED
+        db_arq.bind(
+            session, identifier, state=db_arq.State.BOUND if usable else db_arq.State.BIND_STARTED,
+            hostname=binding.hostname, device_rp_uuid=binding.device_rp_uuid, instance_uuid=binding.instance_uuid,
+            project_id=binding.project_id or arq.project_id, allocation_id=allocation_id)
+    return hosts
+
+
+def _request(arq: models.Arq, binding: Binding) -> types.Request:
+    """Return what is asked for: by the profile, and by Placement's choice where Placement knows our devices."""
+    return dataclasses.replace(
+        types.Request.from_dict(arq.request), consumer_host=binding.hostname,
+        provider=binding.device_rp_uuid if ksa.configured('placement') else None)
+
+
+def _allocate(session: orm.Session, arq: models.Arq, binding: Binding) -> str:
+    """Insert the pending allocation of an accelerator request."""
+    made = db_allocation.create(
+        session, request=_request(arq, binding), project_id=binding.project_id or arq.project_id, user_id=arq.user_id,
+        profile=arq.profile, consumer_type='instance', consumer_id=binding.instance_uuid,
+        consumer_host=binding.hostname)
+    return made.id
+
+
+def _remember(bindings: Mapping[str, Binding], reason: str) -> None:
+    """Leave a released allocation with the reason: Nova keeps nothing of our answer but its status."""
+
+    def work(session: orm.Session) -> None:
+        for identifier, arq in db_arq.lock(session, bindings).items():
+            allocation_id = _allocate(session, arq, bindings[identifier])
+            db_allocation.transition(session, allocation_id, Event.FAIL, detail=reason)
+            db_allocation.release(session, allocation_id, 'it was never bound')
+
+    db_session.retrying(work)
+
+
+def unbind(identifiers: Iterable[str], visible: str | None) -> None:
+    """Take bindings back.  The requests stay and may be bound again.
+
+    :raises NotFound: there is no such request
+    """
+    wanted = list(identifiers)
+
+    def work(session: orm.Session) -> dict[str, list[str]]:
+        _found(session, wanted, visible)
+        return _release(session, db_arq.unbind(session, wanted), 'its accelerator request was unbound')
+
+    _tell(db_session.retrying(work))
+
+
+def delete(identifiers: Iterable[str], visible: str | None) -> None:
+    """Delete accelerator requests; those that are there also when others are not.
+
+    :raises NotFound: some are not there; it names the first
+    """
+    wanted = list(identifiers)
+
+    def work(session: orm.Session) -> tuple[list[str], dict[str, list[str]]]:
+        found = [one.id for one in db_arq.lock(session, wanted).values() if visible in (None, one.project_id)]
+        released = _release(session, db_arq.delete(session, found), 'its accelerator request was deleted')
+        return [one for one in wanted if one not in found], released
+
+    absent, hosts = db_session.retrying(work)
+    _tell(hosts)
+    if absent:
+        raise db_arq.missing(absent[0])
+
+
+def delete_of_instance(instance: str) -> int:
+    """Give back all that an instance has; nothing happens when it has nothing.  Returns how many slices that were."""
+    hosts = db_session.retrying(lambda session: _release(
+        session, db_arq.delete_of_instance(session, instance), f'the instance {instance} is gone'))
+    _tell(hosts)
+    return sum(map(len, hosts.values()))
+
+
+def _found(session: orm.Session, identifiers: Iterable[str], visible: str | None) -> dict[str, models.Arq]:
+    wanted = list(identifiers)
+    found = db_arq.lock(session, wanted)
+    for identifier in wanted:
+        if identifier not in found or visible not in (None, found[identifier].project_id):
+            raise db_arq.missing(identifier)
+    return found
+
+
+def _release(session: orm.Session, allocation_ids: Iterable[str], detail: str) -> dict[str, list[str]]:
+    """Begin to release allocations; returns them by the host that must be told."""
+    hosts: dict[str, list[str]] = {}
+    for allocation_id in allocation_ids:
+        db_allocation.release(session, allocation_id, detail)
+        for one in db_slice.of_allocation(session, allocation_id):
+            hosts.setdefault(one.host, []).append(allocation_id)
+    return hosts
+
+
+def _tell(hosts: Mapping[str, Iterable[str]]) -> None:
+    for host, allocation_ids in hosts.items():
+        for allocation_id in allocation_ids:
+            _cast(client.ConductorClient(host).release, allocation_id)
+
+
+def _cast(method: Any, allocation_id: str) -> None:
+    """Send a message.  What the bus loses the reconcilers make good, so nothing has failed."""
+    try:
+        method(allocation_id)
+    except errors.ServiceUnavailable as failure:
+        LOG.warning('Allocation %s: %s', allocation_id, failure.detail)
