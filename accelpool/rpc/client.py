@@ -41,7 +41,7 @@ def probe() -> None:
     """
     try:
         _bus(transport.HEALTH_TOPIC).prepare(fanout=True, retry=0).cast({}, 'probe')
-    except oslo_messaging.MessagingException as error:
+    except transport.FAILURES as error:
         raise errors.ServiceUnavailable(f'the message bus took no message: {error}') from error
 
 
@@ -62,7 +62,7 @@ class _Client:
             self._prepare(since).cast(context.get_current(), method, **arguments)
         except oslo_messaging.RPCVersionCapError as error:
             raise self._older(method) from error
-        except oslo_messaging.MessagingException as error:
+        except transport.FAILURES as error:
             raise errors.ServiceUnavailable(f'the message bus did not take a {method}: {error}') from error
 
     def _call(self, method: str, *, since: str = FIRST, **arguments: Any) -> Any:
@@ -74,7 +74,7 @@ class _Client:
             if error.exc_type == oslo_messaging.UnsupportedVersion.__name__:
                 raise self._older(method) from error
             raise  # a fault of the other side: its traceback is in the message
-        except oslo_messaging.MessagingException as error:
+        except transport.FAILURES as error:
             raise errors.ServiceUnavailable(f'{self._where()} did not answer within {TIMEOUT} s') from error
 
     def _where(self) -> str:

@@ -5,6 +5,7 @@ import functools
 import logging
 from typing import Any
 
+import kombu.exceptions
 import oslo_messaging
 from oslo_config import cfg
 from oslo_context import context
@@ -38,6 +39,9 @@ class _Serializer(oslo_messaging.JsonPayloadSerializer):  # type: ignore[misc]
 
 
 SERIALIZER = _Serializer()
+
+#: What sending raises when the bus is away.  A connection that is opened for it fails with the library's own errors.
+FAILURES = (oslo_messaging.MessagingException, kombu.exceptions.KombuError, OSError)
 
 #: What oslo.messaging's defaults for RabbitMQ should be here; section [oslo_messaging_rabbit] has the last word.
 RABBIT = {

@@ -2,19 +2,22 @@
 """The inventory in a real Placement: what Nova finds there, what it gets, and that both accounts stay the same."""
 
 import random
+import tempfile
 import threading
 import unittest
 import uuid
 
-from accelpool import types
+from oslo_config import cfg
+
+from accelpool import conf, types
 from accelpool.allocations.states import State
 from accelpool.db import device, pool, session
-from accelpool.placement import names
+from accelpool.placement import names, sync
 from accelpool.placement.groups import groups
 from accelpool.types import Isolation, Locality, Request
 from tests.integration.support import placement
 from tests.support import database
-from tools.integration import compute
+from tools.integration import compute, identity, process
 
 setUpModule = placement.up
 
@@ -64,10 +67,10 @@ class Inventory(unittest.TestCase):
 
     def test_an_operator_makes_the_devices_of_a_pool_local(self) -> None:
         database.add_device('a', 'host-a')
-        sync = self.pool.another(local_pools=['default'])
+        loop = self.pool.another(local_pools=['default'])
         self.pool.sync.reconcile()
         (shared,) = self.pool.ours()
-        sync.reconcile()
+        loop.reconcile()
         (local,) = self.pool.ours()  # in one inventory only
         self.assertNotEqual(shared, local)
         (found,) = self.nova.candidates(groups(Request(compute=30, memory=300, locality=Locality.HOST)))
@@ -175,17 +178,32 @@ class Schedulers(unittest.TestCase):
         self.pool.another('scheduler2').run()
         self.assertEqual(1, len(self.pool.ours()))
 
+    def test_its_configuration_is_that_of_any_openstack_service(self) -> None:
+        database.add_device('a')
+        conf.register_all()
+        self.addCleanup(cfg.CONF.reset)
+        with tempfile.NamedTemporaryFile('w', suffix='.conf') as file:
+            cfg.CONF([], default_config_files=[])
+            self.assertIsNone(sync.loop('scheduler1'))
+            file.write(f'[placement]\ninterval = 0.1\n{identity.credentials("accelpool")}')
+            file.flush()
+            cfg.CONF([], default_config_files=[file.name])
+            loop = sync.loop('scheduler1')
+        loop.start()
+        self.addCleanup(loop.stop)
+        process.wait_for(self.pool.ours, 'the provider to be there', 30)
+
     def test_two_at_once_do_no_harm(self) -> None:
         for number in range(8):
             database.add_device(f'd{number}', traits=(f'CUSTOM_M{number % 3}',))
         failures: list[Exception] = []
 
         def work(name: str) -> None:
-            sync = self.pool.another(name)
+            loop = self.pool.another(name)
             for _ in range(5):
                 self.pool.process(Request(compute=5, memory=50))
                 try:
-                    sync.reconcile()
+                    loop.reconcile()
                 except Exception as failure:
                     failures.append(failure)
 

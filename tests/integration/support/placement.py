@@ -47,7 +47,7 @@ def client() -> Client:
 
 def _adapter() -> adapter.Adapter:
     return adapter.Adapter(
-        keystone('placement', 'service'), service_type='placement', interface='public', region_name=layout.REGION,
+        keystone('accelpool', 'service'), service_type='placement', interface='public', region_name=layout.REGION,
         default_microversion=MICROVERSION, connect_retries=0, status_code_retries=0)
 
 
