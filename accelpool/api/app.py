@@ -15,6 +15,12 @@ from accelpool.api.controllers import root
 
 #: Paths that answer without authentication: what versions there are.
 PUBLIC = {'', '/', '/v1', '/v1/', '/v2', '/v2/'}
+#: Below this callers prove themselves by what they send: guests by a token or a key.
+SELF_PROVEN = '/v1/enrolments'
+
+
+def _is_self_proven(path: str) -> bool:
+    return path == SELF_PROVEN or path.startswith(SELF_PROVEN + '/')
 
 
 class _Request(pecan.Request):  # type: ignore[misc]
@@ -36,7 +42,7 @@ class _Frame(pecan.hooks.PecanHook):  # type: ignore[misc]
         environ = state.request.environ
         negotiate = cyborg.negotiate if cyborg.speaks(environ) else microversions.negotiate
         environ[microversions.ENVIRON] = negotiate(state.request.headers.get(microversions.HEADER))
-        if environ['PATH_INFO'] not in PUBLIC:
+        if environ['PATH_INFO'] not in PUBLIC and not _is_self_proven(environ['PATH_INFO']):
             environ[context.ENVIRON] = context.from_environ(environ)
 
     def on_error(self, state: Any, failure: Exception) -> webob.Response:
@@ -53,16 +59,22 @@ class _Frame(pecan.hooks.PecanHook):  # type: ignore[misc]
 
 
 class _Front:
-    """Answers ``/healthcheck`` before authentication, and whatever a middleware fails on."""
+    """Answers ``/healthcheck`` and what proves itself without authentication, and whatever a middleware fails on."""
 
-    def __init__(self, application: auth.WSGIApp) -> None:
+    def __init__(self, application: auth.WSGIApp, bare: auth.WSGIApp) -> None:
         self._application = application
+        self._bare = bare
         health.register_defaults(cfg.CONF)
         self._healthcheck = healthcheck.Healthcheck(None, cfg.CONF)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         registration.ensure()
-        chosen = self._healthcheck if environ.get('PATH_INFO') == '/healthcheck' else self._application
+        path = environ.get('PATH_INFO', '')
+        chosen = self._application
+        if path == '/healthcheck':
+            chosen = self._healthcheck
+        elif _is_self_proven(path):
+            chosen = self._bare
         try:
             answer: Iterable[bytes] = chosen(environ, start_response)
         except Exception as failure:
@@ -78,7 +90,7 @@ def make_app(protect: Callable[[auth.WSGIApp], auth.WSGIApp] = auth.protect) -> 
     application: auth.WSGIApp = pecan.make_app(
         root.RootController(), debug=False, force_canonical=False, guess_content_type_from_ext=False,
         hooks=[_Frame()], request_cls=_Request)
-    application = _Front(protect(application))
+    application = _Front(protect(application), application)
     application = request_id.RequestId(application, cfg.CONF)
     application = http_proxy_to_wsgi.HTTPProxyToWSGI(application, cfg.CONF)
     return application

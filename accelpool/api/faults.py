@@ -45,7 +45,7 @@ def response(failure: Exception, environ: dict[str, Any] | None) -> webob.Respon
         LOG.error('Request failed unexpectedly', exc_info=failure)
         body = {'status': 500, 'code': errors.AccelpoolError.code, 'title': errors.AccelpoolError.title,
                 'detail': 'The service failed on this request; its log has the reason under the request id'}
-    if body['status'] == 503:
+    if body['status'] in (429, 503):
         headers['Retry-After'] = str(RETRY_AFTER)
     if body['status'] == 401:
         headers['WWW-Authenticate'] = 'Keystone'

@@ -35,9 +35,11 @@ PREFER_WAIT = Version(1, 1)
 PARTITIONS = Version(1, 2)
 #: Named networks for sessions, and the way through the consumer's own agent.
 NETWORKS = Version(1, 3)
+#: Enrolment of guests.
+ENROLMENT = Version(1, 4)
 
 MINIMUM = INITIAL
-MAXIMUM = NETWORKS
+MAXIMUM = ENROLMENT
 
 #: Fields that came later than the objects that they are in; older clients neither send nor see them.
 FIELDS = {'template': PARTITIONS, 'isolations': PARTITIONS,

@@ -13,6 +13,7 @@ CREATE = 'accelpool:allocation:create'
 EXTEND = 'accelpool:allocation:extend'
 DELETE = 'accelpool:allocation:delete'
 ATTACHMENT = 'accelpool:allocation:attachment'
+ENROL = 'accelpool:allocation:enrol'
 
 RULES = [
     base.rule('allocation:all_projects', base.OPERATOR, 'See allocations of every project.',
@@ -31,4 +32,7 @@ RULES = [
     base.rule('allocation:attachment', base.PROJECT_MEMBER,
               'Get a credential for an allocation.  Only ever for the project that owns it.',
               ('GET', '/v1/allocations/{id}/attachment'), scopes=base.PROJECT_SCOPE),
+    base.rule('allocation:enrol', base.PROJECT_MEMBER,
+              'Get a single-use token for the consumer of an allocation.  Only ever for the project that owns it.',
+              ('POST', '/v1/allocations/{id}/enrolments'), scopes=base.PROJECT_SCOPE),
 ]

@@ -5,8 +5,9 @@ import unittest
 from accelpool import policy
 from accelpool.api import openapi
 
-#: What needs no permission.
-PUBLIC = {('GET', '/'), ('GET', '/v1'), ('GET', '/v2')}
+#: What needs no permission, or proves itself by what it sends.
+PUBLIC = {('GET', '/'), ('GET', '/v1'), ('GET', '/v2'), ('POST', '/v1/enrolments'),
+          ('GET', '/v1/enrolments/{}/attachment')}
 
 
 def _normal(path: str) -> str:

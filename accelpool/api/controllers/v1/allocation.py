@@ -10,7 +10,7 @@ from sqlalchemy import orm
 from accelpool import errors, policy, types
 from accelpool.allocations.states import State
 from accelpool.api import collection, demand, microversions, ownership, resource, waiting
-from accelpool.api.controllers.v1 import attachment, event, usage
+from accelpool.api.controllers.v1 import attachment, enrolment, event, usage
 from accelpool.api.schemas.v1 import allocation as schemas
 from accelpool.api.schemas.v1 import shape
 from accelpool.db import allocation as db_allocation
@@ -46,6 +46,7 @@ class AllocationsController(resource.Resource):
 
     children: ClassVar[Mapping[str, resource.Resource]] = {
         'attachment': attachment.AttachmentController(),
+        'enrolments': enrolment.IssueController(),
         'events': event.EventsController(),
         'usage': usage.UsageController(),
     }
