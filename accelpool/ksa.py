@@ -9,17 +9,16 @@ from keystoneauth1 import adapter as ksa_adapter
 from keystoneauth1 import loading
 from oslo_config import cfg
 
-#: Options that the code knows better than an operator.
-_NOT_OFFERED = frozenset({'version', 'min_version', 'max_version'})
+#: Options of an adapter that are offered; how a service is spoken to (versions, retries) the code knows better.
+_OFFERED = ('service_type', 'service_name', 'valid_interfaces', 'region_name', 'endpoint_override')
 #: Seconds: a service that does not answer must not hold a thread for ever, which is keystoneauth's default.
 TIMEOUT = 10
 
 
 def options(service_type: str) -> list[cfg.Opt]:
     """Return the options with which a group names a service: how to authenticate, and where it is."""
-    found = loading.get_auth_common_conf_options() + loading.get_session_conf_options() \
-        + loading.get_adapter_conf_options(include_deprecated=False)
-    found = [option for option in found if option.dest not in _NOT_OFFERED]
+    found = loading.get_auth_common_conf_options() + loading.get_session_conf_options() + [
+        option for option in loading.get_adapter_conf_options(include_deprecated=False) if option.dest in _OFFERED]
     cfg.set_defaults(found, timeout=TIMEOUT, service_type=service_type, valid_interfaces=['internal', 'public'])
     return found
 
@@ -45,5 +44,6 @@ def adapter(group: str, microversion: str | None = None) -> ksa_adapter.Adapter:
     conf = cfg.CONF
     session = loading.load_session_from_conf_options(
         conf, group, auth=loading.load_auth_from_conf_options(conf, group))
-    return loading.load_adapter_from_conf_options(
-        conf, group, session=session, default_microversion=microversion)
+    chosen = {name: conf[group][name] for name in _OFFERED}
+    return ksa_adapter.Adapter(
+        session, interface=chosen.pop('valid_interfaces'), default_microversion=microversion, **chosen)

@@ -66,13 +66,16 @@ auth_strategy = keystone
 connection = {database}
 [scheduler]
 down_after = 20
-{authtoken}"""
+[placement]
+interval = 1
+{credentials}{authtoken}"""
 
 
 def configure() -> None:
     """Write the configuration of all services."""
     layout.write(CONFIG, _CONFIG.format(
-        bus=layout.bus(bus.VHOST), database=layout.database('accelpool'), authtoken=identity.authtoken('accelpool')))
+        bus=layout.bus(bus.VHOST), database=layout.database('accelpool'),
+        credentials=identity.credentials('accelpool'), authtoken=identity.authtoken('accelpool')))
     for name in SCHEDULERS:
         layout.write(_ETC / f'{name}.conf', f'[scheduler]\nhost = {name}\n')
     for host in AGENTS:
