@@ -4,7 +4,7 @@
 import concurrent.futures
 from collections.abc import Iterable
 
-from tools.integration import bus, compute, databases, identity, layout, pool, tasks
+from tools.integration import bus, compute, cyborg, databases, identity, layout, pool, tasks
 from tools.integration.process import Service
 
 #: Infrastructure goes last when everything is stopped.
@@ -25,7 +25,11 @@ _COMPUTE: tasks.Steps = {
     'nova-schema': (compute.nova_schema, ('mariadb', 'rabbitmq')),
     'nova': (compute.nova, ('nova-schema', 'keystone', 'placement', 'neutron')),
 }
-GROUPS = {'accelpool': _ACCELPOOL, 'compute': {**_ACCELPOOL, **_COMPUTE}}
+_CYBORG: tasks.Steps = {
+    'placement': (compute.placement, ('mariadb',)),
+    'cyborg': (cyborg.cyborg, ('mariadb', 'rabbitmq', 'keystone', 'placement')),
+}
+GROUPS = {'accelpool': _ACCELPOOL, 'compute': {**_ACCELPOOL, **_COMPUTE}, 'cyborg': {**_ACCELPOOL, **_CYBORG}}
 
 
 def steps(groups: Iterable[str]) -> tasks.Steps:
@@ -42,7 +46,7 @@ def all_services() -> dict[str, Service]:
     """Return every service that can run, by name."""
     return {service.name: service for service in (
         *_BASE, identity.KEYSTONE, *pool.SERVICES, pool.GUNICORN, compute.PLACEMENT, compute.GLANCE, compute.NEUTRON,
-        compute.CONDUCTOR, compute.SCHEDULER, compute.NOVA, compute.METADATA, *compute.HYPERVISORS.values())}
+        *cyborg.SERVICES, compute.CONDUCTOR, compute.SCHEDULER, compute.NOVA, compute.METADATA, *compute.HYPERVISORS.values())}
 
 
 def down() -> None:
