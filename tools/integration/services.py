@@ -46,7 +46,8 @@ def all_services() -> dict[str, Service]:
     """Return every service that can run, by name."""
     return {service.name: service for service in (
         *_BASE, identity.KEYSTONE, *pool.SERVICES, pool.GUNICORN, compute.PLACEMENT, compute.GLANCE, compute.NEUTRON,
-        *cyborg.SERVICES, compute.CONDUCTOR, compute.SCHEDULER, compute.NOVA, compute.METADATA, *compute.HYPERVISORS.values())}
+        *cyborg.SERVICES, compute.CONDUCTOR, compute.SCHEDULER, compute.NOVA, compute.METADATA,
+        *compute.HYPERVISORS.values())}
 
 
 def down() -> None:

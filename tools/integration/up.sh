@@ -4,6 +4,7 @@
 #
 #   tools/integration/up.sh              RabbitMQ, MariaDB, PostgreSQL, Keystone, accelpool
 #   tools/integration/up.sh compute      also Placement, Glance, Nova with two fake hypervisors
+#   tools/integration/up.sh cyborg       also Placement and Cyborg, to be measured against
 #   tools/integration/up.sh install      only install
 #
 # Run again to start what does not run.  VENV=DIR is where accelpool is installed (default: .venv-test in the clone);
@@ -31,6 +32,9 @@ if [ "$(cat "$SERVICES/installed" 2>/dev/null)" != "$wanted" ]; then
     "$SERVICES/bin/pip" install -q --disable-pip-version-check \
         -c tools/integration/constraints.txt -r tools/integration/requirements.txt
     echo "$wanted" >"$SERVICES/installed"
+fi
+if [ "${1:-}" = cyborg ] && [ ! -x "$SERVICES/bin/cyborg-agent" ]; then
+    "$SERVICES/bin/pip" install -q --disable-pip-version-check -c tools/integration/constraints.txt openstack-cyborg
 fi
 [ "${1:-}" = install ] && exit
 exec "$VENV/bin/python" -m tools.integration up "$@"

@@ -5,7 +5,7 @@ import argparse
 import contextlib
 import dataclasses
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from keystoneauth1 import adapter, session
 from keystoneauth1.identity import v3
@@ -84,7 +84,7 @@ def table(rounds: int) -> Iterator[Row]:
     for side in (OURS, THEIRS):
         clients[side.name].ensure_profile(side.profile, list(side.groups))
 
-    def both(look: 'measure.Look[Side]') -> tuple[float, float]:
+    def both(look: Callable[[Side], float]) -> tuple[float, float]:
         return look(THEIRS), look(OURS)
 
     yield Row('memory of all services, idle', *both(lambda side: measure.memory(side.services)), 'MiB', 2)

@@ -40,14 +40,15 @@ class Client:
         """:raises RuntimeError: another status than the wanted one: a failing request is no measurement"""
         connection = http.client.HTTPConnection(self._base.netloc, timeout=PATIENCE)
         try:
-            connection.request(method, self._base.path + path, None if body is None else json.dumps(body), self._headers)
+            content = None if body is None else json.dumps(body)
+            connection.request(method, self._base.path + path, content, self._headers)
             response = connection.getresponse()
-            content = response.read()
+            answer = response.read()
         finally:
             connection.close()
         if response.status != wanted:
-            raise RuntimeError(f'{method} {path}: {response.status} {content[:300]!r}')
-        return json.loads(content) if content else None
+            raise RuntimeError(f'{method} {path}: {response.status} {answer[:300]!r}')
+        return json.loads(answer) if answer else None
 
     def ensure_profile(self, name: str, groups: list[dict[str, str]]) -> None:
         """Make a profile unless there is one of the name."""
