@@ -3,14 +3,14 @@
 # Sets everything up, runs linters, type checks and all tests; exits 0 when all is well.
 #
 #   tools/test.sh            everything (CI; under 30 minutes on 2 cores)
-#   tools/test.sh STEP ...   only these: lint types unit functional native fuzz stestr quickstart docs
+#   tools/test.sh STEP ...   only these: lint types unit functional integration native fuzz stestr quickstart docs
 #
 # VENV=DIR    the virtual environment (default: .venv-test in the clone)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export VENV=${VENV:-$PWD/.venv-test}
 steps=("$@")
-[ "${#steps[@]}" -gt 0 ] || steps=(lint types unit functional native fuzz stestr docs quickstart)
+[ "${#steps[@]}" -gt 0 ] || steps=(lint types unit functional integration native fuzz stestr docs quickstart)
 
 say() { printf '\n== %s (%s s)\n' "$*" "$SECONDS"; }
 
@@ -23,7 +23,7 @@ unset OS_CLOUD OS_CLIENT_CONFIG_FILE ACCELPOOL_HOME ACCELPOOL_ATTACHMENT
 lint() {
     ruff check .
     python -m flake8 --select=H --ignore=H104,H202,H301,H306,H403,H404,H405 accelpool tests
-    bashate -i E006,E020 tools/*.sh .ci/run
+    bashate -i E006,E020 tools/*.sh tools/integration/*.sh .ci/run
     doc8 -q --ignore D001 --ignore-path doc/source/generated --ignore-path doc/source/user/cuda-coverage.rst doc/source README.rst
     codespell accelpool tests doc/source tools examples README.rst
     reno -q lint
@@ -35,11 +35,24 @@ native() {
     tests/native/emu.sh none
     tests/native/emu.sh asan
 }
+integration() {  # a named subset and a short soak on real services; tox -e integration,soak run the whole
+    wait "$installing"
+    tools/integration/up.sh
+    trap 'tools/integration/down.sh --erase' EXIT
+    grep -v '^#' tools/integration/subset.txt | xargs python -m pytest
+    python -m tests.integration.soak --minutes "${SOAK_MINUTES:-2.5}"
+    tools/integration/down.sh --erase
+    trap - EXIT
+}
 fuzz() { make -s -f tests/native/worker.mk run-fuzz SECONDS="${FUZZ_SECONDS:-60}"; }
 stestr() { command stestr run --concurrency 2; }
 docs() { sphinx-build -q -W --keep-going -b html doc/source build/doc/html; }
 quickstart() { VENV="$PWD/.venv" tools/quickstart.sh; }
 
+if [[ " ${steps[*]} " == *" integration "* ]]; then  # meanwhile: it waits for the network more than it computes
+    tools/integration/up.sh install &
+    installing=$!
+fi
 for step in "${steps[@]}"; do
     say "$step"
     "$step"

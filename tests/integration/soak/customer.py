@@ -114,7 +114,7 @@ class Customer(threading.Thread):
             self._ask('show', 'GET', f'/allocations/{identifier}', right={200, *({404} if maybe else ())})
 
     def _list(self) -> None:
-        self._ask('list', 'GET', self._chance.choice(('/allocations', '/devices', '/profiles', '/drivers')), right={200})
+        self._ask('list', 'GET', self._chance.choice(('/allocations', '/devices', '/profiles', '/pools')), right={200})
 
     def _extend(self) -> None:
         if live := self.live():
