@@ -48,6 +48,7 @@ WORKER_CUDA_SRC := $(wildcard $(REMOTING)/worker/cuda/*.c)
 WORKER_ACL_SRC := $(wildcard $(REMOTING)/worker/acl/*.c)
 EMU_SRC := $(wildcard $(EMU)/*.c)
 EMU_ACL_SRC := $(wildcard $(EMU)/acl/*.c)
+OPAPI_SRC := $(wildcard $(EMU)/acl/opapi/*.c)
 objects = $(patsubst %.c,$(OBJ)/$(1)/%.o,$(notdir $(2)))
 
 COMMON_OBJ := $(call objects,common,$(COMMON_SRC))
@@ -58,12 +59,16 @@ WORKER_OBJ := $(call objects,worker,$(WORKER_SRC)) $(call objects,worker-cuda,$(
               $(call objects,worker-acl,$(WORKER_ACL_SRC)) $(OBJ)/worker-gen/cuda_worker.o $(OBJ)/worker-gen/acl_worker.o
 EMU_OBJ := $(call objects,emu,$(EMU_SRC))
 EMU_ACL_OBJ := $(call objects,emu-acl,$(EMU_ACL_SRC))
+OPAPI_OBJ := $(call objects,emu-opapi,$(OPAPI_SRC))
 
 ACL := $(OUT)/lib/acl
 CLIENT := $(OUT)/lib/cuda/libcuda.so.1 $(ACL)/libacl_rt.so $(ACL)/libascendcl.so $(ACL)/libruntime.so \
           $(ACL)/libacl_op_compiler.so $(ACL)/libhccl.so
 WORKER := $(OUT)/bin/accelpool-worker
-EMULATED := $(OUT)/lib/libaccelpool-emucuda.so $(OUT)/lib/libaccelpool-emuacl.so
+# What a program finds in CANN, besides the runtime: its operators, and libraries that only have to be there.
+CANN := $(OUT)/lib/emulated-cann
+EMULATED := $(OUT)/lib/libaccelpool-emucuda.so $(OUT)/lib/libaccelpool-emuacl.so $(CANN)/libopapi.so \
+            $(CANN)/libge_runner.so $(CANN)/libgraph.so $(CANN)/libacl_tdt_channel.so
 
 .PHONY: native generate clean client worker emulated
 native: client worker emulated
@@ -102,6 +107,7 @@ $(eval $(call compile_rule,worker-acl,$(REMOTING)/worker/acl,$(WORKER_INCLUDES) 
 $(eval $(call compile_rule,worker-gen,$(GEN),$(WORKER_INCLUDES)))
 # IEEE operations must be exactly what the kernel asked for.
 $(eval $(call compile_rule,emu,$(EMU),-I$(EMU) -ffp-contract=off -frounding-math))
+$(eval $(call compile_rule,emu-opapi,$(EMU)/acl/opapi,-I$(EMU)/acl))
 $(eval $(call compile_rule,emu-acl,$(EMU)/acl,-I$(EMU)/acl -I$(EMU) -ffp-contract=off))
 
 $(OUT)/lib/cuda/libcuda.so.1: $(CLIENT_CUDA_OBJ) $(CLIENT_OBJ) $(COMMON_OBJ)
@@ -134,8 +140,16 @@ $(OUT)/lib/libaccelpool-emuacl.so: $(EMU_ACL_OBJ) $(EMU_OBJ) $(EMU)/acl/exports.
 	@echo "  LD  $@"
 	@$(CC) -shared -Wl,-soname,libaccelpool-emuacl.so -Wl,--version-script=$(EMU)/acl/exports.map -o $@ $(EMU_ACL_OBJ) \
 	    $(EMU_OBJ) $(LDFLAGS) -ldl -lm
+$(CANN)/libopapi.so: $(OPAPI_OBJ) $(ACL)/libascendcl.so
+	@mkdir -p $(@D)
+	@echo "  LD  $@"
+	@$(CC) -shared -Wl,-soname,libopapi.so -o $@ $(OPAPI_OBJ) $(LDFLAGS) -Wl,--no-as-needed -L$(ACL) -l:libascendcl.so
+$(CANN)/libge_runner.so $(CANN)/libgraph.so $(CANN)/libacl_tdt_channel.so:
+	@mkdir -p $(@D)
+	@echo "  LD  $@"
+	@$(CC) -shared -nostdlib -Wl,-soname,$(@F) -o $@ -x c /dev/null
 
 clean:
 	rm -rf build/native accelpool/_native
 
--include $(COMMON_OBJ:.o=.d) $(CLIENT_OBJ:.o=.d) $(CLIENT_CUDA_OBJ:.o=.d) $(CLIENT_ACL_OBJ:.o=.d) $(WORKER_OBJ:.o=.d) $(EMU_OBJ:.o=.d) $(EMU_ACL_OBJ:.o=.d)
+-include $(COMMON_OBJ:.o=.d) $(CLIENT_OBJ:.o=.d) $(CLIENT_CUDA_OBJ:.o=.d) $(CLIENT_ACL_OBJ:.o=.d) $(WORKER_OBJ:.o=.d) $(EMU_OBJ:.o=.d) $(EMU_ACL_OBJ:.o=.d) $(OPAPI_OBJ:.o=.d)
