@@ -41,6 +41,13 @@ class Forbidden(AccelpoolError):
     title = 'Forbidden'
 
 
+class QuotaExceeded(Forbidden):
+    """The project would have more than it may."""
+
+    code = 'quota-exceeded'
+    title = 'Quota Exceeded'
+
+
 class NotFound(AccelpoolError):
     status = 404
     code = 'not-found'

@@ -37,9 +37,11 @@ PARTITIONS = Version(1, 2)
 NETWORKS = Version(1, 3)
 #: Enrolment of guests.
 ENROLMENT = Version(1, 4)
+#: ``/v1/quotas``.
+QUOTAS = Version(1, 5)
 
 MINIMUM = INITIAL
-MAXIMUM = ENROLMENT
+MAXIMUM = QUOTAS
 
 #: Fields that came later than the objects that they are in; older clients neither send nor see them.
 FIELDS = {'template': PARTITIONS, 'isolations': PARTITIONS,

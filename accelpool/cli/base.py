@@ -100,9 +100,11 @@ class One(_WithClient, command.ShowOne):
 class Show(One):
     """One object by id or name."""
 
+    what = 'id (or name, where the object has one)'
+
     def get_parser(self, prog_name: str) -> Parser:
         parser: Parser = super().get_parser(prog_name)
-        parser.add_argument('id', metavar='<id>', help='id (or name, where the object has one)')
+        parser.add_argument('id', metavar='<id>', help=self.what)
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Row]:

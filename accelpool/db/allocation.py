@@ -12,8 +12,10 @@ from accelpool import errors, types
 from accelpool.allocations.states import HOLDING, LIVE, Event, State, next_state
 from accelpool.db import event as db_event
 from accelpool.db import models, paging, watch
+from accelpool.db import quota as db_quota
 from accelpool.db import session as db_session
 from accelpool.db import slice as db_slice
+from accelpool.quota.amounts import UNSAID, Amounts, Limits
 
 # Statements of the hot path are built once: building one costs more than running it on SQLite.
 _a, _s = models.table(models.Allocation).c, models.table(models.Slice).c
@@ -28,7 +30,12 @@ _SWAP = sa.update(models.table(models.Allocation)).where(_this, _a.state == sa.b
     state=sa.bindparam('after'), updated_at=sa.bindparam('now'))
 _SWAP_FAILED = _SWAP.values(reason=sa.bindparam('why'))
 _its_slices = sa.select(sa.literal(1)).select_from(models.table(models.Slice)).where(_s.allocation_id == _a.id)
-_SWAP_EMPTY = _SWAP.where(~_its_slices.exists())
+_NOTHING = db_quota.charged(Amounts())
+_SWAP_EMPTY = _SWAP.where(~_its_slices.exists()).values(_NOTHING)
+_SETTLE = sa.update(models.table(models.Allocation)).where(
+    _this, _a.state == State.ERROR, _a.charged_slices != 0, ~_its_slices.exists()).values(_NOTHING)
+_CHARGED = sa.update(models.table(models.Allocation)).where(_this).values(
+    {name: sa.bindparam(f'new_{name}') for name in _NOTHING})
 _SWAP_BOUND = _SWAP.where(~_its_slices.where(_s.bound == sa.false()).exists())
 _BOUND = sa.update(models.table(models.Slice)).where(_s.id == sa.bindparam('slice')).values(bound=True)
 
@@ -55,22 +62,27 @@ def list_page(session: orm.Session, *, filters: Mapping[str, Any] | None = None,
         session, models.Allocation, query.filter_by(**wanted), sort=sort, marker=marker, limit=limit)
 
 
-def create(session: orm.Session, *, request: types.Request, ttl: int | None = None,
+def create(session: orm.Session, *, request: types.Request, ttl: int | None = None, given: Limits = UNSAID,
            **values: Any) -> models.Allocation:
-    """Insert a pending allocation; what is returned does not belong to the session.
+    """Insert a pending allocation, for which its project is charged; what is returned does not belong to the session.
 
     :param values: columns: project_id, user_id, name, profile, consumer_type, ..., and perhaps id
     :param ttl: seconds to live
+    :param given: limits of the project from elsewhere than the database
     :raises Conflict: the id is taken
+    :raises QuotaExceeded: the project may not have so much
     """
     now = models.utcnow()
+    amounts = Amounts.of_request(request)
     row = {'id': models.new_id(), 'consumer_type': 'process', **values, 'request': request.to_dict(),
-           'state': State.PENDING, 'ttl': ttl, 'expires_at': _expiry(now, ttl), 'created_at': now, 'updated_at': now}
+           'state': State.PENDING, 'ttl': ttl, 'expires_at': _expiry(now, ttl), 'created_at': now, 'updated_at': now,
+           **db_quota.charged(amounts)}
     try:
         session.execute(_INSERT, row)
     except exc.IntegrityError as failure:
         raise errors.Conflict(f'There is an allocation {row["id"]} already', field='id') from failure
     db_event.add(session, row['id'], Event.CREATE, to_state=State.PENDING)
+    db_quota.charge(session, row['project_id'], amounts, given)
     return models.Allocation(**row, slices=[])
 
 
@@ -97,6 +109,8 @@ def transition(session: orm.Session, identifier: str, event: Event, *,
     if not _swap(session, identifier, event, before, after, detail,
                  _SWAP_FAILED if event == Event.FAIL else _SWAP, **fields):
         raise errors.StateConflict(f'Allocation {identifier} is {state(session, identifier)}, not {before}')
+    if after == State.ERROR:
+        _settle(session, identifier)
     return after
 
 
@@ -130,11 +144,13 @@ def _swap(session: orm.Session, identifier: str, event: Event, before: State, af
 
 
 def claim(session: orm.Session, identifier: str, slices: Iterable[types.Slice],
-          generations: Mapping[str, int]) -> None:
+          generations: Mapping[str, int], given: Limits = UNSAID) -> None:
     """Charge the devices and move the allocation from pending to scheduled, or change nothing.
 
     :param generations: for each device, the generation on which the decision was made
+    :param given: limits of the project from elsewhere than the database
     :raises ClaimConflict: a device has changed since
+    :raises QuotaExceeded: the devices are more than what was asked for, and more than the project may have
     :raises StateConflict: the allocation is not pending any more
     """
     chosen = sorted(slices, key=lambda s: s.device_id)  # one order for all: two claims cannot deadlock
@@ -142,6 +158,12 @@ def claim(session: orm.Session, identifier: str, slices: Iterable[types.Slice],
         db_slice.charge(session, wanted, generations[wanted.device_id])
     transition(session, identifier, Event.CLAIM, expected=[State.PENDING],
                detail=', '.join(f'{s.compute} % and {s.memory} MiB of {s.device_id} on {s.host}' for s in chosen))
+    account = db_quota.account(session, identifier)
+    amounts = Amounts.of_slices(chosen)
+    if amounts != account.charged:
+        session.execute(_CHARGED, {'allocation': identifier} | {
+            f'new_{name}': value for name, value in db_quota.charged(amounts).items()})
+        db_quota.charge(session, account.project_id, amounts - account.charged, given)
 
 
 def release_slice(session: orm.Session, slice_id: str) -> bool:
@@ -152,14 +174,28 @@ def release_slice(session: orm.Session, slice_id: str) -> bool:
     identifier = db_slice.discharge(session, slice_id)
     if identifier is None:
         return False
-    finish_if_empty(session, identifier)
+    if not finish_if_empty(session, identifier):
+        _settle(session, identifier)
     return True
 
 
 def finish_if_empty(session: orm.Session, identifier: str) -> bool:
-    """Move a releasing allocation that holds nothing any more to released; returns whether it did."""
-    _lock(session, identifier)
-    return _swap(session, identifier, Event.FINISH, State.RELEASING, State.RELEASED, None, _SWAP_EMPTY)
+    """Move a releasing allocation that holds nothing any more to released; returns whether it did.
+
+    Its project is charged nothing more for it.
+    """
+    account = db_quota.account(session, identifier, lock=not db_session.one_writer())
+    if _swap(session, identifier, Event.FINISH, State.RELEASING, State.RELEASED, None, _SWAP_EMPTY):
+        db_quota.discharge(session, account)
+        return True
+    return False
+
+
+def _settle(session: orm.Session, identifier: str) -> None:
+    """Charge the project nothing more for an allocation in error that holds nothing."""
+    account = db_quota.account(session, identifier)
+    if session.execute(_SETTLE, {'allocation': identifier}).rowcount == 1:  # type: ignore[attr-defined]
+        db_quota.discharge(session, account)
 
 
 def _lock(session: orm.Session, identifier: str) -> None:

@@ -188,6 +188,11 @@ class Allocation(_Stamped, Base):
     ttl: orm.Mapped[int | None]                                # seconds
     expires_at: orm.Mapped[datetime.datetime | None] = orm.mapped_column(index=True)
 
+    # What the project's quota is charged for it now; None: it was made by a release without quotas.
+    charged_slices: orm.Mapped[int | None]
+    charged_compute: orm.Mapped[int | None]
+    charged_memory: orm.Mapped[int | None] = orm.mapped_column(sa.BigInteger)
+
     slices: orm.Mapped[list['Slice']] = orm.relationship(order_by='Slice.ordinal', viewonly=True)
 
 
@@ -260,6 +265,23 @@ class Event(Base):
     from_state: orm.Mapped[str | None] = orm.mapped_column(sa.String(16))
     to_state: orm.Mapped[str | None] = orm.mapped_column(sa.String(16))
     detail: orm.Mapped[str | None] = orm.mapped_column(sa.Text)
+
+
+class Quota(_Stamped, Base):
+    """What a project uses, and what it may use: -1 everything, None what the configuration says."""
+
+    __tablename__ = 'quotas'
+    __table_args__ = (
+        sa.CheckConstraint('used_slices >= 0 AND used_compute >= 0 AND used_memory >= 0', name='used'),
+    )
+
+    id: orm.Mapped[str] = orm.mapped_column('project_id', sa.String(64), primary_key=True)
+    limit_slices: orm.Mapped[int | None] = orm.mapped_column(sa.BigInteger)
+    limit_compute: orm.Mapped[int | None] = orm.mapped_column(sa.BigInteger)
+    limit_memory: orm.Mapped[int | None] = orm.mapped_column(sa.BigInteger)
+    used_slices: orm.Mapped[int] = orm.mapped_column(sa.BigInteger, default=0)
+    used_compute: orm.Mapped[int] = orm.mapped_column(sa.BigInteger, default=0)
+    used_memory: orm.Mapped[int] = orm.mapped_column(sa.BigInteger, default=0)
 
 
 class Service(_Stamped, Base):

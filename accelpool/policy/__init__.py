@@ -9,7 +9,20 @@ from oslo_config import cfg
 from oslo_policy import policy
 
 from accelpool import errors
-from accelpool.policy import allocation, arq, base, candidate, device, driver, host, inventory, pool, profile, service
+from accelpool.policy import (
+    allocation,
+    arq,
+    base,
+    candidate,
+    device,
+    driver,
+    host,
+    inventory,
+    pool,
+    profile,
+    quota,
+    service,
+)
 
 if TYPE_CHECKING:
     from accelpool.api import context as api_context
@@ -17,7 +30,7 @@ if TYPE_CHECKING:
 #: Whose project is asked for when the caller's token has none: nobody's.
 NO_PROJECT = ''
 
-_MODULES = (base, allocation, arq, candidate, device, driver, host, inventory, pool, profile, service)
+_MODULES = (base, allocation, arq, candidate, device, driver, host, inventory, pool, profile, quota, service)
 
 
 def list_rules() -> list[policy.RuleDefault]:

@@ -20,6 +20,7 @@ from accelpool.db import device as db_device
 from accelpool.db import models
 from accelpool.db import partition as db_partition
 from accelpool.db import session as db_session
+from accelpool.quota.amounts import UNSAID, Limits
 from accelpool.scheduler import filters, placement, weighers
 
 T = TypeVar('T')
@@ -43,11 +44,13 @@ class Claimer:
         return placement.judge(request, db_partition.complete(session, found), self._filters, self._weighers)
 
     def claim(self, session: orm.Session, allocation_id: str, request: types.Request, contested: set[str],
-              others: frozenset[str] = frozenset()) -> tuple[types.Slice, ...]:
+              others: frozenset[str] = frozenset(), given: Limits = UNSAID) -> tuple[types.Slice, ...]:
         """Claim devices for a pending allocation.
 
         :param contested: devices that others cannot change from now on; the chosen ones are added
         :param others: devices that are not wanted, because the same consumer has a slice of them already
+        :param given: limits of the project that Keystone has, read before
+        :raises QuotaExceeded: the devices are more than the project may have
         :raises NoCandidates: with the reason for every device
         :raises ClaimConflict: a chosen device has changed meanwhile
         :raises StateConflict: the allocation is not pending any more
@@ -60,7 +63,7 @@ class Claimer:
             raise errors.NoCandidates(placement.explain(request, verdict))
         contested.update(wanted.device_id for wanted in slices)
         generations = {c.device_id: c.generation for c in verdict.fitting}
-        db_allocation.claim(session, allocation_id, slices, generations)
+        db_allocation.claim(session, allocation_id, slices, generations, given)
         return slices
 
 

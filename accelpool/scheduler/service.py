@@ -8,7 +8,10 @@ from typing import Any, Protocol
 from accelpool import errors, types
 from accelpool.allocations.states import Event, State
 from accelpool.db import allocation as db_allocation
+from accelpool.db import quota as db_quota
 from accelpool.db import session as db_session
+from accelpool.quota import keystone
+from accelpool.quota.amounts import UNSAID, Limits
 from accelpool.scheduler import claim
 
 LOG = logging.getLogger(__name__)
@@ -38,11 +41,12 @@ class SchedulerService:
         pending (a repeated message) is left alone.
         """
         try:
-            slices = claim.transaction(lambda session, contested: self._claim(session, allocation_id, contested))
+            given = self._limits(allocation_id)
+            slices = claim.transaction(lambda session, contested: self._claim(session, allocation_id, contested, given))
         except errors.StateConflict as conflict:
             LOG.info('Not scheduled: %s', conflict.detail)
             return
-        except (errors.NoCandidates, errors.ClaimConflict) as nothing:
+        except (errors.NoCandidates, errors.ClaimConflict, errors.QuotaExceeded) as nothing:
             self._fail(allocation_id, nothing.detail)
             return
         for host in dict.fromkeys(found.host for found in slices):
@@ -56,11 +60,24 @@ class SchedulerService:
         return {'candidates': [c.to_dict() for c in verdict.fitting],
                 'rejections': [r.to_dict() for r in verdict.rejections]}
 
-    def _claim(self, session: Any, allocation_id: str, contested: set[str]) -> tuple[types.Slice, ...]:
+    def _limits(self, allocation_id: str) -> Limits:
+        """Read what Keystone says before the claim's transaction begins.
+
+        :raises StateConflict: there is no such allocation any more
+        """
+        if not keystone.asked():
+            return UNSAID
+        try:
+            with db_session.reader() as session:
+                return keystone.limits(db_quota.account(session, allocation_id).project_id)
+        except errors.NotFound as gone:
+            raise errors.StateConflict(gone.detail) from gone
+
+    def _claim(self, session: Any, allocation_id: str, contested: set[str], given: Limits) -> tuple[types.Slice, ...]:
         asked = db_allocation.asked(session, allocation_id)
         if asked is None:
             raise errors.StateConflict(f'Allocation {allocation_id} is not pending')
-        return self._claimer.claim(session, allocation_id, types.Request.from_dict(asked), contested)
+        return self._claimer.claim(session, allocation_id, types.Request.from_dict(asked), contested, given=given)
 
     def _fail(self, allocation_id: str, reason: str) -> None:
         def fail(session: Any) -> None:

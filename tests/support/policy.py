@@ -128,6 +128,8 @@ class Walk:
             yield self._ask('admin', 'GET', f'/v1/allocations/{identifier}', None)[1]['state']
 
     def _first(self, kind: str) -> str:
+        if kind == 'project':
+            return str(self._ask('member', 'GET', f'/v1/allocations/{self._object("allocation")}', None)[1]['project_id'])
         _, answer = self._ask('admin', 'GET', f'/v1/{kind}s', None)
         return str(answer[f'{kind}s'][0]['id'])
 

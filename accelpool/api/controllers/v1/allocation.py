@@ -17,6 +17,7 @@ from accelpool.db import allocation as db_allocation
 from accelpool.db import models
 from accelpool.db import session as db
 from accelpool.policy import allocation as rules
+from accelpool.quota import keystone
 from accelpool.rpc import client
 
 LOG = log.getLogger(__name__)
@@ -101,8 +102,9 @@ class AllocationsController(resource.Resource):
         values = {name: call.body[name] for name in (*_COLUMNS, 'id') if name in call.body}
         values |= {'project_id': call.context.project_id, 'user_id': call.context.user_id}
         try:
-            with db.writer() as session:
-                shown = show(db_allocation.create(session, request=request, **values))
+            given = keystone.limits(values['project_id'])
+            shown = db.retrying(
+                lambda session: show(db_allocation.create(session, request=request, given=given, **values)))
         except errors.Conflict as taken:
             return resource.Answer(self._same(call, request, taken), status=200)
         _cast(client.SchedulerClient().schedule, shown['id'])

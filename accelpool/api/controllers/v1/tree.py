@@ -14,6 +14,7 @@ from accelpool.api.controllers.v1 import (
     host,
     pool,
     profile,
+    quota,
     service,
 )
 from accelpool.api.schemas import root as schemas
@@ -31,6 +32,7 @@ class V1Controller(resource.Directory):
         'hosts': host.HostsController(),
         'pools': pool.PoolsController(),
         'profiles': profile.ProfilesController(),
+        'quotas': quota.QuotasController(),
         'services': service.ServicesController(),
     }
 

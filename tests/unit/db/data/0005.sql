@@ -1,0 +1,2 @@
+-- A profile that names a network; an allocation that waits for a device.
+INSERT INTO profiles (id, name, count, compute, memory, isolation, locality, technique, traits, any_traits, strict, generation, created_at, updated_at, data_network) VALUES ('f4', 'fast-network', 1, 10, 64, 'shared', 'any', 'interpose', '[]', '[]', FALSE, 1, '2026-11-24 09:00:00.000000', '2026-11-24 09:00:00.000000', 'parameter');
