@@ -32,9 +32,13 @@ def resolve(session: orm.Session, body: Mapping[str, Any]) -> types.Request:
     name = body.get('profile')
     if name is not None:
         try:
-            base = of_profile(db_profile.get(session, name))
+            profile = db_profile.get(session, name)
         except errors.NotFound as failure:
             raise errors.InvalidRequest(failure.detail, field='profile') from failure
+        if profile.groups and any(group != profile.groups[0] for group in profile.groups):
+            raise errors.InvalidRequest(
+                f'profile: the groups of {name} differ, so it is for instances alone', field='profile')
+        base = of_profile(profile)
     request = dataclasses.replace(
         merge(session, base, body), consumer_host=body.get('consumer_host'))
     if request.locality != types.Locality.ANY and request.consumer_host is None:

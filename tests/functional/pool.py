@@ -38,6 +38,7 @@ TOKENS = {
     'member': ('project-1', 'member,reader'),
     'reader': ('project-1', 'reader'),
     'foreign': ('project-2', 'member,reader'),
+    'manager': ('project-1', 'manager,member,reader'),
 }
 
 
@@ -55,6 +56,8 @@ class Tokens:
                         'HTTP_X_USER_ID': f'user-{token}', 'HTTP_X_ROLES': roles}
         else:
             environ['HTTP_X_IDENTITY_STATUS'] = 'Invalid'
+        if environ.get('HTTP_X_SERVICE_TOKEN') == 'nova':
+            environ |= {'HTTP_X_SERVICE_IDENTITY_STATUS': 'Confirmed', 'HTTP_X_SERVICE_ROLES': 'service'}
         return self._application(environ, start_response)
 
 

@@ -14,6 +14,7 @@ from accelpool.api.controllers.v1 import attachment, enrolment, event, usage
 from accelpool.api.schemas.v1 import allocation as schemas
 from accelpool.api.schemas.v1 import shape
 from accelpool.db import allocation as db_allocation
+from accelpool.db import arq as db_arq
 from accelpool.db import models
 from accelpool.db import session as db
 from accelpool.policy import allocation as rules
@@ -143,6 +144,9 @@ class AllocationsController(resource.Resource):
         with db.writer() as session:
             found = ownership.visible(session, call.context, allocation_id)
             policy.authorize(call.context, rules.DELETE, {'project_id': found.project_id})
+            if db_arq.of_allocation(session, found.id) and not policy.allows(call.context, rules.ALL_PROJECTS):
+                raise errors.Conflict(
+                    f'Allocation {allocation_id} belongs to the instance {found.consumer_id}: delete that')
             state = db_allocation.release(session, found.id, detail=f'by user {call.context.user_id}')
             hosts = sorted({item.host for item in found.slices})
         for host in hosts:

@@ -35,6 +35,8 @@ def _columns(session: orm.Session, body: dict[str, Any], base: models.Profile | 
     for name in _SHAPE:
         value = getattr(merged, name)
         values[name] = list(value) if isinstance(value, tuple) else value
+    if any(name in body for name in (*_SHAPE, 'pool')):
+        values['groups'] = None  # what /v2 was given does not hold any more
     return {**values, 'pool_id': merged.pool}
 
 

@@ -37,7 +37,7 @@ class _Switch(resource.Resource):
 
     enabled: bool
 
-    @resource.endpoint()
+    @resource.endpoint(status=204)
     def post(self, call: resource.Call, device_id: str) -> resource.Answer:
         policy.authorize(call.context, rules.UPDATE)
         with db.writer() as session:
