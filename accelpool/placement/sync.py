@@ -172,7 +172,7 @@ class Sync:
         generation = found.generation if found is not None else 0
         for step in steps:
             LOG.log(logging.DEBUG if step.verb == Verb.INVENTORIES else logging.INFO,
-                    'Placement: %s of %s: %s', step.verb, identifier, step.value)
+                    'Placement: %s of provider %s', step.verb, identifier)
             generation = self._client.apply(identifier, generation, step)
         return generation
 

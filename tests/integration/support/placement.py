@@ -71,9 +71,9 @@ class Nova:
         assert answer.status_code < 400, answer.text
         return answer.json() if answer.content else {}
 
-    def candidates(self, groups: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
+    def candidates(self, groups: Sequence[Mapping[str, str]], limit: int = 100) -> list[dict[str, Any]]:
         """Return the answers to a flavor of one VCPU with the groups of a device profile."""
-        query = {'resources': 'VCPU:1', 'group_policy': 'none'}
+        query = {'resources': 'VCPU:1', 'group_policy': 'none', 'limit': str(limit)}
         for number, group in enumerate(groups):
             query[f'resources_dp{number}'] = ','.join(
                 f'{key.partition(":")[2]}:{value}' for key, value in group.items() if key.startswith('resources:'))
