@@ -39,6 +39,7 @@ class Event(enum.StrEnum):
     RESIZE = 'resize'
     MIGRATE = 'migrate'
     SETTLE = 'settle'          # a resize or a migration is done
+    DEVICE = 'device'          # the health of one of its devices has changed; its state has not
 
 
 S, E = State, Event

@@ -14,13 +14,14 @@ from oslo_config import cfg
 from oslo_log import log as logging
 
 from accelpool import errors
-from accelpool.allocations.states import State
+from accelpool.allocations.states import Event, State
 from accelpool.conductor import drift, inventory
 from accelpool.conductor.agentclient import AgentClient
 from accelpool.conductor.allocations import Allocations
 from accelpool.conductor.slices import Slices
 from accelpool.db import allocation as db_allocation
 from accelpool.db import device as db_device
+from accelpool.db import event as db_event
 from accelpool.db import host as db_host
 from accelpool.db import models
 from accelpool.db import pool as db_pool
@@ -173,6 +174,11 @@ class Conductor:
             db_device.save(session, host, device)
             if device.id not in known:
                 db_pool.add_device(session, pool, db_device.get(session, device.id))
+            elif (device.health, device.health_reason) != (known[device.id].health, known[device.id].health_reason):
+                told = f'{device.model} on {self._host} is {device.health}' \
+                    + (f': {device.health_reason}' if device.health_reason else '')
+                for allocation_id in db_slice.allocations_on(session, device.id):
+                    db_event.add(session, allocation_id, Event.DEVICE, detail=told)
 
     def _usage(self) -> dict[str, Any] | None:
         try:

@@ -4,13 +4,14 @@
 Both directions may be repeated from any point: a killed conductor does its last step again.
 """
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
 from accelpool import errors
 from accelpool.conductor.agentclient import Agent
 from accelpool.drivers.base import Carved, Driver
-from accelpool.types import Device, Slice
+from accelpool.types import Device, Isolation, Slice
 
 
 class Slices:
@@ -20,8 +21,8 @@ class Slices:
         self._drivers = drivers
         self._agent = agent
 
-    def bind(self, wanted: Slice, device: Device, project: str) -> None:
-        """Make a slice usable.
+    def bind(self, wanted: Slice, device: Device, project: str) -> Carved:
+        """Make a slice usable, and return it as it exists.
 
         :raises NotSupported: the driver cannot do that
         :raises DriverError: the hardware or the agent refused
@@ -29,7 +30,9 @@ class Slices:
         """
         driver = self._driver(device)
         carved = driver.need_slicing().carve(device, wanted)
-        self._agent.bind(wanted, project, self._description(driver, device, carved))
+        admitted, seen = _as_the_agent_sees(wanted, device)
+        self._agent.bind(admitted, project, self._description(driver, seen, carved))
+        return carved
 
     def unbind(self, slice_id: str, device: Device) -> None:
         """End a slice's sessions and take it apart.
@@ -70,3 +73,16 @@ class Slices:
             'interface': endpoint.interface, 'library': endpoint.library,
             'env': endpoint.env | carved.env, 'nodes': [*endpoint.nodes, *carved.nodes],
         }
+
+
+def _as_the_agent_sees(wanted: Slice, device: Device) -> tuple[Slice, Device]:
+    """Return slice and device for the agent.
+
+    It lets the slices of one device take turns.  What the hardware itself divides - a partition, the clients of MPS -
+    runs at the same time as its neighbours, so each is a device of its own there, all of it.
+    """
+    if wanted.isolation not in (Isolation.PARTITION, Isolation.MPS):
+        return wanted, device
+    own = f'{device.id}/{wanted.id}'
+    return dataclasses.replace(wanted, device_id=own, compute=100), dataclasses.replace(
+        device, id=own, compute=100, memory=wanted.memory)

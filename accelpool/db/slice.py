@@ -66,6 +66,11 @@ def of_host(session: orm.Session, host: str) -> list[tuple[models.Slice, str]]:
     return [(row[0], row[1]) for row in rows]
 
 
+def allocations_on(session: orm.Session, device_id: str) -> list[str]:
+    """Return the allocations that have a slice on a device."""
+    return list(session.scalars(sa.select(_s.allocation_id).where(_s.device_id == device_id).distinct()))
+
+
 def of_allocation(session: orm.Session, allocation_id: str, host: str | None = None) -> list[models.Slice]:
     """Return an allocation's slices, those of one host if it is named, by ordinal."""
     if host is None:

@@ -307,6 +307,9 @@ class MpsSlices(SlicingCase):
         pid = self.pid()
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
+        for _ in range(100):  # it dies when the kernel gets to it
+            if not self.slices():
+                break
         self.assertEqual(set(), self.slices())  # so the reconciler binds again
         self.carve(self.device, slice_)
         self.assertNotEqual(pid, self.pid())

@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: Apache-2.0
+"""NVIDIA devices in a pool: scheduler, database and conductor are real, the hardware and the agent are not."""
+
+import threading
+from typing import Any
+from unittest import mock
+
+from oslo_config import cfg
+
+from accelpool import types
+from accelpool.conductor.service import Conductor
+from accelpool.db import allocation as db_allocation
+from accelpool.db import device as db_device
+from accelpool.db import event as db_event
+from accelpool.db import pool as db_pool
+from accelpool.db import session as db_session
+from accelpool.rpc import client
+from accelpool.scheduler.service import SchedulerService
+from accelpool.types import ANY_ISOLATION, Health, Isolation
+from tests.fakes.nvml import host as fake
+from tests.functional import nvidia
+from tests.support import database
+from tests.unit.conductor.fake_agent import FakeAgent
+
+HOST = 'host-n'
+
+
+class Later:
+    """Messages that are delivered when the test says so, as they are on a bus."""
+
+    def __init__(self, host: str) -> None:
+        self.waiting: list[str] = []
+
+    def bind(self, allocation_id: str) -> None:
+        pass
+
+    def release(self, allocation_id: str) -> None:
+        self.waiting.append(allocation_id)
+
+
+class PoolCase(nvidia.NvidiaCase):
+    def setUp(self) -> None:
+        super().setUp()
+        cfg.CONF([], project='accelpool', default_config_files=[], default_config_dirs=[])
+        cfg.CONF.set_override('drivers', ['nvidia'], group='conductor')
+        self.addCleanup(cfg.CONF.clear_override, 'drivers', group='conductor')
+        libraries = self.dir / 'lib'
+        libraries.mkdir()
+        (libraries / 'libnvidia-ml.so.1').symlink_to(fake.library() / 'libnvidia-ml.so.1')
+        (libraries / 'libcuda.so.1').touch()
+        self.configure(library_dir=str(libraries))
+        database.use(self)
+        self.agent = FakeAgent(self.dir / 'agent.sock')
+        self.agent.start()
+        self.addCleanup(self.agent.stop)
+        self.bus = Later(HOST)
+        self.scheduler = SchedulerService(Later, 60)
+
+    def serve(self, description: str) -> None:
+        self.describe(description)
+        self.conductor = self.new_conductor()
+        self.conductor.sync_inventory()
+
+    def new_conductor(self) -> Conductor:
+        # The tests' own driver knows how to pretend; a conductor's is a new one each time, as after a restart.
+        driver = self.start()
+        with mock.patch('accelpool.drivers.base.load', return_value={'nvidia': driver}):
+            conductor = Conductor(HOST, self.dir, self.agent.path)
+        conductor._agent_seen.set()
+        self.addCleanup(conductor.agent.close)
+        patch = mock.patch.object(client, 'ConductorClient', lambda host: self.bus)
+        patch.start()
+        self.addCleanup(patch.stop)
+        return conductor
+
+    def ask(self, bind: bool = True, **values: Any) -> str:
+        identifier = database.add_allocation(types.Request(**{'compute': 10, 'memory': 64, **values}))
+        self.scheduler.schedule(identifier)
+        if bind and database.state_of(identifier) == 'scheduled':
+            self.conductor.allocations.bind(identifier)
+            while self.bus.waiting:
+                self.conductor.allocations.release(self.bus.waiting.pop())
+        return identifier
+
+    def allocation(self, identifier: str) -> Any:
+        with db_session.reader() as session:
+            return db_allocation.get(session, identifier)
+
+    def slice_of(self, identifier: str) -> Any:
+        found, = self.allocation(identifier).slices
+        return found
+
+    def give_back(self, identifier: str) -> None:
+        with db_session.writer() as session:
+            db_allocation.release(session, identifier)
+        self.conductor.allocations.release(identifier)
+
+    def events(self, identifier: str) -> list[tuple[str, str]]:
+        with db_session.reader() as session:
+            return [(one.event, one.detail or '') for one in db_event.list_page(session, allocation_id=identifier)]
+
+    def devices(self) -> list[Any]:
+        with db_session.reader() as session:
+            return sorted(db_device.list_page(session), key=lambda one: one.pci_address)
+
+
+class Partitions(PoolCase):
+    def test_percent_and_mib_become_an_instance_and_back(self) -> None:
+        self.serve('dgx-a100')
+        identifier = self.ask(isolation=Isolation.PARTITION, compute=30, memory=10000)
+        self.assertEqual('active', database.state_of(identifier))
+        found = self.slice_of(identifier)
+        self.assertEqual(('3g.20gb', 4, 42, 19968), (found.template, found.position, found.compute, found.memory))
+        (name, start, uuids), = self.host.instances(6) or self.host.instances(7)
+        self.assertEqual(('MIG 3g.20gb', 4), (name, start))
+        described, = self.agent.devices.values()
+        self.assertEqual(uuids[0], described['env']['CUDA_VISIBLE_DEVICES'])
+        self.assertEqual((100, 19968), (described['compute'], described['memory']))
+        self.give_back(identifier)
+        self.assertEqual('released', database.state_of(identifier))
+        self.assertEqual([], self.host.instances(6) + self.host.instances(7))
+
+    def test_the_scheduler_sees_what_really_remains(self) -> None:
+        """Two 3g fill a device: 16 % and a seventh of the memory are free on paper, and nothing fits there."""
+        self.serve('dgx-a100')
+        made = [self.ask(isolation=Isolation.PARTITION, template='3g.20gb', compute=1, memory=None) for _ in range(4)]
+        self.assertEqual(['active'] * 4, [database.state_of(one) for one in made])
+        refused = self.ask(isolation=Isolation.PARTITION, compute=5, memory=100)
+        self.assertEqual('error', database.state_of(refused))
+        self.assertIn('there is no room for a partition 1g.5gb or 1g.10gb', self.allocation(refused).reason)
+        self.give_back(made[0])
+        self.assertEqual('active', database.state_of(self.ask(isolation=Isolation.PARTITION, compute=5, memory=100)))
+
+    def test_more_threads_than_places(self) -> None:
+        self.serve('dgx-a100')
+        found: list[str] = []
+        threads = [threading.Thread(target=lambda: found.append(
+            self.ask(isolation=Isolation.PARTITION, template='2g.10gb', memory=None))) for _ in range(9)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(['active'] * 6 + ['error'] * 3, sorted(database.state_of(one) for one in found))
+        self.assertEqual(6, len(self.host.instances(6) + self.host.instances(7)))
+
+    def test_any_isolation_takes_what_there_is(self) -> None:
+        self.serve('dgx-a100')
+        # The smallest partition wastes less than a share of a whole device would.
+        self.assertEqual('partition', self.slice_of(self.ask(isolation=ANY_ISOLATION)).isolation)
+        with db_session.writer() as session:
+            for device in db_device.list_page(session):
+                if device.partitions:
+                    db_device.update(session, device, enabled=False)
+        self.assertEqual('shared', self.slice_of(self.ask(isolation=ANY_ISOLATION)).isolation)
+
+    def test_a_pool_says_which_isolations(self) -> None:
+        self.serve('dgx-a100')
+        with db_session.writer() as session:
+            db_pool.update(session, db_pool.get(session, 'default'), isolations=['whole', 'partition'])
+        refused = self.ask()
+        self.assertEqual('error', database.state_of(refused))
+        self.assertIn('it cannot do isolation shared, only whole', self.allocation(refused).reason)
+        self.assertEqual('partition', self.slice_of(self.ask(isolation=ANY_ISOLATION)).isolation)
+
+    def test_an_instance_of_somebody_else_takes_its_place(self) -> None:
+        self.serve('dgx-a100')
+        self.host.add_instance(6, 'MIG 7g.40gb', 0)
+        self.host.add_instance(7, 'MIG 4g.20gb', 0)
+        self.conductor.sync_inventory()
+        identifier = self.ask(isolation=Isolation.PARTITION, compute=42, memory=100)
+        self.assertEqual(('3g.20gb', 4), (self.slice_of(identifier).template, self.slice_of(identifier).position))
+        self.assertEqual('error', database.state_of(self.ask(isolation=Isolation.PARTITION, compute=50, memory=1)))
+
+    def test_an_instance_that_somebody_destroyed_is_made_again(self) -> None:
+        self.serve('dgx-a100')
+        identifier = self.ask(isolation=Isolation.PARTITION, compute=30, memory=10000)
+        device = 6 if self.host.instances(6) else 7
+        before = self.host.instances(device)
+        self.host.destroy_instance(device, 4)
+        self.conductor.reconcile()
+        after = self.host.instances(device)
+        self.assertEqual([one[:2] for one in before], [one[:2] for one in after])
+        self.assertNotEqual(before, after)
+        described, = self.agent.devices.values()
+        self.assertEqual(after[0][2][0], described['env']['CUDA_VISIBLE_DEVICES'])
+        self.assertEqual('active', database.state_of(identifier))
+
+    def test_a_conductor_that_was_killed(self) -> None:
+        self.serve('dgx-a100')
+        identifier = self.ask(isolation=Isolation.PARTITION, compute=30, memory=10000)
+        before = self.host.instances(6) + self.host.instances(7)
+        self.conductor = self.new_conductor()
+        self.conductor.sync_inventory()
+        self.conductor.reconcile()
+        self.assertEqual(before, self.host.instances(6) + self.host.instances(7))
+        self.give_back(identifier)
+        self.assertEqual([], self.host.instances(6) + self.host.instances(7))
+
+    def test_lost_in_the_middle_of_a_bind(self) -> None:
+        self.serve('dgx-a100')
+        with self.host.failing('nvmlDeviceCreateGpuInstanceWithPlacement', code=15):
+            identifier = self.ask(isolation=Isolation.PARTITION, compute=30, memory=10000)
+        self.assertEqual('error', database.state_of(identifier))
+        self.assertIn('the GPU is lost', self.allocation(identifier).reason)
+        self.assertEqual({(0, 0, 0)}, set(database.accounts().values()))
+        self.assertEqual('active', database.state_of(self.ask(isolation=Isolation.PARTITION, compute=30, memory=1)))
+
+
+class Health_(PoolCase):
+    def test_a_sick_device_is_drained_and_its_allocations_are_told(self) -> None:
+        self.serve('h100')
+        identifier = self.ask()
+        self.assertEqual('active', database.state_of(identifier))
+        self.conductor.sync_inventory()
+        self.host.xid(0, 119)
+        self.conductor.sync_inventory()
+        device, = self.devices()
+        self.assertEqual(Health.FAILED, device.health)
+        self.assertIn('XID 119 (GSP RPC timeout)', device.health_reason)
+        event, detail = self.events(identifier)[-1]
+        self.assertEqual('device', event)
+        self.assertIn('H100 80GB HBM3 on host-n is failed: XID 119', detail)
+        self.assertEqual('active', database.state_of(identifier))
+        refused = self.ask()
+        self.assertIn('its health is failed', self.allocation(refused).reason)
+        self.host.reset(0)
+        self.conductor.sync_inventory()
+        self.assertEqual(('device', 'H100 80GB HBM3 on host-n is ok'), self.events(identifier)[-1])
+        self.assertEqual('active', database.state_of(self.ask()))
+
+    def test_nvml_that_hangs_stops_nothing_else(self) -> None:
+        self.serve('h100')
+        identifier = self.ask()
+        with self.host.hanging():
+            self.conductor.sync_inventory()
+            self.conductor.heartbeat()
+            self.conductor.reconcile()
+            self.assertEqual(Health.FAILED, self.devices()[0].health)
+            self.give_back(identifier)
+            self.assertEqual('released', database.state_of(identifier))
+
+    def test_a_foreign_process_on_a_shared_gpu(self) -> None:
+        self.serve('h100')
+        self.host.start_process(0, 4711)
+        self.conductor.sync_inventory()
+        self.assertIn('outside the pool (4711)', self.allocation(self.ask()).reason + self.devices()[0].health_reason)
+        self.host.end_process(0, 4711)
+        self.conductor.sync_inventory()
+        self.assertEqual('active', database.state_of(self.ask()))
+
+    def test_a_device_that_was_pulled_out_and_put_back(self) -> None:
+        self.serve('dgx-a100')
+        self.host.pull(2)
+        self.conductor.sync_inventory()
+        self.assertEqual(Health.MISSING, self.devices()[2].health)
+        self.host.put_back(2)
+        for _ in range(50):
+            self.conductor.sync_inventory()
+            if self.devices()[2].health == Health.OK:
+                return
+        self.fail('it did not come back')
+
+    def test_without_libcuda_the_operator_is_told(self) -> None:
+        self.serve('h100')
+        (self.dir / 'lib/libcuda.so.1').unlink()
+        refused = self.ask()
+        self.assertEqual('error', database.state_of(refused))
+        self.assertIn('install the driver, or name its directory in [nvidia] library_dir', self.allocation(refused).reason)
