@@ -11,7 +11,7 @@ import accelpool
 from accelpool import errors
 
 #: Vendor library name of each interface: what a program asks the dynamic loader for.
-SONAMES = {'cuda': 'libcuda.so.1'}
+SONAMES = {'cuda': 'libcuda.so.1', 'acl': 'libascendcl.so'}
 
 
 def root() -> pathlib.Path:
@@ -52,3 +52,11 @@ def emulated_library(interface: str) -> pathlib.Path:
     It may not exist: an inventory without remoting works before the native parts are built.
     """
     return root() / 'lib' / f'libaccelpool-emu{interface}.so'
+
+
+def emulated_cann_dir() -> pathlib.Path:
+    """Return the directory with what a program finds in CANN besides the runtime, for emulated Ascend devices.
+
+    :raises NotSupported: the native parts are not built
+    """
+    return _existing(root() / 'lib/emulated-cann/libopapi.so').parent

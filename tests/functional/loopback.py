@@ -34,9 +34,9 @@ class Loopback:
     """A listening stand-in agent; sessions live as long as it does."""
 
     def __init__(self, place: pathlib.Path, *, limit: int = LIMIT, tcp: bool = False, devices: int = 1,
-                 transport: handshake.Transport = handshake.Transport.PLAIN,
+                 transport: handshake.Transport = handshake.Transport.PLAIN, interface: str = 'cuda',
                  listener: socket.socket | None = None) -> None:
-        self.limit, self._place, self._transport = limit, place, transport
+        self.limit, self._place, self._transport, self._interface = limit, place, transport, interface
         self._reserved: collections.Counter[int] = collections.Counter()
         self._key = secrets.token_bytes(32)
         self._claims = f'v1:allocation:slice:1:{int(time.time()) + 3600}'
@@ -65,7 +65,7 @@ class Loopback:
     def _write_attachment(self, devices: int) -> None:
         """Each device is a session of its own; all of them are charged to the one slice."""
         text = json.dumps({'version': 1, 'technique': 'interpose', 'allocation': 'allocation', 'holder': None,
-                           'devices': [{'ordinal': ordinal, 'slice': 'slice', 'interface': 'cuda', 'expires': 0,
+                           'devices': [{'ordinal': ordinal, 'slice': 'slice', 'interface': self._interface, 'expires': 0,
                                         'urls': [{'url': self.url, 'network': 'default'}],
                                         'credential': f'{self._claims}:{self._key.hex()}'}
                                        for ordinal in range(devices)]})
@@ -76,7 +76,7 @@ class Loopback:
     @property
     def environment(self) -> dict[str, str]:
         """For a program that shall use the slice."""
-        library = str(artefacts.client_library_dir('cuda'))
+        library = str(artefacts.client_library_dir(self._interface))
         inherited = {k: v for k, v in os.environ.items() if k not in {'LD_PRELOAD'}}
         return inherited | {'ACCELPOOL_ATTACHMENT': str(self.attachment), 'LD_LIBRARY_PATH': library}
 
@@ -152,7 +152,8 @@ class Loopback:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         session = len(self.sessions) + 1
         self.sessions[session] = ours
-        parameters = {'interface': 'cuda', 'library': str(artefacts.emulated_library('cuda')), 'slice': 'slice',
+        parameters = {'interface': self._interface, 'library': str(artefacts.emulated_library(self._interface)),
+                      'slice': 'slice',
                       'allocation': 'allocation', 'project': 'test', 'memory_limit': str(self.limit),
                       'compute': '100', 'strict': '0', 'window_bytes': str(4 << 20),
                       'env:ACCELPOOL_EMU_DEVICE': DEVICE, **secure}
@@ -209,11 +210,12 @@ class Loopback:
 
 @contextlib.contextmanager
 def running(*, limit: int = LIMIT, tcp: bool = False, devices: int = 1,
-            transport: handshake.Transport = handshake.Transport.PLAIN,
+            transport: handshake.Transport = handshake.Transport.PLAIN, interface: str = 'cuda',
             listener: socket.socket | None = None) -> Iterator[Loopback]:
     """A stand-in agent for the length of a with block."""
     with tempfile.TemporaryDirectory() as place:
-        agent = Loopback(pathlib.Path(place), limit=limit, tcp=tcp, devices=devices, transport=transport, listener=listener)
+        agent = Loopback(pathlib.Path(place), limit=limit, tcp=tcp, devices=devices, transport=transport, interface=interface,
+                         listener=listener)
         try:
             yield agent
         finally:

@@ -12,6 +12,7 @@
 #include "emu.h"
 #include "kernel_args.h"
 
+aclError aclrtSynchronizeDevice(void);
 /* What AscendCL calls a result of the engine. */
 aclError acl_status(CUresult status);
 

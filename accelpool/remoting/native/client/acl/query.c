@@ -156,11 +156,30 @@ aclError aclrtGetVersion(int32_t *majorVersion, int32_t *minorVersion, int32_t *
 
 /* --- what is not there, and no error ------------------------------------------------------------------------------- */
 
-/* No option has ever been set: setting one is refused. */
+/* Options that the operators in the program read when they prepare a launch: the device never sees them. */
+#define OPTIONS 8
+static _Atomic int64_t options[OPTIONS];
+
+aclError aclrtSetSysParamOpt(aclSysParamOpt opt, int64_t value)
+{
+    if ((unsigned)opt >= OPTIONS)
+        return CLIENT_STATUS(CLIENT_INVALID_VALUE);
+    options[opt] = value;
+    return ACL_SUCCESS;
+}
+
 aclError aclrtGetSysParamOpt(aclSysParamOpt opt, int64_t *value)
 {
-    (void)opt, (void)value;
-    return ACL_ERROR_RT_SYSPARAMOPT_NOT_SET;
+    if ((unsigned)opt >= OPTIONS || !value)
+        return CLIENT_STATUS(CLIENT_INVALID_VALUE);
+    *value = options[opt];
+    return ACL_SUCCESS;
+}
+
+/* There is one context's worth of them. */
+aclError aclrtCtxSetSysParamOpt(aclSysParamOpt opt, int64_t value)
+{
+    return aclrtSetSysParamOpt(opt, value);
 }
 
 aclError aclrtCtxGetSysParamOpt(aclSysParamOpt opt, int64_t *value)

@@ -41,10 +41,12 @@ void worker_aclrtBinaryGetFunction(struct session *s, const struct call *call)
         return;
     }
     binary = module_vendor(s, (uint32_t)module);
-    if (!binary || module >> 32)
+    if (!binary || module >> 32) {
         call_status(s, call, CU_INVALID_HANDLE);
-    else
-        put_function(s, call, id, acl.binary_function(binary, name, &function), function);
+        return;
+    }
+    const int status = acl.binary_function(binary, name, &function);
+    put_function(s, call, id, status, function);
 }
 
 void worker_aclrtBinaryGetFunctionByEntry(struct session *s, const struct call *call)
@@ -58,12 +60,12 @@ void worker_aclrtBinaryGetFunctionByEntry(struct session *s, const struct call *
         return;
     }
     binary = module_vendor(s, (uint32_t)module);
-    if (!binary || module >> 32)
-        call_status(s, call, CU_INVALID_HANDLE);
-    else if (!acl.binary_entry)
-        call_status(s, call, CU_NOT_SUPPORTED);
-    else
-        put_function(s, call, id, acl.binary_entry(binary, entry, &function), function);
+    if (!binary || module >> 32 || !acl.binary_entry) {
+        call_status(s, call, acl.binary_entry ? CU_INVALID_HANDLE : CU_NOT_SUPPORTED);
+        return;
+    }
+    const int status = acl.binary_entry(binary, entry, &function);
+    put_function(s, call, id, status, function);
 }
 
 /* Both ends of every place holder lie inside the arguments. */

@@ -29,13 +29,26 @@ aclOpExecutor *executor_new(void) {
 }
 
 struct step *executor_step(aclOpExecutor *executor, const char *kernel) {
-    if (executor->count == STEPS) {
-        executor->error = ACLNN_ERR_INNER;
-        executor->count--;
+    if (executor->count == executor->room) {
+        const unsigned room = executor->room ? 2 * executor->room : 2;
+        struct step *steps = realloc(executor->steps, room * sizeof *steps);
+        if (!steps) {
+            executor->error = ACLNN_ERR_INNER;
+            executor->spare = (struct step){0};
+            return &executor->spare;
+        }
+        executor->steps = steps;
+        executor->room = room;
     }
     struct step *step = &executor->steps[executor->count++];
     *step = (struct step){.kernel = kernel, .tiling = {.numbers = {1, 0}, .integers = {1, 0}}};
     return step;
+}
+
+void executor_free(aclOpExecutor *executor) {
+    if (executor)
+        free(executor->steps);
+    free(executor);
 }
 
 void step_tensor(aclOpExecutor *executor, struct step *step, const aclTensor *tensor) {
@@ -68,7 +81,7 @@ int64_t count_of(const aclTensor *tensor) {
 int executor_done(aclOpExecutor *executor, uint64_t *workspace, aclOpExecutor **result) {
     const int error = executor->error ? executor->error : workspace && result ? ACLNN_OK : ACLNN_ERR_PARAM_NULLPTR;
     if (error) {
-        free(executor);
+        executor_free(executor);
         return error;
     }
     *workspace = 0;
@@ -124,6 +137,6 @@ int executor_run(aclOpExecutor *executor, aclrtStream stream) {
     int error = executor ? ACLNN_OK : ACLNN_ERR_PARAM_NULLPTR;
     for (unsigned i = 0; !error && i < executor->count; i++)
         error = launch(&executor->steps[i], stream);
-    free(executor);
+    executor_free(executor);
     return error;
 }

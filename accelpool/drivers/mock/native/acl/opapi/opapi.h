@@ -12,7 +12,6 @@
 #include "kernel_args.h"
 
 #define EXPORT __attribute__((visibility("default")))
-#define STEPS 12
 
 enum {
     ACLNN_OK = 0,
@@ -47,15 +46,15 @@ struct step {
     struct npu_tiling tiling;
 };
 typedef struct aclOpExecutor {
-    unsigned count;
+    unsigned count, room;
     int error;
-    struct step steps[STEPS];
+    struct step *steps, spare; /* the spare one takes what is written when there is no memory */
 } aclOpExecutor;
 
 /* --- executor.c --- */
 /* NULL: out of memory. */
 aclOpExecutor *executor_new(void);
-/* The next launch; its tensors follow by step_tensor(). Never NULL: a list that is too long fails as a whole. */
+/* The next launch, which is valid until the one after it; its tensors follow by step_tensor(). Never NULL. */
 struct step *executor_step(aclOpExecutor *executor, const char *kernel);
 /* NULL fails the operator. */
 void step_tensor(aclOpExecutor *executor, struct step *step, const aclTensor *tensor);
@@ -64,6 +63,7 @@ void step_scalar(struct step *step, const aclScalar *scalar);
 void step_alpha(struct step *step, const aclScalar *alpha);
 /* End of a GetWorkspaceSize: hands the executor out or frees it. */
 int executor_done(aclOpExecutor *executor, uint64_t *workspace, aclOpExecutor **result);
+void executor_free(aclOpExecutor *executor);
 /* Launches all and frees the executor. */
 int executor_run(aclOpExecutor *executor, aclrtStream stream);
 

@@ -50,8 +50,6 @@ EXPORT aclError aclSetCompileopt(int option, const char *value)
 REFUSED(aclopCompile)
 REFUSED(aclopCompileAndExecuteV2)
 REFUSED(aclGenGraphAndDumpForOp)
-REFUSED(aclrtSetSysParamOpt)
-REFUSED(aclrtCtxSetSysParamOpt)
 
 EXPORT void *aclCreateGraphDumpOpt(void);
 EXPORT void *aclCreateGraphDumpOpt(void)
