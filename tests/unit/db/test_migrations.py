@@ -58,6 +58,7 @@ class Upgrade(unittest.TestCase):
             self.assertEqual({'a1': 'active', 'a2': 'releasing', 'a3': 'error', 'a4': 'released'}, states)
             self.assertEqual(512, profile.get(reader, 'small').memory)
             self.assertEqual(['CUSTOM_EMULATED'], device.get(reader, 'd1').traits)
+        self.assertEqual({'project-1': (2, 60, 1024), 'project-2': (1, 30, 1024)}, self.used(), 'what is held is charged')
         for identifier in ('a1', 'a2', 'a3'):
             with session.writer() as writer:
                 allocation.release(writer, identifier)
@@ -65,5 +66,11 @@ class Upgrade(unittest.TestCase):
                     allocation.release_slice(writer, piece.id)
             self.assertEqual('released', database.state_of(identifier))
         self.assertEqual({(0, 0, 0)}, set(database.accounts().values()))
+        self.assertEqual({(0, 0, 0)}, set(self.used().values()))
         with session.writer() as writer:
             self.assertEqual(4, allocation.purge(writer, models.utcnow()))
+
+    def used(self) -> dict[str, tuple[int, int, int]]:
+        with session.reader() as reader:
+            return {row.id: (row.used_slices, row.used_compute, row.used_memory)
+                    for row in reader.scalars(sa.select(models.Quota))}

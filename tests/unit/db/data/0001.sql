@@ -15,4 +15,5 @@ INSERT INTO slices (id, allocation_id, device_id, host, ordinal, compute, memory
 INSERT INTO slices (id, allocation_id, device_id, host, ordinal, compute, memory, isolation, strict, generation, bound) VALUES ('s2', 'a1', 'd2', 'host-a', 1, 30, 512, 'shared', FALSE, 1, TRUE);
 INSERT INTO slices (id, allocation_id, device_id, host, ordinal, compute, memory, isolation, strict, generation, bound) VALUES ('s3', 'a2', 'd1', 'host-a', 0, 30, 1024, 'shared', TRUE, 1, TRUE);
 INSERT INTO events (allocation_id, time, event, from_state, to_state, detail) VALUES ('a1', '2026-11-24 10:00:00.000000', 'activate', 'binding', 'active', NULL);
-INSERT INTO services (id, binary, host, topic, last_seen, disabled, version, created_at, updated_at) VALUES ('v1', 'accelpool-conductor', 'host-a', 'accelpool.conductor', '2026-11-24 10:00:00.000000', FALSE, '1.0', '2026-11-24 09:00:00.000000', '2026-11-24 09:00:00.000000');
+-- Without names, for one of them (binary) is a keyword of MariaDB, and every database quotes in its own way.
+INSERT INTO services VALUES ('v1', 'accelpool-conductor', 'host-a', 'accelpool.conductor', '2026-11-24 10:00:00.000000', FALSE, NULL, '1.0', '2026-11-24 09:00:00.000000', '2026-11-24 09:00:00.000000');
