@@ -54,9 +54,12 @@ class Allocations:
             standing = self._begin_bind(allocation_id)
             if standing is None or not standing.slices:
                 return
+            handles: dict[str, dict[str, Any]] = {}
             try:
                 for wanted in standing.slices:
-                    self._slices.bind(wanted, self._device(wanted.device_id), standing.project)
+                    carved = self._slices.bind(wanted, self._device(wanted.device_id), standing.project)
+                    if carved.handle is not None:
+                        handles[wanted.id] = carved.handle.to_dict()
             except errors.AgentUnavailable as error:
                 LOG.warning('Allocation %s is bound when the agent is back: %s', allocation_id, error.detail)
                 return
@@ -66,7 +69,7 @@ class Allocations:
                 return
             if standing.state != State.ACTIVE:
                 bound = [wanted.id for wanted in standing.slices]
-                db_session.retrying(lambda session: db_allocation.bound(session, allocation_id, bound))
+                db_session.retrying(lambda session: db_allocation.bound(session, allocation_id, bound, handles))
 
     def release(self, allocation_id: str) -> None:
         """End the sessions on this host's slices and give them back; the last host finishes the allocation."""

@@ -37,7 +37,8 @@ _SETTLE = sa.update(models.table(models.Allocation)).where(
 _CHARGED = sa.update(models.table(models.Allocation)).where(_this).values(
     {name: sa.bindparam(f'new_{name}') for name in _NOTHING})
 _SWAP_BOUND = _SWAP.where(~_its_slices.where(_s.bound == sa.false()).exists())
-_BOUND = sa.update(models.table(models.Slice)).where(_s.id == sa.bindparam('slice')).values(bound=True)
+_BOUND = sa.update(models.table(models.Slice)).where(_s.id == sa.bindparam('slice')).values(
+    bound=True, handle=sa.bindparam('how'))
 
 
 def get(session: orm.Session, identifier: str) -> models.Allocation:
@@ -230,10 +231,14 @@ def expire(session: orm.Session, identifier: str, now: datetime.datetime) -> boo
     return True
 
 
-def bound(session: orm.Session, identifier: str, slice_ids: Iterable[str]) -> bool:
-    """Mark slices as bound; when all of the allocation's are, it becomes active.  Returns whether it did."""
+def bound(session: orm.Session, identifier: str, slice_ids: Iterable[str],
+          handles: Mapping[str, dict[str, Any]] | None = None) -> bool:
+    """Mark slices as bound; when all of the allocation's are, it becomes active.  Returns whether it did.
+
+    :param handles: how an instance on the slice's host gets it, by slice; those without go through an agent
+    """
     _lock(session, identifier)
-    session.execute(_BOUND, [{'slice': slice_id} for slice_id in slice_ids])
+    session.execute(_BOUND, [{'slice': slice_id, 'how': (handles or {}).get(slice_id)} for slice_id in slice_ids])
     return _swap(session, identifier, Event.ACTIVATE, State.BINDING, State.ACTIVE, None, _SWAP_BOUND)
 
 

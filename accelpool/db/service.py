@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Queries on services."""
 
+import datetime
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,6 +31,17 @@ def list_page(session: orm.Session, *, filters: Mapping[str, Any] | None = None,
               marker: str | None = None, limit: int | None = None) -> list[models.Service]:
     query = sa.select(models.Service).filter_by(**(filters or {}))
     return paging.page(session, models.Service, query, sort=sort, marker=marker, limit=limit)
+
+
+def leads(session: orm.Session, binary: str, host: str, since: datetime.datetime) -> bool:
+    """Whether no service of its kind that works comes before this one.  One with another clock may think so too.
+
+    :param since: a service that has not been heard of since then does not work
+    """
+    first = session.scalar(sa.select(sa.func.min(models.Service.host)).where(
+        models.Service.binary == binary, ~models.Service.disabled,
+        sa.or_(models.Service.host == host, models.Service.last_seen >= since)))
+    return bool(first == host)
 
 
 def update(session: orm.Session, service: models.Service, **values: Any) -> None:

@@ -11,7 +11,7 @@ import abc
 import dataclasses
 import pathlib
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from stevedore import driver as stevedore
 
@@ -22,16 +22,41 @@ NAMESPACE = 'accelpool.drivers'
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Handle:
+    """How an instance on the device's own host gets a slice: what Nova's libvirt driver reads.
+
+    ``PCI``: the guest gets the function at ``address``.  ``MDEV``: it gets the mediated device ``uuid`` of the type
+    ``asked_type`` below that function, which Nova makes if there is none.
+    """
+
+    type: str
+    address: str                   # domain:bus:device.function in hexadecimal digits
+    uuid: str | None = None
+    asked_type: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return ``type``, ``uuid`` and the fields of Nova's ``attach_handle_info``."""
+        domain, bus, rest = self.address.split(':')
+        device, function = rest.split('.')
+        info = {'domain': domain, 'bus': bus, 'device': device, 'function': function}
+        if self.asked_type is not None:
+            info['asked_type'] = self.asked_type
+        return {'type': self.type, 'uuid': self.uuid, 'info': info}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Carved:
     """A slice as it exists on its device, and what a session on it needs beyond the device's own.
 
-    ``env`` is set in the session's worker; ``nodes`` are device nodes that the worker may open.
+    ``env`` is set in the session's worker; ``nodes`` are device nodes that the worker may open; ``handle`` is for an
+    instance on the same host, where the slice can be given to one.
     """
 
     slice_id: str
     device_id: str
     env: dict[str, str] = dataclasses.field(default_factory=dict)
     nodes: tuple[str, ...] = ()
+    handle: Handle | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from oslo_config import cfg
 
 from accelpool.allocations.reconciler import Reconciler
+from accelpool.consumers import nova, nova_notifications
 from accelpool.db import service as db_service
 from accelpool.db import session as db_session
 from accelpool.loop import Loop
@@ -37,14 +38,20 @@ class Runner:
                                       cfg.CONF.scheduler.bind_timeout)
         self._server: 'oslo_messaging.MessageHandlingServer | None' = None
         inventory = sync.loop(host)
-        self._loops = [Loop(f'scheduler {host}', interval, self._work), *([inventory] if inventory else [])]
+        self._loops = [Loop(f'scheduler {host}', interval, self._work), *([inventory] if inventory else []),
+                       *nova.loops(host)]
+        self._notifications = nova_notifications.listener()
 
     def start(self) -> None:
         self._serve(self._enabled())
         for loop in self._loops:
             loop.start()
+        if self._notifications is not None:
+            self._notifications.start()
 
     def stop(self) -> None:
+        if self._notifications is not None:
+            self._notifications.stop()
         for loop in self._loops:
             loop.stop()
         self._serve(False)

@@ -44,7 +44,7 @@ def _handle(arq: db_arq.View) -> tuple[str, str | None, dict[str, Any]]:
     is reached through an agent, and the guest learns of it from its vendor data.
     """
     if arq.handle is not None and arq.host == arq.hostname:
-        return arq.handle['type'], arq.slice_id, arq.handle['info']
+        return arq.handle['type'], arq.handle['uuid'] or arq.slice_id, arq.handle['info']
     return 'REMOTE', arq.slice_id, {'allocation': arq.allocation_id, 'host': arq.host}
 
 
