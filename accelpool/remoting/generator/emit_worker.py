@@ -109,6 +109,10 @@ def _handler(interface: Interface, function: Function) -> list[str]:
         extra = ', '.join(a.name for a in results)
         lines += [f'    code = {call};',
                   f'    call_reply(s, call, code, &{extra}, sizeof {extra});']
+    elif function.work:
+        stream = next((a.name for a in function.args if interface.wire(a) == 'stream'), 'NULL')
+        lines += [f'    if (meter_begin(s, {stream}))', '        return;',
+                  f'    int code = {call};', '', '    meter_end(s);', '    call_status(s, call, code);']
     else:
         lines += [f'    call_status(s, call, {call});']
     return [*lines, '}']

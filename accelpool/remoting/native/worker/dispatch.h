@@ -124,6 +124,10 @@ void call_reply(struct session *s, const struct call *call, int32_t status, cons
 /* The session is over; reason goes to the agent's log. Safe from any thread. */
 void session_end(struct session *s, const char *reason);
 
+/* Around every call that gives the device something to compute. -1: the session is over; then no meter_end(). */
+int meter_begin(struct session *s, void *stream);
+void meter_end(struct session *s);
+
 /* --- calls that may block on the device ------------------------------------------------------------------------ */
 
 typedef void (*call_handler)(struct session *s, const struct call *call);

@@ -49,6 +49,68 @@ static void gate_report(struct session *s)
     gate->used = 0;
 }
 
+int gate_enter(struct session *s)
+{
+    struct gate *gate = &s->gate;
+    int ended;
+
+    pthread_mutex_lock(&gate->lock);
+    gate->idle = 0;
+    if (gate->granted && gate->revoked && gate->budget <= 0)
+        gate_yield(s, 1);
+    while (!gate->granted && !gate->ended) {
+        if (!gate->wanted) {
+            gate->wanted = 1;
+            agent_tell(s, CONTROL_WANT, 0, 0, 0);
+        }
+        pthread_cond_wait(&gate->changed, &gate->lock);
+    }
+    ended = gate->ended;
+    pthread_mutex_unlock(&gate->lock);
+    return ended ? -1 : 0;
+}
+
+int gate_granted(struct session *s)
+{
+    struct gate *gate = &s->gate;
+    int granted;
+
+    pthread_mutex_lock(&gate->lock);
+    gate->idle = 0;
+    granted = gate->granted && !gate->ended && !(gate->revoked && gate->budget <= 0);
+    pthread_mutex_unlock(&gate->lock);
+    return granted;
+}
+
+/* With the lock held. */
+static void gate_count(struct gate *gate, uint64_t used)
+{
+    gate->used += used;
+    gate->budget -= used > INT64_MAX / 2 ? INT64_MAX / 2 : (int64_t)used;
+    if (gate->budget < INT64_MIN / 4)
+        gate->budget = INT64_MIN / 4;
+}
+
+void gate_used(struct session *s, uint64_t used)
+{
+    pthread_mutex_lock(&s->gate.lock);
+    gate_count(&s->gate, used);
+    if (gate_now() - s->gate.reported >= GATE_REPORT_NS)
+        gate_report(s);
+    pthread_mutex_unlock(&s->gate.lock);
+}
+
+void gate_empty(struct session *s, int more)
+{
+    struct gate *gate = &s->gate;
+
+    pthread_mutex_lock(&gate->lock);
+    gate->idle = !more;
+    if (gate->granted && gate->revoked && (!more || gate->budget <= 0))
+        gate_yield(s, more);
+    pthread_mutex_unlock(&gate->lock);
+}
+
 uint64_t hook_gate_enter(void *opaque)
 {
     struct session *s = opaque;
@@ -78,10 +140,7 @@ int hook_gate_charge(void *opaque, uint64_t used)
     int keep;
 
     pthread_mutex_lock(&gate->lock);
-    gate->used += used;
-    gate->budget -= used > INT64_MAX / 2 ? INT64_MAX / 2 : (int64_t)used;
-    if (gate->budget < INT64_MIN / 4)
-        gate->budget = INT64_MIN / 4;
+    gate_count(gate, used);
     if (gate->granted && gate->revoked && gate->budget <= 0)
         gate_yield(s, 1);
     else if (gate_now() - gate->reported >= GATE_REPORT_NS)
@@ -132,6 +191,7 @@ void gate_end(struct session *s)
 {
     pthread_mutex_lock(&s->gate.lock);
     s->gate.ended = 1;
+    pthread_cond_broadcast(&s->gate.changed); /* gate_enter() */
     pthread_mutex_unlock(&s->gate.lock);
 }
 

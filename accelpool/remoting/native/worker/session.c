@@ -34,6 +34,7 @@ void session_end(struct session *s, const char *reason)
         fprintf(stderr, "accelpool-worker[%d] slice %s: session ended: %s\n", (int)getpid(), s->params->slice, reason);
     shutdown(s->stream.fd, SHUT_RDWR); /* wakes every thread that reads or writes there */
     gate_end(s);
+    meter_wake(s);
     side_stop(s);
 }
 
@@ -115,6 +116,8 @@ int session_open(struct session *s, const struct worker_params *params, int sock
         return session_refuse(s, why);
     if (backend_start(s))
         return -1;
+    if (meter_open(s))
+        return session_refuse(s, "the meter does not start");
     if (sandbox_enter())
         return session_refuse(s, "the sandbox does not close");
     if (secure_shake(s, why, sizeof why)) {

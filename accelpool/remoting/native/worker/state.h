@@ -70,6 +70,29 @@ struct gate {
     uint64_t reported;     /* CLOCK_MONOTONIC ns of the last report */
 };
 
+#define METER_SEGMENTS 64u
+struct meter_segment {
+    void *before, *after; /* events */
+    void *stream;
+    unsigned calls;
+    int open;   /* a call is being made */
+    int broken; /* an event could not be recorded: it counts nothing */
+    uint64_t touched; /* CLOCK_MONOTONIC ns of its last call */
+};
+
+struct meter {
+    int on;
+    pthread_mutex_t submit; /* who hands work over; taken before the lock */
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    pthread_t thread;
+    struct meter_segment segments[METER_SEGMENTS];
+    unsigned first, count, calls; /* under way */
+    int waiting;     /* somebody has work and waits */
+    void *base;      /* the event from which times are measured: the end of the last segment */
+    double average;  /* ns of a call */
+};
+
 struct memory {
     pthread_mutex_t lock;      /* what is mapped, and the count of returns */
     pthread_cond_t returned;
@@ -108,6 +131,7 @@ struct session {
     struct side side;
     struct agent agent;
     struct gate gate;
+    struct meter meter;
     struct memory memory;
     struct touch touch;
     struct staging *staging; /* copy.c */
@@ -178,6 +202,12 @@ int gate_open(struct session *s);
 void gate_grant(struct session *s, uint64_t budget);
 void gate_revoke(struct session *s);
 void gate_end(struct session *s);
+/* The same for the meter. gate_enter() waits for the grant: 0, or -1 at the end of the session. */
+int gate_enter(struct session *s);
+int gate_granted(struct session *s);
+void gate_used(struct session *s, uint64_t used);
+/* Nothing is under way; more: somebody has work. */
+void gate_empty(struct session *s, int more);
 /* Reports what is left to report; at the session's end. */
 void gate_flush(struct session *s);
 uint64_t hook_gate_enter(void *opaque);
@@ -187,6 +217,12 @@ int touch_open(struct session *s, int fd);
 int hook_touch(void *opaque, uint64_t bytes);
 void hook_untouch(void *opaque, uint64_t bytes);
 int hook_translate(void *opaque, const char *ptx, size_t length, int *module_fd, char *log, size_t log_size);
+
+/* --- meter.c --- */
+/* For a vendor library that does not meter itself; with one that does, these do nothing. */
+int meter_open(struct session *s);
+/* The session is over: nobody waits any more. */
+void meter_wake(struct session *s);
 
 /* --- memory.c --- */
 int memory_open(struct session *s);

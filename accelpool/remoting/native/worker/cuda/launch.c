@@ -71,5 +71,12 @@ void launch(struct session *s, const struct call *call)
         return;
     }
     atomic_fetch_add_explicit(&s->gate.launches, 1, memory_order_relaxed);
-    call_status(s, call, vendor.launch ? vendor.launch(&config, function, NULL, size ? extra : NULL) : CU_NOT_SUPPORTED);
+    if (!vendor.launch) {
+        call_status(s, call, CU_NOT_SUPPORTED);
+    } else if (meter_begin(s, config.stream) == 0) {
+        int status = vendor.launch(&config, function, NULL, size ? extra : NULL);
+
+        meter_end(s);
+        call_status(s, call, status);
+    }
 }

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sessions on a vendor library that knows nothing of us: the worker itself meters what the device does."""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+from accelpool.drivers.mock import ptx
+from accelpool.remoting import artefacts
+from tests.functional import loopback
+from tests.support import agent
+
+ROOT = pathlib.Path(__file__).parents[2]
+NATIVE = ROOT / 'accelpool/remoting/native'
+
+
+def build(place: pathlib.Path) -> pathlib.Path:
+    """Build the library; whatever uid a session has can reach it."""
+    place.chmod(0o755)
+    emulated = place / artefacts.emulated_library('cuda').name
+    shutil.copy(artefacts.emulated_library('cuda'), emulated)
+    library = place / 'libplain.so'
+    hidden = [f'-Wl,--defsym=accelpool_backend_{name}=0' for name in ('attach', 'idle', 'access')]
+    subprocess.run(['gcc', '-std=c11', '-D_GNU_SOURCE', '-O1', '-Wall', '-Wextra', '-Werror', '-fPIC', '-shared', *hidden,
+                    f'-I{NATIVE}/common', str(ROOT / 'tests/native/plain_vendor.c'), '-o', str(library),
+                    '-Wl,--no-as-needed', str(emulated), f'-Wl,-rpath,{place}', '-ldl'], check=True)
+    return library
+
+
+class Meter(unittest.TestCase):
+    def setUp(self) -> None:
+        self.place = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+        self.library = build(self.place)
+        self.agent = agent.Agent(self, worker=artefacts.worker().parents[1])
+        share = (ROOT / 'examples/share.py').read_text()
+        text = share.partition('PTX = """')[2].partition('"""')[0]
+        self.module = self.place / 'module.so'
+        ptx.compile_module(text.encode(), self.module)
+        self.module.chmod(0o644)
+
+    def bind(self, name: str, compute: int, *, strict: bool = False) -> None:
+        self.agent.bind(name, compute=compute, memory=64, strict=strict, library=str(self.library),
+                        ACCELPOOL_EMU_DEVICE=loopback.DEVICE, PLAIN_VENDOR_MODULE=str(self.module))
+
+    def start(self, name: str, *words: str) -> 'subprocess.Popen[str]':
+        file = self.place / f'{name}.json'
+        file.touch(0o600)
+        file.write_text(json.dumps({
+            'version': 1, 'technique': 'interpose', 'allocation': f'of-{name}', 'holder': None, 'devices': [
+                {'ordinal': 0, 'slice': name, 'interface': 'cuda', 'expires': 0,
+                 'urls': [{'url': self.agent.url, 'network': 'default'}], 'credential': self.agent.credential(name)}]}))
+        process = subprocess.Popen(
+            [sys.executable, *words], cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env=os.environ | {'ACCELPOOL_ATTACHMENT': str(file),
+                              'LD_LIBRARY_PATH': str(artefacts.client_library_dir('cuda'))})
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        return process
+
+    def finish(self, process: 'subprocess.Popen[str]') -> str:
+        output, said = process.communicate(timeout=60)
+        self.assertEqual((0, ''), (process.returncode, said))
+        return output
+
+    def used(self, name: str) -> int:
+        agent.wait_for(lambda: self.agent.slice(name)['sessions'] == 0, 'the last report')
+        return int(self.agent.slice(name)['device_ns'])
+
+    def test_shares_of_two_slices(self) -> None:
+        self.bind('small', 30)
+        self.bind('large', 70)
+        begin = str(time.time() + 2)
+        running = [self.start(name, 'examples/share.py', '4', begin) for name in ('small', 'large')]
+        for process in running:
+            self.finish(process)
+        used = [self.used(name) for name in ('small', 'large')]
+        self.assertAlmostEqual(30, 100 * used[0] / sum(used), delta=10)  # a busy machine keeps both from their turns
+
+    def test_one_alone_has_all_of_the_device_unless_it_is_strict(self) -> None:
+        share = {}
+        for strict in (False, True):
+            name = f'strict-{strict}'.lower()
+            self.bind(name, 30, strict=strict)
+            begun = time.monotonic_ns()
+            self.finish(self.start(name, 'examples/share.py', '3'))
+            share[strict] = 100 * self.used(name) / (time.monotonic_ns() - begun)
+        self.assertLess(share[True], 32, share)
+        self.assertGreater(share[False], 1.5 * share[True], share)
+
+    def test_programs_compute_what_they_compute_elsewhere(self) -> None:
+        self.bind('slice', 50)
+        output = self.finish(self.start('slice', '-m', 'tests.functional.tls_program', 'marker'))
+        self.assertEqual('', output)
+        self.used('slice')
+        self.assertEqual(0, self.agent.slice('slice')['charged_bytes'])
+
+    def test_a_waiting_session_ends_when_its_slice_does(self) -> None:
+        self.bind('small', 1, strict=True)
+        process = self.start('small', 'examples/share.py', '30')
+        agent.wait_for(lambda: self.agent.slice('small')['launches'] > 0 or process.poll() is not None, 'work')
+        self.agent.control.ask('unbind', slice_id='small')
+        _, said = process.communicate(timeout=30)
+        self.assertIn('CUDA_ERROR_CONTEXT_IS_DESTROYED', said)
+
+

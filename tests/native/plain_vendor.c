@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Makes the emulated CUDA library look like a vendor's own: the worker finds no accelpool_backend_* in it (the build defines
+ * them as absolute zeros), so it meters by itself. PTX is not translated here: $PLAIN_VENDOR_MODULE is what every module is.
+ */
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdlib.h>
+
+#include "backend.h"
+
+static uint64_t enter(void *opaque)
+{
+    (void)opaque;
+    return UINT64_C(1) << 60;
+}
+
+static int charge(void *opaque, uint64_t used)
+{
+    (void)opaque, (void)used;
+    return 1;
+}
+
+static void idle(void *opaque)
+{
+    (void)opaque;
+}
+
+static int translate(void *opaque, const char *ptx, size_t length, int *module, char *log, size_t log_size)
+{
+    const char *path = getenv("PLAIN_VENDOR_MODULE");
+
+    (void)opaque, (void)ptx, (void)length, (void)log, (void)log_size;
+    *module = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    return *module < 0 ? 218 : 0; /* CUDA_ERROR_INVALID_PTX */
+}
+
+static int touch(void *opaque, uint64_t bytes)
+{
+    (void)opaque, (void)bytes;
+    return 0;
+}
+
+static void untouch(void *opaque, uint64_t bytes)
+{
+    (void)opaque, (void)bytes;
+}
+
+static void __attribute__((constructor)) start(void)
+{
+    static const struct accelpool_backend_host host = {
+        .version = ACCELPOOL_BACKEND_VERSION, .gate_enter = enter, .gate_charge = charge, .gate_idle = idle,
+        .translate = translate, .touch = touch, .untouch = untouch};
+    int (*attach)(const struct accelpool_backend_host *);
+
+    *(void **)&attach = dlsym(RTLD_NEXT, "accelpool_backend_attach");
+    if (!attach || attach(&host))
+        abort();
+}
