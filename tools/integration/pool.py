@@ -68,14 +68,18 @@ connection = {database}
 down_after = 20
 [placement]
 interval = 1
-{credentials}{authtoken}"""
+{credentials}[nova]
+{credentials}notification_url = {nova_bus}?rabbit_quorum_queue=false
+compare_interval = 5
+{authtoken}"""
 
 
 def configure() -> None:
     """Write the configuration of all services."""
     layout.write(CONFIG, _CONFIG.format(
         bus=layout.bus(bus.VHOST), database=layout.database('accelpool'),
-        credentials=identity.credentials('accelpool'), authtoken=identity.authtoken('accelpool')))
+        credentials=identity.credentials('accelpool'), authtoken=identity.authtoken('accelpool'),
+        nova_bus=layout.bus()))
     for name in SCHEDULERS:
         layout.write(_ETC / f'{name}.conf', f'[scheduler]\nhost = {name}\n')
     for host in AGENTS:
