@@ -7,9 +7,7 @@ session wants it.  Everything else is carved first, and Nova is told when that h
 
 import dataclasses
 import functools
-import logging
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from oslo_config import cfg
 from sqlalchemy import orm
@@ -21,10 +19,8 @@ from accelpool.db import arq as db_arq
 from accelpool.db import models
 from accelpool.db import session as db_session
 from accelpool.db import slice as db_slice
-from accelpool.rpc import client
+from accelpool.rpc import client, later
 from accelpool.scheduler import claim
-
-LOG = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -59,7 +55,7 @@ def bind(bindings: Mapping[str, Binding], visible: str | None) -> None:
         raise
     for host, allocation_ids in hosts.items():
         for allocation_id in allocation_ids:
-            _cast(client.ConductorClient(host).bind, allocation_id)
+            later.cast(client.ConductorClient(host).bind, allocation_id)
 
 
 def _bind(session: orm.Session, bindings: Mapping[str, Binding], visible: str | None,
@@ -179,12 +175,4 @@ def _release(session: orm.Session, allocation_ids: Iterable[str], detail: str) -
 def _tell(hosts: Mapping[str, Iterable[str]]) -> None:
     for host, allocation_ids in hosts.items():
         for allocation_id in allocation_ids:
-            _cast(client.ConductorClient(host).release, allocation_id)
-
-
-def _cast(method: Any, allocation_id: str) -> None:
-    """Send a message.  What the bus loses the reconcilers make good, so nothing has failed."""
-    try:
-        method(allocation_id)
-    except errors.ServiceUnavailable as failure:
-        LOG.warning('Allocation %s: %s', allocation_id, failure.detail)
+            later.cast(client.ConductorClient(host).release, allocation_id)

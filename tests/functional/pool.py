@@ -28,7 +28,7 @@ from accelpool.db import profile as db_profile
 from accelpool.db import service as db_service
 from accelpool.db import session as db
 from accelpool.db import slice as db_slice
-from accelpool.rpc import client, transport
+from accelpool.rpc import client, later, transport
 from accelpool.scheduler import service
 from tests.support import database
 
@@ -131,6 +131,7 @@ class Pool:
             mock.patch.object(client, 'ConductorClient', Conductor),
             mock.patch.object(client, 'SchedulerClient', lambda: self._scheduler),
             mock.patch.object(resource, 'check_responses', True),
+            mock.patch.object(later, 'cast', lambda send, allocation_id: send(allocation_id)),
             mock.patch.object(registration, 'ensure'),  # it would come between the rows of a test
         ]
         for patch in self._patches:
