@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "connect.h"
 #include "process.h"
@@ -73,9 +74,13 @@ static int start(const char *interface)
     static struct attachment attachment;
     static int hinted;
     const char *path = getenv("ACCELPOOL_ATTACHMENT");
-    char why[512];
+    char guests[64], why[512];
     int failed = 0;
 
+    if (!path) { /* what accelpool-guest wrote for this user */
+        snprintf(guests, sizeof guests, "/run/accelpool-guest/%u.json", (unsigned)getuid());
+        path = access(guests, F_OK) ? NULL : guests;
+    }
     if (!path) {
         if (!hinted++)
             client_say("no slice is attached: ACCELPOOL_ATTACHMENT is not set (start the program with `accelpool run`)");
