@@ -30,7 +30,14 @@ lint() {
 }
 types() { mypy --strict accelpool; }
 unit() { python -m pytest tests/unit; }
-functional() { python -m pytest tests/functional; }
+functional() {
+    wait "$npu"
+    python -m pytest tests/functional
+}
+npu_environment() {  # torch of its own, for tests/functional/test_npu_train.py; the pins are those of setup.cfg
+    [ -x .venv-npu/bin/python ] || python3 -m venv .venv-npu
+    .venv-npu/bin/pip install -q torch==2.13.0 torch-npu==2.13.0 2> /dev/null
+}
 native() {
     tests/native/emu.sh none
     tests/native/emu.sh asan
@@ -52,6 +59,10 @@ quickstart() { VENV="$PWD/.venv" tools/quickstart.sh; }
 if [[ " ${steps[*]} " == *" integration "* ]]; then  # meanwhile: it waits for the network more than it computes
     tools/integration/up.sh install &
     installing=$!
+fi
+if [[ " ${steps[*]} " == *" functional "* ]]; then  # 1.1 GB
+    npu_environment &
+    npu=$!
 fi
 for step in "${steps[@]}"; do
     say "$step"

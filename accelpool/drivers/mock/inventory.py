@@ -15,8 +15,11 @@ from accelpool.types import Device, Health
 #: Ids are derived, so that the same description gives the same devices after every restart.
 NAMESPACE = uuid.UUID('6f3e9c1e-0d0f-4c55-9d5e-7a1f0c6d5b11')
 
-#: What every emulated device can do.
-TRAITS = ('CUSTOM_EMULATED', 'HW_GPU_API_CUDA')
+#: What an emulated device can do, by the interface that it speaks.
+TRAITS = {
+    'cuda': ('CUSTOM_EMULATED', 'HW_GPU_API_CUDA'),
+    'acl': ('CUSTOM_EMULATED', 'CUSTOM_NPU_API_ACL'),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,16 +34,23 @@ class Model:
     fabric: str | None = None
     compute_capability: str = '8.6'
     multiprocessors: int = 16
+    interface: str = 'cuda'
+    soc: str = 'Ascend910B3'    # what AscendCL says that the chip is
 
 
 def parse(entry: str) -> Model:
-    """Read one entry: ``model:memory:count[:trait=NAME][:numa=N][:fabric=NAME][:cc=MAJOR.MINOR][:sm=N]``.
+    """Read one entry: ``model:memory:count``, then what differs from the defaults.
+
+    That is any of ``:trait=NAME``, ``:numa=N``, ``:fabric=NAME``, ``:cc=MAJOR.MINOR``, ``:sm=N``, ``:api=cuda|acl`` and
+    ``:soc=NAME``.  A model whose name starts with "npu" speaks AscendCL, any other one CUDA, unless ``api`` says so.
 
     :raises InvalidRequest: it is malformed; the message says what and shows the form
     """
     try:
         name, memory, count, *rest = (part.strip() for part in entry.split(':'))
         values: dict[str, Any] = {'name': name, 'memory': units.mib(memory), 'count': int(count)}
+        if name.startswith('npu'):
+            values['interface'] = 'acl'
         traits = []
         for part in rest:
             key, _, value = part.partition('=')
@@ -56,8 +66,12 @@ def parse(entry: str) -> Model:
                     values['compute_capability'] = f'{int(major)}.{int(minor)}'
                 case 'sm':
                     values['multiprocessors'] = int(value)
+                case 'api' if value in TRAITS:
+                    values['interface'] = value
+                case 'soc' if value and ';' not in value:
+                    values['soc'] = value
                 case _:
-                    raise ValueError(f'{key!r} is none of trait, numa, fabric, cc, sm')
+                    raise ValueError(f'{part!r} is none of trait=, numa=, fabric=, cc=, sm=, api=cuda, api=acl, soc=')
         if not name or values['memory'] < 1 or values['count'] < 1 or values.get('multiprocessors', 1) < 1:
             raise ValueError('model must not be empty; memory, count and sm are at least 1')
         return Model(**values, traits=tuple(traits))
@@ -78,9 +92,10 @@ def devices(host: str, models: Iterable[Model]) -> list[Device]:
             found.append(Device(
                 id=str(uuid.uuid5(NAMESPACE, f'{host}/{model.name}/{position}')),
                 driver='mock', vendor='emulated', model=model.name, memory=model.memory,
-                traits=TRAITS + model.traits, numa_node=model.numa_node, fabric=model.fabric,
+                traits=TRAITS[model.interface] + model.traits, numa_node=model.numa_node, fabric=model.fabric,
                 pci_address=f'0000:{len(found) + 1:02x}:00.0',
-                options={'cc': model.compute_capability, 'sm': model.multiprocessors},
+                options={'cc': model.compute_capability, 'sm': model.multiprocessors, 'interface': model.interface,
+                         'soc': model.soc},
             ))
     return found
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Using devices: the emulated CUDA library, told by its environment which device it is."""
+"""Using devices: the emulated vendor library, told by its environment which device it is."""
 
 import uuid
 
@@ -9,7 +9,7 @@ from accelpool.types import Device
 
 
 class MockRemoting(base.Remoting):
-    """The CUDA driver API."""
+    """The CUDA driver API or AscendCL, as the device is described."""
 
     def endpoint(self, device: Device) -> base.Endpoint:
         description = {
@@ -18,10 +18,12 @@ class MockRemoting(base.Remoting):
             'memory_mib': device.memory,
             'cc': device.options['cc'],
             'sm': device.options['sm'],
+            'soc': device.options['soc'],
             'pci': device.pci_address,
         }
+        interface = device.options['interface']
         return base.Endpoint(
-            interface='cuda',
-            library=str(artefacts.emulated_library('cuda')),
+            interface=interface,
+            library=str(artefacts.emulated_library(interface)),
             env={'ACCELPOOL_EMU_DEVICE': ';'.join(f'{key}={value}' for key, value in description.items())},
         )

@@ -15,7 +15,7 @@ _HEAD = '''
 
 enum {{ NOT_SUPPORTED = 801, INVALID_VALUE = 1, INVALID_HANDLE = 400, STREAM_LITERALS = {literals} }};
 
-/* The first streams are the same numbers on both sides: the default one, and whatever else the API has. 0, or -1: none. */
+/* The first streams, the default one among them, are the same numbers on both sides. 0, or -1: there is none. */
 static inline int stream_of(struct session *s, uint64_t id, void **stream)
 {{
     *stream = id <= STREAM_LITERALS ? (void *)(uintptr_t)id : handle_get(s, HANDLE_STREAM, id);

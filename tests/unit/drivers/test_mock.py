@@ -25,6 +25,12 @@ class Syntax(unittest.TestCase):
             inventory.Model('gpu-emu', 30720, 2, ('CUSTOM_A', 'CUSTOM_B'), 1, 'rack-1', '9.0', 8),
             inventory.parse('gpu-emu:30GiB:2:trait=CUSTOM_A:trait=CUSTOM_B:numa=1:fabric=rack-1:cc=9.0:sm=8'))
 
+    def test_a_model_that_is_an_npu_speaks_ascendcl(self) -> None:
+        npu, gpu = inventory.parse('npu-emu:30GiB:1:soc=Ascend310P3'), inventory.parse('npu-emu:30GiB:1:api=cuda')
+        self.assertEqual(('acl', 'Ascend310P3'), (npu.interface, npu.soc))
+        self.assertEqual('cuda', gpu.interface)
+        self.assertIn('CUSTOM_NPU_API_ACL', inventory.devices('host-a', [npu])[0].traits)
+
     def test_mistakes_are_explained(self) -> None:
         for entry in ('', 'gpu', 'gpu:30GiB', 'gpu:30:1', 'gpu:30GiB:none', 'gpu:30GiB:0', ':30GiB:1',
                       'gpu:30GiB:1:colour=red', 'gpu:30GiB:1:cc=9', 'gpu:30GiB:1:sm=0', 'gpu:30GiB:1:numa=x'):

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Unmodified torch and torch_npu on a slice of an emulated NPU of another host, alone and beside an emulated GPU.
+
+torch lives in an environment of its own: ``ACCELPOOL_NPU_PYTHON`` names its interpreter, otherwise ``.venv-npu`` in the
+clone has it (``python -m venv .venv-npu; .venv-npu/bin/pip install torch==2.13.0 torch-npu==2.13.0``).
+"""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import unittest
+
+from accelpool.remoting import artefacts
+from tools.bench import service
+
+ROOT = pathlib.Path(__file__).parents[2]
+PYTHON = os.environ.get('ACCELPOOL_NPU_PYTHON') or str(ROOT / '.venv-npu/bin/python')
+POOL = """
+[mock:host-a]
+devices = gpu-emu:4GiB:1
+
+[mock:host-b]
+devices = npu-emu:4GiB:1
+"""
+#: Whichever device it gets, it uses.
+EITHER = 'if grep -q \'"interface": "acl"\' "$ACCELPOOL_ATTACHMENT"; then exec {npu}; else exec {gpu}; fi'
+
+
+@unittest.skipUnless(pathlib.Path(PYTHON).exists(), f'there is no {PYTHON} with torch and torch-npu')
+class NpuTrain(unittest.TestCase):
+    """One service for all: one emulated GPU on one host, one emulated NPU on another."""
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        running = service.running(POOL)
+        cls.service = running.__enter__()
+        cls.addClassCleanup(running.__exit__, None, None, None)
+        cls.environment = cls.service.environment | {
+            'LD_LIBRARY_PATH': str(artefacts.emulated_cann_dir()), 'TORCH_DEVICE_BACKEND_AUTOLOAD': '0'}
+        for name, *wish in (('npu', '--model', 'npu-emu', '--compute', '50', '--memory', '768'),
+                            ('gpu', '--trait', 'HW_GPU_API_CUDA', '--compute', '30', '--memory', '512'),
+                            ('either', '--any-trait', 'HW_GPU_API_CUDA', '--any-trait', 'CUSTOM_NPU_API_ACL',
+                             '--compute', '60', '--memory', '768')):
+            subprocess.run(cls.service.accelpool('profile', 'create', name, *wish), env=cls.environment, check=True,
+                           capture_output=True)
+
+    def start(self, profile: str, *command: str) -> 'subprocess.Popen[str]':
+        process = subprocess.Popen(self.service.accelpool('run', '--profile', profile, '--', *command), cwd=ROOT,
+                                   env=self.environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.addCleanup(process.kill)
+        return process
+
+    def finish(self, process: 'subprocess.Popen[str]') -> str:
+        output, errors = process.communicate(timeout=240)
+        self.assertEqual(0, process.returncode, output + errors)
+        return output
+
+    def assert_trained(self, output: str) -> None:
+        """The slice is what the program sees, and its losses are those of the CPU."""
+        self.assertRegex(output, r'Ascend910B3: 7\d\d of 768 MiB free')
+        found = re.search(r'loss ([\d.]+) -> ([\d.]+) in 50 steps; differs from the CPU by (\S+)', output)
+        self.assertIsNotNone(found, output)
+        assert found
+        first, last, difference = map(float, found.groups())
+        self.assertLess(last, first / 2)
+        self.assertLessEqual(difference, 1e-4)
+
+    def test_torch_npu_trains_on_a_remote_slice(self) -> None:
+        self.assert_trained(self.finish(self.start('npu', PYTHON, 'examples/npu_train.py')))
+
+    def test_gpu_and_npu_at_once_each_by_its_own_profile(self) -> None:
+        npu = self.start('npu', PYTHON, 'examples/npu_train.py')
+        gpu = self.start('gpu', sys.executable, 'examples/numba_vector.py')
+        self.assertIn('matmul: ok', self.finish(gpu))
+        self.assert_trained(self.finish(npu))
+
+    def test_gpu_and_npu_at_once_by_one_profile_that_names_no_vendor(self) -> None:
+        script = EITHER.format(npu=f'{PYTHON} examples/npu_train.py', gpu=f'{sys.executable} examples/numba_vector.py')
+        outputs = [self.finish(process) for process in [self.start('either', 'sh', '-c', script) for _ in range(2)]]
+        outputs.sort(key=lambda output: 'Ascend' in output)
+        self.assertIn('matmul: ok', outputs[0])
+        self.assert_trained(outputs[1])
