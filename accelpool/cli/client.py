@@ -4,6 +4,7 @@
 It is a thin layer over a keystoneauth adapter, so Keystone, ``http_basic`` and ``none`` all work.
 """
 
+import functools
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
@@ -93,10 +94,16 @@ class Client:
             time.sleep(max(0.0, asked + delay - time.monotonic()))
             delay = min(delay * 1.5, POLL_LONGEST)
 
+    @functools.cached_property
+    def _tree(self) -> str:
+        """Where the tree begins below the endpoint: a catalogue may name the service, or its tree."""
+        endpoint: str = self._http.get_endpoint() or ''
+        return '' if endpoint.rstrip('/').endswith('/v1') else '/v1'
+
     def _call(self, method: str, path: str, *, headers: Mapping[str, str] = _NONE, **options: Any) -> dict[str, Any]:
         try:
             response = self._http.request(
-                f'/v1{path}', method, raise_exc=False,
+                self._tree + path, method, raise_exc=False,
                 headers={'OpenStack-API-Version': f'accelpool {API_VERSION}', **headers}, **options)
         except ksa_exceptions.ConnectFailure as failure:
             raise Unavailable(

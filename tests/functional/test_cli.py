@@ -9,6 +9,8 @@ import tempfile
 import unittest
 from typing import Any
 
+import yaml
+
 from tools.bench import service
 
 BIN = pathlib.Path(sys.executable).parent
@@ -77,3 +79,14 @@ class Cli(unittest.TestCase):
                 self.assertNotIn('Traceback', done.stderr)
                 self.assertTrue(done.stderr.strip())
                 self.assertEqual('', done.stdout)
+
+    def test_an_endpoint_may_name_the_tree(self) -> None:
+        clouds = pathlib.Path(self.running.environment['OS_CLIENT_CONFIG_FILE'])
+        document = yaml.safe_load(clouds.read_text())
+        document['clouds']['accelpool']['auth']['endpoint'] += '/v1'
+        other = clouds.with_name('tree.yaml')
+        other.write_text(yaml.safe_dump(document))
+        done = subprocess.run([str(BIN / 'accelpool'), 'profile', 'list', '-f', 'json'], text=True, capture_output=True,
+                              env={**self.running.environment, 'OS_CLIENT_CONFIG_FILE': str(other)}, timeout=PATIENCE)
+        self.assertEqual(0, done.returncode, done.stderr)
+        self.assertIn('small', [profile['name'] for profile in json.loads(done.stdout)])

@@ -16,7 +16,7 @@ CONFIG = pathlib.Path(__file__).parents[2] / 'etc/accelpool/quickstart.conf'
 class Service:
     """``accelpool-all`` in a temporary place, and the environment that selects it."""
 
-    def __init__(self, place: pathlib.Path, options: str) -> None:
+    def __init__(self, place: pathlib.Path, options: str = '') -> None:
         self.place = place
         (place / 'extra.conf').write_text(options)
         self.clouds = place / 'clouds.yaml'
