@@ -12,8 +12,9 @@ from tools.integration.process import Service, run
 _ETC = ETC / 'accelpool'
 CONFIG = _ETC / 'accelpool.conf'
 SCHEDULERS = ('scheduler1', 'scheduler2')
-#: Emulated devices of each host: two models, four devices in all.
-DEVICES = 'gpu-emu:30GiB:1:numa=0:fabric=rack-1, gpu-emu-b:16GiB:1:numa=1:fabric=rack-1'
+#: Emulated devices of each host: two that are shared, two that instances on it get into their guests.
+DEVICES = ('gpu-emu:30GiB:1:numa=0:fabric=rack-1, gpu-emu-b:16GiB:1:numa=1:fabric=rack-1, '
+           'gpu-pci:8GiB:1:attach=pci, gpu-mdev:16GiB:1:attach=mdev')
 _ENV = {'OS_ACCELPOOL_CONFIG_DIR': str(_ETC), 'PYTHONPATH': str(layout.ROOT)}
 if 'ACCELPOOL_NATIVE' in os.environ:
     _ENV['ACCELPOOL_NATIVE'] = os.environ['ACCELPOOL_NATIVE']

@@ -10,6 +10,7 @@ from typing import Any
 
 from accelpool import errors, units
 from accelpool.drivers import base
+from accelpool.drivers.mock import passthrough
 from accelpool.types import Device, Health
 
 #: Ids are derived, so that the same description gives the same devices after every restart.
@@ -34,6 +35,7 @@ class Model:
     fabric: str | None = None
     compute_capability: str = '8.6'
     multiprocessors: int = 16
+    attach: str | None = None   # how an instance on its host gets it: pci, mdev; None: it does not
     interface: str = 'cuda'
     soc: str = 'Ascend910B3'    # what AscendCL says that the chip is
 
@@ -41,7 +43,7 @@ class Model:
 def parse(entry: str) -> Model:
     """Read one entry: ``model:memory:count``, then what differs from the defaults.
 
-    That is any of ``:trait=NAME``, ``:numa=N``, ``:fabric=NAME``, ``:cc=MAJOR.MINOR``, ``:sm=N``, ``:api=cuda|acl`` and
+    That is any of ``:trait=NAME``, ``:numa=N``, ``:fabric=NAME``, ``:cc=MAJOR.MINOR``, ``:sm=N``, ``:attach=pci|mdev``, ``:api=cuda|acl`` and
     ``:soc=NAME``.  A model whose name starts with "npu" speaks AscendCL, any other one CUDA, unless ``api`` says so.
 
     :raises InvalidRequest: it is malformed; the message says what and shows the form
@@ -66,12 +68,15 @@ def parse(entry: str) -> Model:
                     values['compute_capability'] = f'{int(major)}.{int(minor)}'
                 case 'sm':
                     values['multiprocessors'] = int(value)
+                case 'attach' if value in passthrough.MODES:
+                    values['attach'] = value
                 case 'api' if value in TRAITS:
                     values['interface'] = value
                 case 'soc' if value and ';' not in value:
                     values['soc'] = value
                 case _:
-                    raise ValueError(f'{part!r} is none of trait=, numa=, fabric=, cc=, sm=, api=cuda, api=acl, soc=')
+                    raise ValueError(f'{part!r} is none of trait=, numa=, fabric=, cc=, sm=, attach=pci, attach=mdev, '
+                                     'api=cuda, api=acl, soc=')
         if not name or values['memory'] < 1 or values['count'] < 1 or values.get('multiprocessors', 1) < 1:
             raise ValueError('model must not be empty; memory, count and sm are at least 1')
         return Model(**values, traits=tuple(traits))
@@ -94,8 +99,9 @@ def devices(host: str, models: Iterable[Model]) -> list[Device]:
                 driver='mock', vendor='emulated', model=model.name, memory=model.memory,
                 traits=TRAITS[model.interface] + model.traits, numa_node=model.numa_node, fabric=model.fabric,
                 pci_address=f'0000:{len(found) + 1:02x}:00.0',
+                partitions=passthrough.geometry(model.memory).to_dict() if model.attach == 'mdev' else None,
                 options={'cc': model.compute_capability, 'sm': model.multiprocessors, 'interface': model.interface,
-                         'soc': model.soc},
+                         'soc': model.soc, **({'attach': model.attach} if model.attach else {})},
             ))
     return found
 

@@ -11,13 +11,14 @@ import threading
 
 from accelpool import errors
 from accelpool.drivers import base
+from accelpool.drivers.mock import passthrough
 from accelpool.types import Device, Isolation, Slice
 
 MODES = (Isolation.WHOLE, Isolation.SHARED)
 
 
 class MockSlicing(base.Slicing):
-    """Whole devices and metered shares; no partitions."""
+    """Whole devices and metered shares, or what an instance gets into its guest."""
 
     def __init__(self, state_file: pathlib.Path) -> None:
         self._file = state_file
@@ -25,15 +26,16 @@ class MockSlicing(base.Slicing):
         self._devices = self._read()  # slice id -> device id
 
     def modes(self, device: Device) -> tuple[Isolation, ...]:
-        return MODES
+        return passthrough.MODES.get(device.options.get('attach', ''), MODES)
 
     def carve(self, device: Device, wanted: Slice) -> base.Carved:
-        if wanted.isolation not in MODES:
+        if wanted.isolation not in self.modes(device):
             raise errors.NotSupported(f'An emulated device cannot be cut as {wanted.isolation}')
         with self._lock:
             if wanted.id not in self._devices:
                 self._write(self._devices | {wanted.id: wanted.device_id})
-        return base.Carved(slice_id=wanted.id, device_id=wanted.device_id)
+        return base.Carved(
+            slice_id=wanted.id, device_id=wanted.device_id, handle=passthrough.handle(device, wanted))
 
     def destroy(self, slice_id: str) -> None:
         with self._lock:
