@@ -9,20 +9,20 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 from sqlalchemy.dialects import mysql
 
+from accelpool.db import now
+
 #: Microseconds on every database; MySQL's plain DATETIME would round to seconds.
 Time = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), 'mysql', 'mariadb')
 Id = sa.String(36)
 #: JSON in which None is the database's NULL.
 Nullable = sa.JSON(none_as_null=True)
 
+#: The time as the database keeps it: use this one for everything that another process judges.
+utcnow = now.utcnow
+
 
 def new_id() -> str:
     return str(uuid.uuid4())
-
-
-def utcnow() -> datetime.datetime:
-    """Return the time as the database keeps it."""
-    return datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
 
 
 class Base(orm.DeclarativeBase):

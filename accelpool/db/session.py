@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy import exc, orm
 
 from accelpool import errors
-from accelpool.db import watch
+from accelpool.db import now, watch
 
 LOG = logging.getLogger(__name__)
 T = TypeVar('T')
@@ -43,6 +43,7 @@ def configure(url: str, **options: Any) -> sa.Engine:
     if _engine is not None:
         _engine.dispose()
     _engine = create_engine(url, **options)
+    now.follow(_engine)
     _readers = orm.sessionmaker(_engine, expire_on_commit=False)
     _writers = orm.sessionmaker(_engine.execution_options(accelpool_writer=True), expire_on_commit=False)
     return _engine

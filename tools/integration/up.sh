@@ -13,7 +13,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 VENV=${VENV:-$PWD/.venv-test}
 SERVICES=${ACCELPOOL_INTEGRATION_VENV:-$PWD/.venv-openstack}
-packages=(rabbitmq-server mariadb-server postgresql openssl iproute2 libpython3-dev)
+packages=(rabbitmq-server mariadb-server postgresql openssl iproute2 faketime)
 
 missing=()
 for package in "${packages[@]}"; do

@@ -21,7 +21,7 @@ from tests.integration.soak.breaker import Breaker
 from tests.integration.soak.customer import PROMISED, Customer
 from tests.integration.soak.report import Report
 from tests.integration.support import accounts, fault
-from tests.integration.support.client import Client
+from tests.integration.support.client import Client, release_all
 from tests.support import database
 from tools.integration import bus, layout
 
@@ -49,7 +49,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _soak(report: Report, seed: int, seconds: float) -> None:
-    accounts.settled(unittest.TestCase())
+    release_all()
     before = database.accounts()
     ended = threading.Event()
     customers: list[Customer] = []

@@ -7,6 +7,7 @@
 
 import unittest
 
+from tests.integration.support.client import release_all
 from tools.integration import databases as servers
 from tools.integration import layout, services, tasks
 from tools.integration.process import Service
@@ -30,7 +31,8 @@ def service(name: str) -> Service:
 
 
 class Case(unittest.TestCase):
-    """A test that may break services: all of accelpool's run again when it ends."""
+    """A test that may break services: it begins with an empty pool, and all services run again when it ends."""
 
     def setUp(self) -> None:
+        release_all()
         self.addCleanup(up)

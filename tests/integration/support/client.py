@@ -24,6 +24,18 @@ def keystone(user: str = 'demo', project: str = 'demo') -> session.Session:
         user_domain_name='Default', project_domain_name='Default'))
 
 
+def release_all() -> None:
+    """Release what anybody has, and wait until it is gone: the next test begins with an empty pool."""
+    admin = Client('admin', 'admin')
+    for one in admin.get('/allocations?all_projects=true&limit=1000')['allocations']:
+        if one['state'] != 'releasing':
+            admin.release(one['id'])
+    deadline = time.monotonic() + PATIENCE
+    while left := admin.get('/allocations?all_projects=true&limit=1000')['allocations']:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.2)
+
+
 class Client:
     """The API as one user sees it.  Every answer is returned, whatever its status."""
 

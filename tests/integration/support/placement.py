@@ -82,7 +82,9 @@ class Nova:
             if traits:
                 query[f'required_dp{number}'] = ','.join(traits)
         found = self.ask('GET', f'/allocation_candidates?{urllib.parse.urlencode(query)}')
-        return list(found['allocation_requests'])
+        # Others may have compute hosts of their own in this Placement.
+        ours = set(self.computes.values())
+        return [one for one in found['allocation_requests'] if not ours.isdisjoint(one['allocations'])]
 
     def claim(self, instance: str, candidate: dict[str, Any]) -> bool:
         """Claim a candidate; False: somebody else was faster."""
