@@ -6,8 +6,11 @@ not set.
 """
 
 from keystoneauth1 import adapter as ksa_adapter
+from keystoneauth1 import exceptions as ksa_exceptions
 from keystoneauth1 import loading
 from oslo_config import cfg
+
+from accelpool import errors
 
 #: Options of an adapter that are offered; how a service is spoken to (versions, retries) the code knows better.
 _OFFERED = ('service_type', 'service_name', 'valid_interfaces', 'region_name', 'endpoint_override')
@@ -40,10 +43,14 @@ def adapter(group: str, microversion: str | None = None) -> ksa_adapter.Adapter:
     """Return the client of the service that the group names, with a session of its own to keep.
 
     :param microversion: asked for in every request
+    :raises InvalidRequest: the group lacks something, or has something that cannot be
     """
     conf = cfg.CONF
-    session = loading.load_session_from_conf_options(
-        conf, group, auth=loading.load_auth_from_conf_options(conf, group))
+    try:
+        session = loading.load_session_from_conf_options(
+            conf, group, auth=loading.load_auth_from_conf_options(conf, group))
+    except ksa_exceptions.ClientException as error:
+        raise errors.InvalidRequest(f'[{group}] {error}', field=group) from error
     chosen = {name: conf[group][name] for name in _OFFERED}
     return ksa_adapter.Adapter(
         session, interface=chosen.pop('valid_interfaces'), default_microversion=microversion, **chosen)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from oslo_config import cfg
 
-from accelpool import conf
+from accelpool import conf, errors
 from accelpool.db import session
 from accelpool.scheduler import runner
 
@@ -19,7 +19,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    scheduler = runner.Runner(cfg.CONF.scheduler.host)
+    try:
+        scheduler = runner.Runner(cfg.CONF.scheduler.host)
+    except errors.AccelpoolError as error:
+        print(f'accelpool-scheduler: {error.detail}', file=sys.stderr)
+        return 1
     scheduler.start()
     stop.wait()
     scheduler.stop()

@@ -23,6 +23,9 @@ LOG = logging.getLogger(__name__)
 #: Has everything that is used here; re-parenting of a provider (2021) came last.
 MICROVERSION = '1.37'
 
+#: Statuses that concern the one provider that was to be changed.
+REFUSED = frozenset({400, 404, 409})
+
 
 @dataclasses.dataclass(frozen=True)
 class Listed:
@@ -37,8 +40,8 @@ class Listed:
 class Client:
     """Reads and changes providers.
 
-    Every method raises ServiceUnavailable when Placement or Keystone cannot be reached or does not do it, and
-    Conflict where a generation, a name or a use stands in the way.
+    Every method raises ServiceUnavailable when Placement or Keystone cannot be reached or does not work, and Conflict
+    where Placement refuses a change: a generation, a name or a use stands in the way, or it does not like a value.
     """
 
     def __init__(self, adapter: ksa_adapter.Adapter) -> None:
@@ -152,8 +155,8 @@ class Client:
             raise errors.ServiceUnavailable(f'Placement cannot be reached: {error}') from error
         if answer.status_code == 404 and missing:
             return None
-        if answer.status_code == 409:
-            raise errors.Conflict(f'{method} {path}: {_detail(answer)}')
+        if answer.status_code in REFUSED:
+            raise errors.Conflict(f'Placement refused {method} {path}: {_detail(answer)}')
         if answer.status_code >= 400:
             raise errors.ServiceUnavailable(
                 f'Placement answered {answer.status_code} to {method} {path}: {_detail(answer)}')

@@ -51,7 +51,6 @@ class Provider:
     name: str
     parent: str | None                # the compute provider of a local device
     traits: frozenset[str]
-    devices: tuple[str, ...]
     total: Amounts
     largest: Amounts                  # of each kind, the most that one device has free
     lost: Amounts                     # free, but on devices that take no slices now
@@ -134,8 +133,7 @@ def _provider(identifier: str, devices: Sequence[Candidate], of_device: Mapping[
     label = f'accelpool {first.model} {identifier[:8]}' if parent is None else f'accelpool {first.device_id}'
     return Provider(
         uuid=identifier, name=label[:names.NAME_LENGTH], parent=parent, traits=frozenset(traits),
-        devices=tuple(sorted(device.device_id for device in devices)), total=total, largest=largest, lost=lost,
-        held=dict(held))
+        total=total, largest=largest, lost=lost, held=dict(held))
 
 
 def _room(device: Candidate) -> list[Template]:

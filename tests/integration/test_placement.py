@@ -9,7 +9,7 @@ import uuid
 
 from oslo_config import cfg
 
-from accelpool import conf, types
+from accelpool import conf, errors, types
 from accelpool.allocations.states import State
 from accelpool.db import device, pool, session
 from accelpool.placement import names, sync
@@ -76,6 +76,27 @@ class Inventory(unittest.TestCase):
         (found,) = self.nova.candidates(groups(Request(compute=30, memory=300, locality=Locality.HOST)))
         self.pool.instance(SMALL, [found])
         self.assertEqual({'a': (30, 300, 1)}, database.accounts())
+
+    def test_a_local_device_follows_its_host(self) -> None:
+        loop = self.pool.another(local_pools=['default'])
+        for host, compute_host in (('host-a', 'host-a'), ('host-b', 'host-b.example.org')):
+            database.add_device('a', host)
+            loop.reconcile()
+            (found,) = self.pool.ours().values()
+            self.assertEqual(self.nova.computes[compute_host], found.parent)
+
+    def test_a_provider_that_placement_refuses_does_not_keep_the_others_away(self) -> None:
+        database.add_device('a')
+        database.add_device('b', traits=('CUSTOM_FAST',))
+        self.pool.sync.reconcile()
+        one, other = self.pool.ours().values()
+        for found in (one, other):
+            self.nova.ask('DELETE', f'/resource_providers/{found.uuid}')
+        self.nova.computes['stranger'] = str(uuid.uuid4())
+        self.nova.ask('POST', '/resource_providers', {'name': one.name, 'uuid': self.nova.computes['stranger']})
+        with self.assertRaisesRegex(errors.ServiceUnavailable, one.name):
+            self.pool.sync.reconcile()
+        self.assertEqual({other.uuid}, self.pool.ours().keys())
 
     def test_what_others_hold_is_reserved(self) -> None:
         database.add_device('a')
@@ -189,6 +210,10 @@ class Schedulers(unittest.TestCase):
             file.flush()
             cfg.CONF([], default_config_files=[file.name])
             loop = sync.loop('scheduler1')
+            cfg.CONF.set_override('auth_type', 'no-such-plugin', group='placement')
+            with self.assertRaisesRegex(errors.InvalidRequest, r'\[placement\] .*no-such-plugin'):
+                sync.loop('scheduler1')
+            cfg.CONF.clear_override('auth_type', group='placement')
         loop.start()
         self.addCleanup(loop.stop)
         process.wait_for(self.pool.ours, 'the provider to be there', 30)

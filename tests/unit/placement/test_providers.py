@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from accelpool.partitions import Geometry, Template
 from accelpool.placement import names
 from accelpool.placement.providers import Amounts, Holding, Provider, inventories, providers, same_host
-from accelpool.types import Candidate, Health, Isolation
+from accelpool.scheduler import placement
+from accelpool.types import Candidate, Health, Isolation, Request
 
 
 def device(name: str = 'd', **values: object) -> Candidate:
@@ -31,7 +32,7 @@ class Tree(unittest.TestCase):
     def test_devices_without_a_difference_that_matters_are_one_provider(self) -> None:
         found = providers([device('a'), device('b', host='host-b', memory=500)], [], {})
         (one,) = found.values()
-        self.assertEqual((('a', 'b'), Amounts(200, 1500), None), (one.devices, one.total, one.parent))
+        self.assertEqual((Amounts(200, 1500), None), (one.total, one.parent))
         self.assertLessEqual({names.OWNER, names.SHARES, 'CUSTOM_ACCELPOOL_POOL_P', 'CUSTOM_ACCELPOOL_MODEL_EMU',
                               'CUSTOM_ACCELPOOL_VENDOR_ACCELPOOL', 'CUSTOM_ACCELPOOL_MODE_SHARED'}, one.traits)
 
@@ -55,6 +56,17 @@ class Tree(unittest.TestCase):
 
     def test_a_local_device_of_a_host_that_is_no_compute_host_is_nowhere(self) -> None:
         self.assertEqual({}, providers([device()], [], {'host-b': 'c2'}, ['p']))
+
+    def test_a_request_that_placement_has_placed_stays_behind_the_provider(self) -> None:
+        devices = [device('a'), device('b', model='other'), device('c', modes=(Isolation.WHOLE, 'mps'))]
+        for identifier, wanted in ((found.uuid, found) for found in providers(
+                devices, [], {'host-a': 'c1'}).values()):
+            isolation = Isolation.WHOLE if wanted.parent else Isolation.SHARED
+            request = Request(memory=1, isolation=isolation, provider=identifier)
+            (chosen,) = placement.judge(request, devices).fitting
+            self.assertIn(names.model(chosen.model), wanted.traits)
+            self.assertEqual(chosen.device_id == 'c', wanted.parent is not None)
+        self.assertEqual((), placement.judge(Request(memory=1, provider='another'), devices).fitting)
 
     def test_nova_may_use_the_full_name_of_a_host(self) -> None:
         cases = [('a', ['a', 'b'], 'a'), ('a', ['a.example.org', 'b'], 'a.example.org'), ('a.example.org', ['a'], 'a'),
