@@ -13,7 +13,8 @@ OPTS: list[cfg.Opt] = [
     cfg.ListOpt(
         'devices', default=[],
         help='Emulated devices, each model:memory:count with any of :trait=NAME (again for more), :numa=N, '
-             ':fabric=NAME, :cc=MAJOR.MINOR, :sm=N, :attach=pci|mdev, :api=cuda|acl and :soc=NAME behind it.  For example '
+             ':fabric=NAME, :cc=MAJOR.MINOR, :sm=N, :attach=pci|mdev, :api=cuda|acl and :soc=NAME behind it.  For '
+             'example '
              'gpu-emu:30GiB:2:numa=0:fabric=rack-1, gpu-emu-b:16GiB:1:trait=CUSTOM_FAST, npu-emu:30GiB:1.  '
              'Models whose names start with npu are Ascend devices (api=acl).  Memory is in MiB or GiB; nothing is '
              'reserved before a program touches it.'),

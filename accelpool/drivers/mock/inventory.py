@@ -5,7 +5,7 @@ import dataclasses
 import json
 import pathlib
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from accelpool import errors, units
@@ -40,11 +40,40 @@ class Model:
     soc: str = 'Ascend910B3'    # what AscendCL says that the chip is
 
 
+def _capability(text: str) -> str:
+    major, minor = text.split('.')
+    return f'{int(major)}.{int(minor)}'
+
+
+def _one_of(allowed: Iterable[str]) -> Callable[[str], str]:
+    names = tuple(allowed)
+
+    def read(text: str) -> str:
+        if text not in names:
+            raise ValueError(f'{text!r} is none of {", ".join(names)}')
+        return text
+    return read
+
+
+def _soc(text: str) -> str:
+    if not text or ';' in text:
+        raise ValueError(f'{text!r} is no name of a chip')
+    return text
+
+
+#: What may stand behind model, memory and count, beside traits: the field that it is, and how it is read.
+_OPTIONS: dict[str, tuple[str, Callable[[str], Any]]] = {
+    'numa': ('numa_node', int), 'fabric': ('fabric', str), 'cc': ('compute_capability', _capability),
+    'sm': ('multiprocessors', int), 'attach': ('attach', _one_of(passthrough.MODES)),
+    'api': ('interface', _one_of(TRAITS)), 'soc': ('soc', _soc),
+}
+
+
 def parse(entry: str) -> Model:
     """Read one entry: ``model:memory:count``, then what differs from the defaults.
 
-    That is any of ``:trait=NAME``, ``:numa=N``, ``:fabric=NAME``, ``:cc=MAJOR.MINOR``, ``:sm=N``, ``:attach=pci|mdev``, ``:api=cuda|acl`` and
-    ``:soc=NAME``.  A model whose name starts with "npu" speaks AscendCL, any other one CUDA, unless ``api`` says so.
+    That is any of ``:trait=NAME``, ``:numa=N``, ``:fabric=NAME``, ``:cc=MAJOR.MINOR``, ``:sm=N``, ``:attach=pci|mdev``,
+    ``:api=cuda|acl`` and ``:soc=NAME``.  A model whose name starts with "npu" speaks AscendCL, any other one CUDA, unless ``api`` says so.
 
     :raises InvalidRequest: it is malformed; the message says what and shows the form
     """
@@ -56,27 +85,13 @@ def parse(entry: str) -> Model:
         traits = []
         for part in rest:
             key, _, value = part.partition('=')
-            match key:
-                case 'trait':
-                    traits.append(value)
-                case 'numa':
-                    values['numa_node'] = int(value)
-                case 'fabric':
-                    values['fabric'] = value
-                case 'cc':
-                    major, minor = value.split('.')
-                    values['compute_capability'] = f'{int(major)}.{int(minor)}'
-                case 'sm':
-                    values['multiprocessors'] = int(value)
-                case 'attach' if value in passthrough.MODES:
-                    values['attach'] = value
-                case 'api' if value in TRAITS:
-                    values['interface'] = value
-                case 'soc' if value and ';' not in value:
-                    values['soc'] = value
-                case _:
-                    raise ValueError(f'{part!r} is none of trait=, numa=, fabric=, cc=, sm=, attach=pci, attach=mdev, '
-                                     'api=cuda, api=acl, soc=')
+            if key == 'trait':
+                traits.append(value)
+            elif key in _OPTIONS:
+                field, read = _OPTIONS[key]
+                values[field] = read(value)
+            else:
+                raise ValueError(f'{key!r} is none of trait, {", ".join(_OPTIONS)}')
         if not name or values['memory'] < 1 or values['count'] < 1 or values.get('multiprocessors', 1) < 1:
             raise ValueError('model must not be empty; memory, count and sm are at least 1')
         return Model(**values, traits=tuple(traits))
