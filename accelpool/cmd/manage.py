@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``accelpool-manage db sync|version|purge``"""
+"""``accelpool-manage db sync|version|online|purge``"""
 
 import argparse
 import datetime
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from oslo_config import cfg
 
 from accelpool import conf
-from accelpool.db import allocation, migration, models, session
+from accelpool.db import allocation, migration, models, online, session
 
 
 def sync(_options: argparse.Namespace) -> int:
@@ -21,6 +21,17 @@ def sync(_options: argparse.Namespace) -> int:
 
 def version(_options: argparse.Namespace) -> int:
     print(migration.version(session.engine()) or 'empty: run `accelpool-manage db sync`')
+    return 0
+
+
+def migrate_online(options: argparse.Namespace) -> int:
+    left = options.max_count
+    for name, count in online.run(left):
+        print(f'{name}: {count} row(s) changed')
+        left = None if left is None else left - count
+    if left == 0:
+        print('There may be more: run it again')
+        return 1
     return 0
 
 
@@ -39,6 +50,10 @@ def _parser() -> argparse.ArgumentParser:
     verbs = noun.add_parser('db', help='the database').add_subparsers(required=True, metavar='<verb>')
     verbs.add_parser('sync', help="bring it to this release's schema").set_defaults(act=sync)
     verbs.add_parser('version', help='print its revision').set_defaults(act=version)
+    rest = verbs.add_parser('online', help="bring its data to this release's form while the services work")
+    rest.add_argument('--max-count', type=int, metavar='<rows>',
+                      help='stop after so many; exit status 1: there may be more')
+    rest.set_defaults(act=migrate_online)
     old = verbs.add_parser('purge', help='delete allocations that were released long ago')
     old.add_argument('--days', type=float, default=30, metavar='<days>', help='older than this (default: 30)')
     old.set_defaults(act=purge)

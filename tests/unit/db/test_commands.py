@@ -7,10 +7,11 @@ import sqlite3
 import tempfile
 import unittest
 
+import sqlalchemy as sa
 from oslo_config import cfg, fixture
 
 from accelpool.cmd import manage, status
-from accelpool.db import allocation, migration, session
+from accelpool.db import allocation, migration, models, session
 from accelpool.rpc import transport
 from tests.support import database
 
@@ -27,11 +28,11 @@ class Commands(unittest.TestCase):
         self.addCleanup(config.cleanUp)
         self.addCleanup(transport.get.cache_clear)
 
-    def manage(self, *arguments: str) -> str:
+    def manage(self, *arguments: str, status: int = 0) -> str:
         cfg.CONF.reset()  # each time as in a new process
         transport.get.cache_clear()
         with contextlib.redirect_stdout(io.StringIO()) as out:
-            self.assertEqual(0, manage.main(['--config-file', str(self.file), 'db', *arguments]))
+            self.assertEqual(status, manage.main(['--config-file', str(self.file), 'db', *arguments]))
         self.addCleanup(session.engine().dispose)
         return out.getvalue()
 
@@ -48,6 +49,20 @@ class Commands(unittest.TestCase):
             allocation.release(writer, identifier)
         self.assertIn('0 allocation(s)', self.manage('purge'))
         self.assertIn('1 allocation(s)', self.manage('purge', '--days', '0'))
+
+    def test_online_migrations_go_on_where_they_stopped(self) -> None:
+        self.manage('sync')
+        for _ in range(3):
+            database.add_allocation()
+        with session.writer() as writer:  # as a former release, which knew no quotas, left them
+            writer.execute(sa.update(models.Allocation).values(charged_slices=None, charged_compute=None,
+                                                               charged_memory=None))
+            writer.execute(sa.delete(models.Quota))
+        self.assertIn('usage of projects: 2 row(s)', self.manage('online', '--max-count', '2', status=1))
+        self.assertIn('usage of projects: 1 row(s)', self.manage('online'))
+        self.assertIn('usage of projects: 0 row(s)', self.manage('online'))
+        with session.reader() as reader:
+            self.assertEqual(3, reader.scalars(sa.select(models.Quota)).one().used_slices)
 
     def test_upgrade_check_wants_this_releases_schema(self) -> None:
         self.manage('version')
