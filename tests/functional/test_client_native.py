@@ -7,7 +7,7 @@ import tempfile
 import unittest
 
 from accelpool.remoting.generator import __main__ as generator
-from tests.support import certificates
+from tests.support import certificates, cubins
 
 ROOT = pathlib.Path(__file__).parents[2]
 NATIVE = ROOT / 'accelpool/remoting/native'
@@ -37,6 +37,12 @@ class ClientNative(unittest.TestCase):
 
     def test_ptx_parameter_tables(self) -> None:
         self.run_test('ptx_params_test', 'common/ptx_params.c')
+
+    def test_parameter_tables_of_machine_code(self) -> None:
+        with tempfile.TemporaryDirectory() as place:
+            files = [cubins.compile(pathlib.Path(place), architecture) for architecture in ('sm_75', 'sm_80', 'sm_90')]
+            self.run_test('cubin_params_test', 'common/cubin_params.c', 'common/ptx_params.c',
+                          runs=(tuple(map(str, files)),))
 
     def test_hashes(self) -> None:
         self.run_test('sha256_test', 'common/sha256.c')

@@ -17,6 +17,7 @@
 #define MEMORY_RANGE_MIN (64 * GIB)
 #define MEMORY_RANGE_MAX (2048 * GIB)
 #define MEMORY_ROUNDING (64 * MIB)   /* mapped beyond what is leased: this and an eighth of the slice */
+#define MEMORY_STREAM_FLAGS 1u       /* CU_STREAM_NON_BLOCKING */
 
 /* Frames of this file with what the main thread noted when they came. */
 struct memory_job {
@@ -202,6 +203,22 @@ void memory_discharge(struct session *s, uint64_t bytes)
 
 /* --- LEASE, LEASE_RETURN, MEMINFO -------------------------------------------------------------------------------- */
 
+/* With the lock. A backend of ours hands out zeros; a vendor's library may hand out what another tenant left there. */
+static int granules_clear(struct memory *m, uint64_t address, uint64_t length)
+{
+    int status = CU_SUCCESS;
+
+    if (vendor.attach)
+        return CU_SUCCESS;
+    if (!vendor.memset || !vendor.stream_create)
+        return CU_NOT_SUPPORTED;
+    if (!m->clearing) /* a stream that waits for none of the session's kernels */
+        status = vendor.stream_create(&m->clearing, MEMORY_STREAM_FLAGS);
+    if (!status)
+        status = vendor.memset(address, 0, length, m->clearing);
+    return status ? status : vendor.stream_sync(m->clearing);
+}
+
 /* With the lock: maps the granules [first, end), none of which is mapped. Nothing stays mapped after a failure. */
 static int granules_map(struct memory *m, uint64_t first, uint64_t end)
 {
@@ -224,6 +241,8 @@ static int granules_map(struct memory *m, uint64_t first, uint64_t end)
     }
     if (!status)
         status = vendor.set_access(at, (end - first) * vendor.granule, &access, 1);
+    if (!status)
+        status = granules_clear(m, at, (end - first) * vendor.granule);
     if (status) {
         while (index-- > first)
             vendor.unmap(m->base + index * vendor.granule, vendor.granule);

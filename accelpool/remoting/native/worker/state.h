@@ -101,6 +101,7 @@ struct memory {
     unsigned tries;            /* RANGE frames so far */
     _Atomic uint64_t *granules; /* one bit per granule: mapped */
     uint64_t mapped;           /* bytes */
+    void *clearing;            /* stream in which fresh granules are cleared */
     _Atomic uint64_t leased;   /* bytes of the agent's ledger that the client may use */
     _Atomic uint64_t charged;  /* bytes of it that modules use */
     _Atomic uint64_t recalls;  /* RECALL frames so far; the return that says the last one's number answers the agent */

@@ -83,6 +83,7 @@ _Static_assert(sizeof(struct vendor_launch_config) == 56, "CUlaunchConfig");
     X(launch, "cuLaunchKernelEx",                                                                       \
       (const struct vendor_launch_config *config, void *function, void **parameters, void **extra))     \
     X(event_elapsed, "cuEventElapsedTime", (float *milliseconds, void *start, void *end))               \
+    X(stream_create, "cuStreamCreate", (void **stream, unsigned flags))                                 \
     X(memset, "cuMemsetD8Async", (uint64_t to, unsigned char value, size_t bytes, void *stream))        \
     X(library_load, "cuLibraryLoadData",                                                                \
       (void **library, const void *code, const int *jit, void **jit_values, unsigned jit_count,         \

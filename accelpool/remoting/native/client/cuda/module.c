@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "module.h"
+#include "cubin_params.h"
 #include "ptx_params.h"
 #include "sha256.h"
 
@@ -79,11 +80,13 @@ static int read_variable(struct body *body, struct variable *variable)
     return variable->name ? 0 : -1;
 }
 
-/* The program's own PTX says where the parameters lie, whatever the vendor's library can tell. */
-static void use_ptx(struct module *module, const char *text, size_t length)
+/* The program's own code says where the parameters lie, whatever the vendor's library can tell. */
+static void use_image(struct module *module, enum wire_image kind, const void *image, size_t length)
 {
-    struct ptx_kernel *found;
-    int count = ptx_kernels(text, length, &found);
+    struct ptx_kernel *found = NULL;
+    int count = kind == WIRE_IMAGE_PTX      ? ptx_kernels(image, length, &found)
+                : kind == WIRE_IMAGE_FATBIN ? fatbin_kernels(image, length, &found)
+                                            : cubin_kernels(image, length, &found);
 
     for (int i = 0; i < count; i++)
         for (uint32_t k = 0; k < module->kernel_count; k++) {
@@ -96,7 +99,7 @@ static void use_ptx(struct module *module, const char *text, size_t length)
             kernel->parameter_count = found[i].count;
             found[i].parameters = NULL;
         }
-    if (count > 0)
+    if (count >= 0)
         ptx_free(found, count);
 }
 
@@ -205,8 +208,8 @@ CUresult module_load(struct device *device, const void *image, const struct jit 
         if (!status && read_tables(module, &reply, answer.body_received - log))
             status = CLIENT_INVALID_IMAGE;
     }
-    if (!status && kind == WIRE_IMAGE_PTX)
-        use_ptx(module, image, length);
+    if (!status)
+        use_image(module, kind, image, length);
     for (uint32_t i = 0; !status && i < module->kernel_count; i++)
         if (finish_kernel(module, &module->kernels[i], i))
             status = CLIENT_INVALID_IMAGE;
