@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""AscendCL's client library in front of a real worker and an emulated device, through the eyes of programs."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import unittest
+
+from tests.functional import loopback
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def command(scenario: str) -> list[str]:
+    return [sys.executable, '-m', 'tests.functional.acl_program', scenario]
+
+
+class Acl(unittest.TestCase):
+    agent: loopback.Loopback
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.agent = cls.enterClassContext(loopback.running(interface='acl'))
+
+    def run_scenario(self, scenario: str) -> str:
+        """Run a program and return what it said on stderr."""
+        result = subprocess.run(command(scenario), env=self.agent.environment, cwd=ROOT, capture_output=True, text=True,
+                                timeout=60)
+        self.assertEqual(0, result.returncode, result.stderr)
+        return result.stderr
+
+    def test_device(self) -> None:
+        self.run_scenario('device')
+
+    def test_memory(self) -> None:
+        self.run_scenario('memory')
+
+    def test_copies(self) -> None:
+        self.run_scenario('copies')
+
+    def test_kernels(self) -> None:
+        self.run_scenario('kernels')
+
+    def test_a_kernel_that_reaches_foreign_memory_faults(self) -> None:
+        self.run_scenario('faults')
+        self.run_scenario('fault_shape')
+
+    def test_binaries_and_launches_that_make_no_sense(self) -> None:
+        self.run_scenario('binaries')
+
+    def test_bad_input_for_every_call(self) -> None:
+        self.run_scenario('bad_input')
+
+    def test_what_is_not_carried_is_refused_and_named_once(self) -> None:
+        said = self.run_scenario('refused')
+        self.assertEqual(1, said.count('aclrtIpcMemGetExportKey is not carried'))
+
+    def test_callbacks(self) -> None:
+        self.run_scenario('callbacks')
+
+    def test_a_child_has_no_session(self) -> None:
+        self.run_scenario('forked')
+
+    def test_a_dead_worker_is_an_error_that_stays(self) -> None:
+        with subprocess.Popen(command('lost'), env=self.agent.environment, cwd=ROOT, text=True, stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE) as program:
+            assert program.stdout
+            self.assertEqual('ready\n', program.stdout.readline())
+            os.kill(max(self.agent.pids.items())[1], signal.SIGKILL)
+            _out, errors = program.communicate('go\n', timeout=60)
+            self.assertEqual(0, program.returncode, errors)
+
+
+class WithoutDevice(unittest.TestCase):
+    def test_an_attachment_of_another_interface_is_no_device(self) -> None:
+        with loopback.running() as agent, loopback.running(interface='acl') as other:
+            environment = other.environment | {'ACCELPOOL_ATTACHMENT': str(agent.attachment)}
+            program = 'import ctypes, sys; sys.exit(ctypes.CDLL("libascendcl.so").aclInit(None) != 207004)'
+            result = subprocess.run([sys.executable, '-c', program], env=environment, capture_output=True, text=True)
+            self.assertEqual(0, result.returncode, result.stderr)
+            self.assertIn('no device that speaks acl', result.stderr)

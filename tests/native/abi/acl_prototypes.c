@@ -1,0 +1,6 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Compiles only if what the client library defines has the prototypes of the vendor's public headers. */
+#include <acl/acl.h>
+#include <acl/acl_rt.h>
+
+#include "acl_prototypes.h"
