@@ -72,8 +72,9 @@ _OPTIONS: dict[str, tuple[str, Callable[[str], Any]]] = {
 def parse(entry: str) -> Model:
     """Read one entry: ``model:memory:count``, then what differs from the defaults.
 
-    That is any of ``:trait=NAME``, ``:numa=N``, ``:fabric=NAME``, ``:cc=MAJOR.MINOR``, ``:sm=N``, ``:attach=pci|mdev``,
-    ``:api=cuda|acl`` and ``:soc=NAME``.  A model whose name starts with "npu" speaks AscendCL, any other one CUDA, unless ``api`` says so.
+    That is any of ``:trait=NAME``, ``:numa=N``, ``:fabric=NAME``, ``:cc=MAJOR.MINOR``, ``:sm=N``,
+    ``:attach=pci|mdev``, ``:api=cuda|acl`` and ``:soc=NAME``.  A model whose name starts with "npu" speaks AscendCL,
+    any other one CUDA, unless ``api`` says so.
 
     :raises InvalidRequest: it is malformed; the message says what and shows the form
     """
