@@ -3,14 +3,14 @@
 # Sets everything up, runs linters, type checks and all tests; exits 0 when all is well.
 #
 #   tools/test.sh            everything (CI; under 30 minutes on 2 cores)
-#   tools/test.sh STEP ...   only these: lint types unit functional integration native fuzz stestr quickstart docs
+#   tools/test.sh STEP ...   only these: lint types unit functional integration native hardware fuzz stestr quickstart docs
 #
 # VENV=DIR    the virtual environment (default: .venv-test in the clone)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export VENV=${VENV:-$PWD/.venv-test}
 steps=("$@")
-[ "${#steps[@]}" -gt 0 ] || steps=(lint types unit functional integration native fuzz stestr docs quickstart)
+[ "${#steps[@]}" -gt 0 ] || steps=(lint types unit functional integration native hardware fuzz stestr docs quickstart)
 
 say() { printf '\n== %s (%s s)\n' "$*" "$SECONDS"; }
 
@@ -51,6 +51,7 @@ integration() {  # a named subset and a short soak on real services; tox -e inte
     tools/integration/down.sh --erase
     trap - EXIT
 }
+hardware() { python -m tests.hardware; }  # without a device it only counts what it skips
 fuzz() { make -s -f tests/native/worker.mk run-fuzz SECONDS="${FUZZ_SECONDS:-60}"; }
 stestr() { command stestr run --concurrency 2; }
 docs() { sphinx-build -q -W --keep-going -b html doc/source build/doc/html; }

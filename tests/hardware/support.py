@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The device under test, programs on it natively and on slices, and where the figures go."""
+
+import functools
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from typing import Any
+
+from accelpool import errors
+from accelpool.drivers.nvidia import remoting
+from accelpool.drivers.nvidia.channel import Channel
+from accelpool.remoting import artefacts
+
+ROOT = pathlib.Path(__file__).parents[2]
+BUILD = ROOT / 'build/hw'
+HOST = 'hardware'
+EMULATED = os.environ.get('ACCELPOOL_HW_EMULATED') == '1'
+MUTATE = os.environ.get('ACCELPOOL_HW_MUTATE') == '1'
+EMULATED_DEVICE = 'name=rehearsal;memory_mib=2048;cc=8.6;sm=16;pci=0000:02:00.0'
+
+
+@functools.cache
+def target() -> str:
+    """Return what is tested: ``emulated``, ``nvidia: <uuid>``, or why there is nothing."""
+    if EMULATED:
+        return 'emulated'
+    channel = Channel(20.0, None)
+    try:
+        found = [one for one in channel.ask('host')['devices'] if isinstance(one, str)]
+    except errors.DriverError as error:
+        return f'no NVIDIA GPU: {error.detail}'
+    finally:
+        channel.close()
+    return f'nvidia: {found[0]}' if found else 'no NVIDIA GPU: the driver is loaded and finds none'
+
+
+class HardwareCase(unittest.TestCase):
+    """Skipped without a device; ``real`` says that figures count."""
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        if target().startswith('no '):
+            raise unittest.SkipTest(target())
+        if not (BUILD / 'program').exists():
+            raise unittest.SkipTest('build/hw is missing: run tools/hw/build.sh')
+        cls.real = target().startswith('nvidia')
+
+    def need_real(self) -> None:
+        if not self.real:
+            self.skipTest('rehearsed on an emulated device, which this concerns not')
+
+
+def note(name: str, **figures: Any) -> None:
+    """Keep figures for the documentation; they are printed as well."""
+    print(f'figure: {name}: {json.dumps(figures)}', flush=True)
+    path = os.environ.get('ACCELPOOL_HW_RESULTS')
+    if path:
+        file = pathlib.Path(path)
+        known = json.loads(file.read_text()) if file.exists() else {}
+        file.write_text(json.dumps(known | {name: figures}, indent=1))
+
+
+def kernels() -> list[pathlib.Path]:
+    """Return the images to try: PTX, and the cubin of this device."""
+    found = [BUILD / 'kernels.ptx']
+    if not EMULATED:
+        channel = Channel(20.0, None)
+        capability = channel.ask('identity', target().split()[1])['compute_capability'].replace('.', '')
+        channel.close()
+        cubin = BUILD / f'kernels.sm_{capability}.cubin'
+        if cubin.exists():
+            found.append(cubin)
+    return found
+
+
+def command(*words: object, image: pathlib.Path | None = None) -> list[str]:
+    """Return the command line of the suite's program."""
+    return [str(BUILD / 'program'), str(image or BUILD / 'kernels.ptx'), *map(str, words)]
+
+
+def native(*words: object, image: pathlib.Path | None = None) -> dict[str, Any]:
+    """Run the program on the device itself."""
+    with tempfile.TemporaryDirectory() as place:
+        environment = {key: value for key, value in os.environ.items() if not key.startswith('ACCELPOOL_ATTACHMENT')}
+        if EMULATED:
+            pathlib.Path(place, 'libcuda.so.1').symlink_to(artefacts.emulated_library('cuda'))
+            environment |= {'LD_LIBRARY_PATH': place, 'ACCELPOOL_EMU_DEVICE': EMULATED_DEVICE,
+                            'ACCELPOOL_TRANSLATOR': f'{sys.executable} -m accelpool.drivers.mock.ptx'}
+        else:
+            environment['LD_LIBRARY_PATH'] = str(remoting.library(None).parent)
+        done = subprocess.run(command(*words, image=image), env=environment, capture_output=True, text=True,
+                              timeout=120, check=False)
+    return answer(done.stdout, done.stderr)
+
+
+def answer(output: str, errors_: str = '') -> dict[str, Any]:
+    lines = output.strip().splitlines()
+    if not lines:
+        raise AssertionError(f'the program said nothing: {errors_[-2000:]}')
+    found: dict[str, Any] = json.loads(lines[-1])
+    return found
+
+
+class Pool:
+    """The whole service on this machine with the one device in it."""
+
+    def __init__(self) -> None:
+        self._place = tempfile.TemporaryDirectory(prefix='acp-', dir='/tmp')
+        place = pathlib.Path(self._place.name)
+        options = f'[embedded]\nhosts = {HOST}\n[conductor]\ndrivers = {"mock" if EMULATED else "nvidia"}\n'
+        if EMULATED:
+            options += f'[mock:{HOST}]\ndevices = rehearsal:2GiB:1\n'
+        (place / 'service.conf').write_text(options)
+        self._log = place / 'service.log'
+        self.environment = {**os.environ, 'ACCELPOOL_HOME': str(place / 'state'), 'OS_CLOUD': 'accelpool',
+                            'OS_CLIENT_CONFIG_FILE': str(place / 'clouds.yaml')}
+        with self._log.open('wb') as log:
+            self._service = subprocess.Popen(
+                [sys.executable, '-W', 'ignore', '-m', 'accelpool.cmd.all', '--config-file', str(place / 'service.conf'),
+                 '--clouds-yaml'], env=self.environment, stdout=log, stderr=log)
+        deadline = time.monotonic() + 60
+        while not (place / 'clouds.yaml').exists():
+            if self._service.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f'the service did not start:\n{self._log.read_text()[-4000:]}')
+            time.sleep(0.05)
+
+    def close(self) -> None:
+        self._service.terminate()
+        self._service.wait(30)
+        self._place.cleanup()
+
+    def cli(self, *words: object) -> list[str]:
+        return [sys.executable, '-W', 'ignore', '-c', 'import sys; from accelpool.cli import shell; sys.exit(shell.main())',
+                *map(str, words)]
+
+    def show(self, *words: object) -> Any:
+        done = subprocess.run(self.cli(*words, '-f', 'json'), env=self.environment, capture_output=True, text=True,
+                              timeout=120, check=False)
+        if done.returncode:
+            raise AssertionError(f'{words}: {done.stderr[-2000:]}\n{self._log.read_text()[-3000:]}')
+        return json.loads(done.stdout)
+
+    def start(self, *words: object, image: pathlib.Path | None = None, options: tuple[object, ...] = (),
+              tcp: bool = False) -> 'subprocess.Popen[str]':
+        """Start the program on a slice: over a unix socket, or over TCP as from another host."""
+        where = ('--consumer-host', 'elsewhere') if tcp else ('--consumer-host', HOST)
+        return subprocess.Popen(
+            self.cli('run', *where, *(options or ('--compute', 100, '--memory', 1024)), '--',
+                     *command(*words, image=image)),
+            env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def run(self, *words: object, **how: Any) -> dict[str, Any]:
+        """Run the program on a slice and return what it says."""
+        output, errors_ = self.start(*words, **how).communicate(timeout=180)
+        return answer(output, errors_ + self._log.read_text()[-2000:])

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The inventory against what NVIDIA's own tool says."""
+
+import pathlib
+import subprocess
+import tempfile
+from xml.etree import ElementTree
+
+from accelpool import conf
+from accelpool.drivers.nvidia import NvidiaDriver
+from accelpool.types import Isolation, Slice
+from tests.hardware import support
+
+
+class DriverCase(support.HardwareCase):
+    def setUp(self) -> None:
+        self.need_real()
+        conf.register_all()
+        place = tempfile.TemporaryDirectory()
+        self.addCleanup(place.cleanup)
+        self.driver = NvidiaDriver(support.HOST, pathlib.Path(place.name))
+        self.addCleanup(self.driver.inventory._channel.close)  # type: ignore[attr-defined]
+
+
+class Inventory(DriverCase):
+    def test_equals_nvidia_smi(self) -> None:
+        said = ElementTree.fromstring(subprocess.run(
+            ['nvidia-smi', '-q', '-x'], capture_output=True, text=True, check=True).stdout)
+        devices = {device.options['uuid']: device for device in self.driver.inventory.discover()}
+        self.assertEqual({gpu.findtext('uuid') for gpu in said.findall('gpu')}, set(devices))
+        for gpu in said.findall('gpu'):
+            device = devices[gpu.findtext('uuid') or '']
+            with self.subTest(device.model):
+                self.assertEqual((gpu.findtext('product_name') or '').removeprefix('NVIDIA '), device.model)
+                self.assertEqual((gpu.get('id') or '').lower()[-12:], device.pci_address)
+                self.assertEqual(gpu.findtext('minor_number'), str(device.options['minor']))
+                self.assertEqual(said.findtext('driver_version'), device.options['driver'])
+                self.assertEqual(said.findtext('cuda_version'), device.options['cuda'])
+                self.assertEqual('Enabled' in (gpu.findtext('ecc_mode/current_ecc') or ''), device.options['ecc'])
+                self.assertEqual('Enabled' in (gpu.findtext('mig_mode/current_mig') or ''), device.options['mig'])
+                self.assertEqual('Enabled' in (gpu.findtext('persistence_mode') or ''), device.options['persistence'])
+        support.note('inventory', models=[device.model for device in devices.values()],
+                     driver=said.findtext('driver_version'))
+
+    def test_metrics_are_plausible(self) -> None:
+        for device in self.driver.inventory.discover():
+            seen = self.driver.inventory.metrics()[device.id]
+            self.assertTrue(10 < seen['temperature_celsius'] < 100, seen)
+
+    def test_whole_and_shared_are_carved_and_given_back(self) -> None:
+        slicing = self.driver.need_slicing()
+        for device in self.driver.inventory.discover():
+            for isolation in slicing.modes(device):
+                if isolation not in (Isolation.WHOLE, Isolation.SHARED):
+                    continue
+                carved = slicing.carve(device, Slice(
+                    id='hw', allocation_id='hw', device_id=device.id, host=support.HOST, compute=100, memory=64,
+                    isolation=isolation))
+                self.assertTrue(all(pathlib.Path(node).exists() for node in carved.nodes[:2]), carved.nodes)
+                slicing.destroy('hw')
+
+
+class Mutations(DriverCase):
+    """What changes the device: only where that is wanted."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        if not support.MUTATE:
+            self.skipTest('it makes MIG instances: set ACCELPOOL_HW_MUTATE=1 on a machine of your own')
+
+    def test_mig_instances_of_every_profile(self) -> None:
+        slicing = self.driver.need_slicing()
+        cut = [device for device in self.driver.inventory.discover() if device.partitions]
+        if not cut:
+            self.skipTest('MIG is off on every device: nvidia-smi -mig 1 turns it on')
+        for device in cut:
+            assert device.partitions is not None
+            for template in device.partitions['templates']:
+                for start in template['starts']:
+                    with self.subTest(template=template['name'], start=start):
+                        slicing.carve(device, Slice(
+                            id='hw', allocation_id='hw', device_id=device.id, host=support.HOST, compute=1, memory=1,
+                            isolation=Isolation.PARTITION, template=template['name'], position=start))
+                        self.assertEqual(['hw'], [carved.slice_id for carved in slicing.list()])
+                        slicing.destroy('hw')
+                        self.assertEqual([], slicing.list())

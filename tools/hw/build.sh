@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Builds what tools/hw/verify.sh needs into build/hw, on a machine with a compiler and a network: the native parts, the
+# suite's program, its kernels as PTX and cubins, and the Python packages.  Carry build/hw along.
+#
+# VENV=DIR    the virtual environment of tools/setup.sh --test     NVCC=PROGRAM
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+VENV=${VENV:-$PWD/.venv-test}
+NVCC=${NVCC:-nvcc}
+out=build/hw
+mkdir -p "$out"
+
+make -s native PYTHON="$VENV/bin/python"
+gcc -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -o "$out/program" tests/hardware/program.c -ldl
+if command -v "$NVCC" >/dev/null; then
+    "$NVCC" -ptx -arch=compute_75 -o "$out/kernels.ptx" tests/hardware/kernels.cu
+    for arch in 75 80 86 89 90; do
+        "$NVCC" -cubin "-arch=sm_$arch" -o "$out/kernels.sm_$arch.cubin" tests/hardware/kernels.cu
+    done
+else
+    echo "hw/build: there is no $NVCC: no kernels are built" >&2
+    exit 1
+fi
+PYTHONPATH=$PWD "$VENV/bin/python" tools/hw/bundle.py "$out/site"
+rm -rf "$out/native"
+cp -r accelpool/_native "$out/native"
+find "$out/native" "$out/site" \( -name '*.so*' -o -path '*/bin/*' \) -type f -exec strip --strip-unneeded {} +
+"$VENV/bin/python" -c 'import sys; print("%d.%d" % sys.version_info[:2])' >"$out/python-version"
+du -sm "$out"
