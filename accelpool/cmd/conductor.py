@@ -25,7 +25,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     state_dir.mkdir(parents=True, exist_ok=True)
     try:
         conductor = Conductor(options.host, state_dir, pathlib.Path(cfg.CONF.agent.control_socket))
-        conductor.start()
+        with session.availability():
+            conductor.start()
     except errors.AccelpoolError as error:
         print(f'accelpool-conductor: {error.detail}', file=sys.stderr)
         return 1

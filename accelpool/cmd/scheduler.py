@@ -21,10 +21,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         signal.signal(number, lambda *_: stop.set())
     try:
         scheduler = runner.Runner(cfg.CONF.scheduler.host)
+        with session.availability():
+            scheduler.start()
     except errors.AccelpoolError as error:
         print(f'accelpool-scheduler: {error.detail}', file=sys.stderr)
         return 1
-    scheduler.start()
     stop.wait()
     scheduler.stop()
     return 0

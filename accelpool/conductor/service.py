@@ -6,6 +6,7 @@ and :meth:`Conductor.reconcile` compares database, agent and drivers.
 """
 
 import dataclasses
+import functools
 import pathlib
 import threading
 from typing import Any
@@ -152,13 +153,17 @@ class Conductor:
         todo = drift.compare(rows, admitted, carved)
         for slice_id in todo.unbind:
             LOG.warning('The agent of %s had a slice that nobody owns: %s', self._host, slice_id)
-            self.agent.unbind(slice_id)
-        for slice_id, driver in todo.destroy.items():
-            self._slices.destroy(slice_id, driver)
-        for allocation_id in todo.release:
-            self.allocations.release(allocation_id)
-        for allocation_id in todo.bind:
-            self.allocations.bind(allocation_id)
+        steps = [functools.partial(self.agent.unbind, slice_id) for slice_id in todo.unbind]
+        steps += [functools.partial(self._slices.destroy, *carved_by) for carved_by in todo.destroy.items()]
+        steps += [functools.partial(self.allocations.release, allocation_id) for allocation_id in todo.release]
+        steps += [functools.partial(self.allocations.bind, allocation_id) for allocation_id in todo.bind]
+        for step in steps:
+            try:
+                step()
+            except errors.AgentUnavailable:
+                raise
+            except errors.AccelpoolError as error:  # the others get their turn, this one the next time
+                LOG.warning('%s%s: %s', step.func.__name__, step.args, error.detail)
 
     def _device(self, device_id: str) -> Device:
         try:

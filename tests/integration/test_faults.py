@@ -5,14 +5,18 @@ Meanwhile running sessions go on and every request ends in a right answer or a 5
 afterwards everything works within 30 s, and nothing is lost, leaked or given to two.
 """
 
+import contextlib
+import pathlib
 import socket
+import subprocess
 import time
+from collections.abc import Callable
 
 from tests.integration import support
 from tests.integration.support import accounts, fault
 from tests.integration.support.client import Client
 from tests.support.agent import admit
-from tools.integration import layout
+from tools.integration import layout, pool
 
 setUpModule = support.up
 
@@ -123,3 +127,53 @@ class Faults(support.Case):
         with fault.killed(support.service('accelpool')):
             self._session_lives()
         self._afterwards()
+
+
+class DiskFull(support.Case):
+    """The disk on which a host keeps its state is full."""
+
+    HOST = 'compute1'
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.enterContext(accounts.connected())
+        self.user = Client()
+        self.state = pool.state(self.HOST)
+        self._services = [support.service(f'accelpool-{part}-{self.HOST}') for part in ('agent', 'conductor')]
+        self._on(lambda: subprocess.run(
+            ['mount', '-t', 'tmpfs', '-o', 'size=1m', 'accelpool', self.state], check=True))
+        self.addCleanup(self._on, lambda: subprocess.run(['umount', self.state], check=True))
+
+    def _on(self, change: Callable[[], object]) -> None:
+        for service in self._services:
+            service.stop()
+        change()
+        for service in self._services:
+            service.start()
+
+    def _fill(self) -> pathlib.Path:
+        ballast = self.state / 'ballast'
+        with contextlib.suppress(OSError), ballast.open('wb', buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+        return ballast
+
+    def _ask(self) -> str:
+        return str(self.user.allocate(locality='host', consumer_host=self.HOST)['id'])
+
+    def test_allocations_fail_with_the_reason_and_work_again_when_there_is_room(self) -> None:
+        kept = self._ask()
+        self.user.wait(kept, 'active')
+        given = self._ask()
+        self.user.wait(given, 'active')
+        ballast = self._fill()
+        failed = self.user.wait(self._ask(), 'error')
+        self.assertIn('No space left on device', failed['reason'])
+        self.user.wait(self.user.allocate(locality='remote', consumer_host=self.HOST)['id'], 'active')
+        self.user.release(given)
+        self.assertEqual(200, self.user.ask('GET', f'/allocations/{kept}/attachment').status_code)
+        ballast.unlink()
+        self.user.wait(given, 'released', patience=fault.RECOVERY)
+        self.user.wait(self._ask(), 'active', patience=fault.RECOVERY)
+        self.assertEqual('active', self.user.state(kept))
+        accounts.compare(self)

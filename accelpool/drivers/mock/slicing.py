@@ -54,9 +54,15 @@ class MockSlicing(base.Slicing):
         return content
 
     def _write(self, devices: dict[str, str]) -> None:
-        """Replace the file in one step: a reader, or a restart, sees the old content or the new."""
+        """Replace the file in one step: a reader, or a restart, sees the old content or the new.
+
+        :raises DriverError: there is no room for it
+        """
         fresh = f'{self._file}.new'
-        with open(fresh, 'w', encoding='utf-8') as file:
-            file.write(json.dumps(devices))
-        os.replace(fresh, self._file)
+        try:
+            with open(fresh, 'w', encoding='utf-8') as file:
+                file.write(json.dumps(devices))
+            os.replace(fresh, self._file)
+        except OSError as failure:
+            raise errors.DriverError(f'The state file cannot be written: {failure.strerror}') from failure
         self._devices = devices
