@@ -124,8 +124,9 @@ def _provider(identifier: str, devices: Sequence[Candidate], of_device: Mapping[
             continue
         room = _room(device)
         templates |= {names.template(one.name) for one in room}
-        largest = largest.largest(free if Isolation.SHARED in device.modes or not device.partitions or free == whole
-                                  else _cover(room))
+        uncut = not device.partitions or Isolation.SHARED in device.modes \
+            or (Isolation.WHOLE in device.modes and free == whole)
+        largest = largest.largest(free if uncut else _cover(room))
     first = devices[0]
     traits = templates | {names.OWNER, names.vendor(first.vendor), names.model(first.model)} \
         | {names.trait(name) for name in first.traits} | {names.mode(name) for name in first.modes} \

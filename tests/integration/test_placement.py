@@ -19,7 +19,7 @@ from tests.integration.support import placement
 from tests.support import database
 from tools.integration import compute, identity, process
 
-setUpModule = placement.up
+setUpModule = placement.alone
 
 SMALL = Request(compute=30, memory=300)
 

@@ -3,6 +3,7 @@
 
 import dataclasses
 import random
+import time
 import unittest
 import urllib.parse
 import uuid
@@ -11,7 +12,7 @@ from typing import Any
 
 from keystoneauth1 import adapter
 
-from accelpool import types
+from accelpool import errors, types
 from accelpool.allocations.states import State
 from accelpool.db import allocation, host, inventory, models, service, session
 from accelpool.placement import names
@@ -20,6 +21,7 @@ from accelpool.placement.difference import Found
 from accelpool.placement.providers import Amounts, same_host
 from accelpool.placement.sync import Sync
 from accelpool.scheduler.service import SchedulerService
+from tests.integration.support import fault
 from tests.integration.support.client import keystone
 from tests.integration.support.contender import Nobody, release
 from tests.support import database
@@ -30,10 +32,15 @@ TIMEOUT = 5
 
 
 def up() -> None:
-    """Bring up Placement; schedulers of a deployed accelpool would not agree with the tests' own: they rest."""
+    """Bring up Placement."""
     layout.make()
     tasks.run({'mariadb': (databases.mariadb, ()), 'keystone': (identity.keystone, ('mariadb',)),
                'placement': (compute.placement, ('mariadb',))}, quiet=True)
+
+
+def alone() -> None:
+    """Bring up Placement; schedulers of a deployed accelpool would not agree with the tests' own: they rest."""
+    up()
     for scheduler in pool.SCHEDULER.values():
         if scheduler.pid is not None:
             scheduler.stop()
@@ -49,6 +56,50 @@ def _adapter() -> adapter.Adapter:
     return adapter.Adapter(
         keystone('accelpool', 'service'), service_type='placement', interface='public', region_name=layout.REGION,
         default_microversion=MICROVERSION, connect_retries=0, status_code_retries=0)
+
+
+def ours(client: Client) -> dict[str, Found]:
+    """Return all of our providers as Placement has them."""
+    found = {identifier: client.read(identifier) for identifier in client.ours()}
+    return {identifier: one for identifier, one in found.items() if one is not None}
+
+
+def disagreements(client: Client) -> list[str]:
+    """Compare Placement's accounts with the database's, instance by instance and in sum; returns what differs."""
+    with session.reader() as reader:
+        held = inventory.held(reader)
+        free = Amounts()
+        for one in reader.query(models.Device).filter_by(enabled=True, health='ok'):
+            free = free.plus(Amounts(one.free_compute, one.free_memory))
+    theirs: dict[str, Amounts] = {}
+    left = [0, 0]
+    for found in ours(client).values():
+        for consumer, amounts in found.allocations.items():
+            theirs[consumer] = theirs.get(consumer, Amounts()).plus(amounts)
+        for kind, name in enumerate((names.COMPUTE, names.MEMORY)):
+            offered = found.inventories[name]
+            taken = sum(amounts[kind] for amounts in found.allocations.values())
+            left[kind] += offered['total'] - offered['reserved'] - taken
+    mine: dict[str, Amounts] = {}
+    for row in held:
+        if row.consumer_type == 'instance':
+            mine[row.consumer_id] = mine.get(row.consumer_id, Amounts()).plus(Amounts(row.compute, row.memory))
+    differing = [f'{consumer}: {theirs.get(consumer)} in Placement, {mine.get(consumer)} here'
+                 for consumer in sorted(theirs.keys() | mine.keys()) if theirs.get(consumer) != mine.get(consumer)]
+    return differing + ([] if tuple(left) == free else [f'free: {left} in Placement, {free} here'])
+
+
+def agree(case: unittest.TestCase, patience: float = fault.RECOVERY) -> None:
+    """Wait until Placement's accounts are those of the database that this process is connected to."""
+    deadline = time.monotonic() + patience
+    differing = ['not compared']
+    while differing and time.monotonic() < deadline:
+        try:
+            differing = disagreements(client())
+        except errors.ServiceUnavailable as error:
+            differing = [error.detail]
+        time.sleep(0.3)
+    case.assertEqual([], differing)
 
 
 class Nova:
@@ -159,34 +210,10 @@ class Pool:
         return found
 
     def ours(self) -> dict[str, Found]:
-        """Return all of our providers as Placement has them."""
-        found = {identifier: self.client.read(identifier) for identifier in self.client.ours()}
-        return {identifier: one for identifier, one in found.items() if one is not None}
+        return ours(self.client)
 
     def disagreements(self) -> list[str]:
-        """Compare Placement's accounts with ours, instance by instance and in sum; returns what differs."""
-        with session.reader() as reader:
-            held = inventory.held(reader)
-            free = Amounts(*(sum(values) for values in zip(*(
-                (device.free_compute, device.free_memory) for device in reader.query(models.Device)
-                if device.enabled and device.health == 'ok'), strict=True)))
-        theirs: dict[str, Amounts] = {}
-        left = Amounts()
-        for found in self.ours().values():
-            used = Amounts()
-            for consumer, amounts in found.allocations.items():
-                used = used.plus(amounts)
-                theirs[consumer] = theirs.get(consumer, Amounts()).plus(amounts)
-            left = left.plus(Amounts(*(
-                found.inventories[name]['total'] - found.inventories[name]['reserved'] - taken
-                for name, taken in zip((names.COMPUTE, names.MEMORY), used, strict=True))))
-        ours: dict[str, Amounts] = {}
-        for row in held:
-            if row.consumer_type == 'instance':
-                ours[row.consumer_id] = ours.get(row.consumer_id, Amounts()).plus(Amounts(row.compute, row.memory))
-        differing = [f'{consumer}: {theirs.get(consumer)} in Placement, {ours.get(consumer)} here'
-                     for consumer in sorted(theirs.keys() | ours.keys()) if theirs.get(consumer) != ours.get(consumer)]
-        return differing + ([] if left == free else [f'free: {left} in Placement, {free} here'])
+        return disagreements(self.client)
 
     def _clear(self) -> None:
         """Leave Placement as it was."""

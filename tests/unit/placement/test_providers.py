@@ -127,6 +127,9 @@ class Amount(unittest.TestCase):
         (one,) = providers([dataclasses.replace(cut, used=(), slices=0)], [], {'host-a': 'c1'}).values()
         self.assertEqual(Amounts(100, 1000), one.largest)
         self.assertEqual(2, len({name for name in one.traits if 'TEMPLATE' in name}))
+        never_whole = dataclasses.replace(cut, used=(), slices=0, modes=(Isolation.PARTITION,))
+        (one,) = providers([never_whole], [], {'host-a': 'c1'}).values()
+        self.assertEqual(Amounts(28, 300), one.largest)
 
     @given(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 40), st.integers(1, 400), st.integers(0, 4),
                               st.booleans()), max_size=12), st.sets(st.integers(0, 3)))
