@@ -5,12 +5,12 @@ import ctypes
 import struct
 from ctypes import c_void_p as Handle
 
+from tests.functional.acl_arguments import NPU_MAGIC
+
 UNINITIALIZE, INVALID_PARAM, INVALID_DEVICE, CONTEXT_NULL, INVALID_HANDLE = 100001, 107000, 107001, 107002, 107017
 NOT_SUPPORTED, NO_MEMORY, AICORE_EXCEPTION, LOST = 207000, 207001, 507015, 507899
 TO_DEVICE, TO_HOST, WITHIN, DEFAULT = 1, 2, 3, 4
 MIB = 1 << 20
-BINARY = b'ACCELPOOL-NPU-KERNELS\n'
-FLOAT = 0
 
 library = ctypes.CDLL('libascendcl.so')
 
@@ -57,18 +57,11 @@ def create(function: str, *arguments: object) -> Handle:
 
 def function(*names: str) -> tuple[Handle, Handle]:
     """Return a binary with these kernels, and the function of the first."""
-    image = BINARY + b''.join(name.encode() + b'\n' for name in names)
+    image = NPU_MAGIC + b''.join(name.encode() + b'\n' for name in names)
     binary, found = Handle(), Handle()
     call('aclrtBinaryLoadFromData', image, ctypes.c_size_t(len(image)), None, ctypes.byref(binary))
     call('aclrtBinaryGetFunction', binary, names[0].encode(), ctypes.byref(found))
     return binary, found
-
-
-def arguments(addresses: list[int], count: int, *, numbers: tuple[float, ...] = (1, 0, 0, 0)) -> bytes:
-    """What the emulated kernels take, for vectors of ``count`` floats (mock/native/acl/kernel_args.h)."""
-    shape = struct.pack('<ii', FLOAT, 1) + struct.pack('<8q8qq', count, *[0] * 7, 1, *[0] * 7, 0)
-    tiling = struct.pack('<II4d12q', len(addresses), 0, *numbers, 1, *[0] * 11)
-    return struct.pack(f'<{len(addresses) + 1}Q', *addresses, 0) + tiling + shape * len(addresses)
 
 
 def launch(kernel: Handle, data: bytes, tensors: int, stream: Handle | None = None, *, error: int = 0) -> None:

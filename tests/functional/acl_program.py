@@ -11,6 +11,7 @@ from ctypes import c_void_p as Handle
 
 from accelpool.remoting.generator import model
 from tests.functional import acl_api as acl
+from tests.functional.acl_arguments import arguments
 
 INVENTED = (1, 0x7777_7777_7777, 0xa0_0000_0000_0100, (1 << 64) - 16)
 SCALARS = {'int32_t': ctypes.c_int32, 'uint32_t': ctypes.c_uint32, 'uint64_t': ctypes.c_uint64, 'size_t': Size,
@@ -80,7 +81,7 @@ def kernels() -> None:
     acl.write(one, values)
     acl.write(two, values)
     stream, event = acl.create('aclrtCreateStreamWithConfig', 0, 0), acl.create('aclrtCreateEventExWithFlag', 8)
-    acl.launch(add, acl.arguments([out, one, two], 1024, numbers=(2, 0, 0, 0)), 3, stream)
+    acl.launch(add, arguments([out, one, two], 1024, numbers=(2, 0, 0, 0)), 3, stream)
     acl.call('aclrtRecordEvent', event, stream)
     acl.call('aclrtStreamWaitEvent', None, event)
     acl.call('aclrtSynchronizeStream', stream)
@@ -97,7 +98,7 @@ def faults() -> None:
     acl.start()
     _binary, add = acl.function('add')
     mine = acl.allocate(4096)
-    acl.launch(add, acl.arguments([0x1000, mine, mine], 1024), 3)
+    acl.launch(add, arguments([0x1000, mine, mine], 1024), 3)
     acl.expect(acl.AICORE_EXCEPTION, 'aclrtSynchronizeDevice')
 
 
@@ -106,7 +107,7 @@ def fault_shape() -> None:
     acl.start()
     _binary, add = acl.function('add')
     mine = acl.allocate(4096)
-    acl.launch(add, acl.arguments([mine, mine, mine], 1 << 28), 3)
+    acl.launch(add, arguments([mine, mine, mine], 1 << 28), 3)
     acl.expect(acl.AICORE_EXCEPTION, 'aclrtSynchronizeDevice')
 
 
@@ -123,7 +124,7 @@ def binaries() -> None:
     for value in (0, *INVENTED):
         acl.expect(acl.INVALID_HANDLE, 'aclrtBinaryGetFunction', Handle(value), b'add', ctypes.byref(found))
     acl.expect(acl.INVALID_PARAM, 'aclrtBinaryGetFunction', binary, b'add', None)
-    data, tensor = acl.arguments([0], 1), acl.allocate(64)
+    data, tensor = arguments([0], 1), acl.allocate(64)
     size, one = Size(len(data)), Size(1)
     for blocks, sent, length, place in ((0, data, size, None), (1, None, size, None), (1, data, Size(0), None),
                                         (1, data, Size(HUGE), None), (1, data, size, struct.pack('<II', len(data), 0)),
@@ -135,7 +136,7 @@ def binaries() -> None:
     acl.expect(acl.INVALID_HANDLE, 'aclrtLaunchKernelWithHostArgs', add, 1, Handle(8), None, data, size, None, Size(0))
     acl.call('aclrtBinaryUnLoad', binary)
     acl.expect(acl.INVALID_HANDLE, 'aclrtBinaryUnLoad', binary)
-    acl.launch(add, acl.arguments([tensor], 1), 1, error=acl.INVALID_HANDLE)
+    acl.launch(add, arguments([tensor], 1), 1, error=acl.INVALID_HANDLE)
     acl.call('aclrtSynchronizeDevice')
 
 

@@ -145,14 +145,15 @@ class Session:
     """A worker process with an agreed address range, seen from the client."""
 
     def __init__(self, directory: pathlib.Path, library: pathlib.Path, *, limit: int = 256 * MIB,
-                 window: int = 4 * MIB) -> None:
+                 window: int = 4 * MIB, interface: str = 'cuda') -> None:
         client, self.connection = socket.socketpair()
         control, agent = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with client, control:
             descriptors = (client.fileno(), control.fileno())
             command = [str(part) for part in (directory / 'worker_harness', library, limit, window, *descriptors)]
             self.process = subprocess.Popen(command, pass_fds=descriptors, stderr=subprocess.PIPE, text=True,
-                                            env=os.environ | {'TSAN_OPTIONS': f'suppressions={ROOT}/tests/native/worker.tsan'})
+                                            env=os.environ | {'TSAN_OPTIONS': f'suppressions={ROOT}/tests/native/worker.tsan',
+                                                              'WORKER_INTERFACE': interface})
         self.agent = Agent(agent, limit)
         self.connection.settimeout(30)
         self.sequence = 0

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The worker of an AscendCL session against a client that does not keep to the rules; ASan and UBSan watch."""
+
+import hashlib
+import pathlib
+import struct
+import unittest
+
+from accelpool.remoting import artefacts
+from accelpool.remoting.generator import model
+from tests.functional import worker_peer as peer
+from tests.functional.acl_arguments import NPU_MAGIC, arguments
+
+ROOT = pathlib.Path(__file__).parents[2]
+PACK = {'i32': 'i', 'u32': 'I', 'u64': 'Q', 'f32': 'f'}
+INVALID_VALUE, INVALID_HANDLE, NOT_SUPPORTED = 1, 400, 801
+SYNCHRONIZE, COPY, GET_FUNCTION, LAUNCH = 64, 85, 86, 88
+BINARY = 4
+
+
+class WorkerAcl(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.directory = peer.build('harness', 'asan')
+        cls.interface = model.load(ROOT / 'accelpool/remoting/interfaces/acl.yaml')
+
+    def setUp(self) -> None:
+        self.session = self.enterContext(peer.Session(
+            self.directory, artefacts.emulated_library('acl'), interface='acl')).reserve_range()
+        answer = self.session.lease(peer.BASE, peer.GRANULE, peer.GRANULE)
+        self.assertEqual(0, answer.status)
+
+    def payload(self, function: model.Function, number: int) -> bytes:
+        """The call's frame with this number for everything that a client chooses."""
+        packed = b''
+        for argument in function.args:
+            if not argument.returns:
+                kind = 'u64' if argument.creates else self.interface.wire(argument)
+                packed += struct.pack('<' + PACK.get(kind, 'Q'), number & (0xffffffff >> (kind == 'i32')) if
+                                      PACK.get(kind) in ('i', 'I') else number)
+        return packed
+
+    def assert_alive(self) -> None:
+        self.assertEqual(0, self.session.call(peer.MEMINFO).status)
+
+    def load(self, number: int, *names: bytes) -> None:
+        image = NPU_MAGIC + b''.join(name + b'\n' for name in names)
+        call = struct.pack('<IIQ32sII', number, BINARY, len(image), hashlib.sha256(image).digest(), 0, 0) + bytes(128)
+        sent = self.session.send(peer.MODULE_DATA, call, peer.WANT_REPLY)
+        self.session.send(peer.DATA, image)
+        self.assertEqual(0, self.session.reply(sent).status)
+
+    def test_handles_and_addresses_that_are_not_the_sessions(self) -> None:
+        tried = 0
+        for function in self.interface.calls:
+            handles = [a for a in function.args if a.ctype in {'aclrtStream', 'aclrtEvent'}]
+            ranges = [a for a in function.args if a.reads or a.writes]
+            if function.by_hand or not (handles or ranges):
+                continue
+            for number in (99, (1 << 20) - 1, 1 << 20, (1 << 64) - 1):
+                status = self.session.call(function.opcode, self.payload(function, number)).status
+                self.assertIn(status, {INVALID_HANDLE, INVALID_VALUE, NOT_SUPPORTED}, f'{function.name}({number})')
+                tried += 1
+        self.assertGreater(tried, 60)
+        self.assert_alive()
+
+    def test_a_frame_that_is_too_short_or_too_long_ends_the_session(self) -> None:
+        for function in [f for f in self.interface.calls if f.args and not f.by_hand][::7]:
+            for payload in (self.payload(function, 16)[:-1], self.payload(function, 16) + b'\0'):
+                with self.subTest(function.name, length=len(payload)), peer.Session(
+                        self.directory, artefacts.emulated_library('acl'), interface='acl') as session:
+                    session.reserve_range()
+                    with self.assertRaises(peer.Ended):
+                        session.call(function.opcode, payload)
+
+    def test_a_copy_on_the_device_stays_inside_the_session(self) -> None:
+        inside, size = peer.BASE, peer.GRANULE
+        self.assertEqual(0, self.session.call(COPY, struct.pack('<4Q', inside, inside + 4096, 4096, 0)).status)
+        for to, source, count in ((inside + size - 1, inside, 4096), (inside, inside + size, 1), (0, inside, 1),
+                                  (inside, inside, 1 << 63), ((1 << 64) - 8, inside, 16)):
+            status = self.session.call(COPY, struct.pack('<4Q', to, source, count, 0)).status
+            self.assertEqual(INVALID_VALUE, status, (to, source, count))
+        self.assert_alive()
+
+    def function(self, module: int, number: int, name: bytes) -> int:
+        return self.session.call(GET_FUNCTION, struct.pack('<QQI', module, number, len(name)) + name).status
+
+    def launch(self, function: int, data: bytes, places: tuple[tuple[int, int], ...] = (), size: int | None = None) -> int:
+        head = struct.pack('<QQ4I', function, 0, 1, 0, len(places), len(data) if size is None else size)
+        return self.session.call(LAUNCH, head + b''.join(struct.pack('<II', *place) for place in places) + data).status
+
+    def test_functions_and_launches(self) -> None:
+        self.load(16, b'fill')
+        for module, name, status in ((17, b'fill\0', INVALID_HANDLE), (1 << 33, b'fill\0', INVALID_HANDLE),
+                                     (16, b'mul\0', 107000), (16, b'fill\0', 0)):
+            self.assertEqual(status, self.function(module, 20, name), (module, name))
+        data = arguments([peer.BASE], 256, numbers=(0, 0, 0, 0))
+        self.assertEqual(INVALID_HANDLE, self.launch(21, data))
+        for place in ((len(data) - 7, 8), (8, len(data)), (1 << 31, 1 << 31)):
+            self.assertEqual(INVALID_VALUE, self.launch(20, data, (place,)), place)
+        self.assertEqual(0, self.launch(20, data, ((8, 16),)))
+        self.assert_alive()
+        with self.assertRaises(peer.Ended):
+            self.function(16, 20, b'fill\0')  # the number is taken
+
+    def test_launches_that_contradict_their_length_end_the_session(self) -> None:
+        self.load(16, b'fill')
+        self.function(16, 20, b'fill\0')
+        with self.assertRaises(peer.Ended):
+            self.launch(20, b'x' * 16, size=17)
+
+    def test_whatever_a_launch_says_the_worker_survives_and_the_device_faults(self) -> None:
+        good = arguments([peer.BASE] * 3, 16)
+        tiling, shape = 32, 32 + 8 + 32 + 96
+        for at, value in ((0, 0), (8, 1 << 62), (16, (1 << 64) - 1), (16, peer.BASE + peer.GRANULE - 4), (24, 0),
+                          (tiling, 7), (shape, 99), (shape, 9 << 32), (shape + 8, 1 << 40), (shape + 8, (1 << 64) - 1),
+                          (shape + 72, 1 << 62), (shape + 136, 1 << 39), (shape + 136, (1 << 64) - 4)):
+            with self.subTest(at=at, value=value), peer.Session(
+                    self.directory, artefacts.emulated_library('acl'), interface='acl') as session:
+                self.session = session.reserve_range()
+                session.lease(peer.BASE, peer.GRANULE, peer.GRANULE)
+                self.load(16, b'add')
+                self.function(16, 20, b'add\0')
+                self.launch(20, good[:at] + struct.pack('<Q', value) + good[at + 8:], () if at == 24 else ((24, 32),))
+                self.assertIn(session.call(SYNCHRONIZE).status, {107000, 507015})
+                self.assert_alive()
+
+    def test_another_vendors_images_and_calls(self) -> None:
+        call = peer.module_call(b'.version 7.0\0', 16)
+        sent = self.session.send(peer.MODULE_DATA, call, peer.WANT_REPLY)
+        self.session.send(peer.DATA, b'.version 7.0\0')
+        self.assertEqual(NOT_SUPPORTED, self.session.reply(sent).status)
+        self.assert_alive()
