@@ -115,6 +115,7 @@ class Embedded:
         conf.set_override('connection', f'sqlite:///{self._dir}/accelpool.sqlite', group='database')
         conf.set_override('name', 'embedded', group='api')
         conf.set_override('auth_strategy', 'http_basic', group='api')
+        conf.set_override('destination', 'none', group='audit')
         conf.set_override('htpasswd_file', str(self._dir / 'htpasswd'), group='api')
         self.password = self._read('password') or secrets.token_hex(PASSWORD_BYTES)
         self._write('password', self.password)

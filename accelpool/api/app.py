@@ -10,7 +10,7 @@ import webob
 from oslo_config import cfg
 from oslo_middleware import healthcheck, http_proxy_to_wsgi, request_id
 
-from accelpool.api import auth, context, cyborg, faults, health, microversions, registration
+from accelpool.api import audit, auth, context, cyborg, faults, health, microversions, registration
 from accelpool.api.controllers import root
 
 #: Paths that answer without authentication: what versions there are.
@@ -90,7 +90,7 @@ def make_app(protect: Callable[[auth.WSGIApp], auth.WSGIApp] = auth.protect) -> 
     application: auth.WSGIApp = pecan.make_app(
         root.RootController(), debug=False, force_canonical=False, guess_content_type_from_ext=False,
         hooks=[_Frame()], request_cls=_Request)
-    application = _Front(protect(application), application)
+    application = audit.wrap(_Front(protect(application), application))
     application = request_id.RequestId(application, cfg.CONF)
     application = http_proxy_to_wsgi.HTTPProxyToWSGI(application, cfg.CONF)
     return application

@@ -11,7 +11,7 @@ from oslo_config import cfg
 from oslo_log import log
 from oslo_middleware import exceptions
 
-from accelpool import conf
+from accelpool import conf, notifications
 from accelpool.api import app, auth
 from accelpool.db import session
 
@@ -45,6 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Serve until SIGTERM or SIGINT."""
     conf.setup(sys.argv[1:] if argv is None else argv, 'accelpool-api')
     session.configure(cfg.CONF.database.connection)
+    notifications.setup('accelpool-api', cfg.CONF.api.name)
     try:
         server = make_server(app.make_app(), cfg.CONF.api.host, cfg.CONF.api.port)
     except (ValueError, exceptions.ConfigInvalid) as failure:
@@ -63,6 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         LOG.info('The API stops')
     finally:
         server.stop()
+        notifications.flush()
     return 0
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from oslo_config import cfg
 
-from accelpool import conf, errors
+from accelpool import conf, errors, notifications
 from accelpool.conductor.service import Conductor
 from accelpool.db import session
 
@@ -18,6 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     conf.setup(sys.argv[1:] if argv is None else argv, 'accelpool-conductor')
     options = cfg.CONF.conductor
     session.configure(cfg.CONF.database.connection)
+    notifications.setup('accelpool-conductor', options.host)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -36,6 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         metrics.serve([metrics.Collector(options.host, conductor)], options.metrics_host, options.metrics_port)
     stop.wait()
     conductor.stop()
+    notifications.flush()
     return 0
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from oslo_config import cfg
 
-from accelpool import conf, errors
+from accelpool import conf, errors, notifications
 from accelpool.db import session
 from accelpool.scheduler import runner
 
@@ -16,6 +16,7 @@ from accelpool.scheduler import runner
 def main(argv: Sequence[str] | None = None) -> int:
     conf.setup(sys.argv[1:] if argv is None else argv, 'accelpool-scheduler')
     session.configure(cfg.CONF.database.connection)
+    notifications.setup('accelpool-scheduler', cfg.CONF.scheduler.host)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -28,6 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     stop.wait()
     scheduler.stop()
+    notifications.flush()
     return 0
 
 

@@ -10,8 +10,8 @@ from sqlalchemy import exc, orm
 
 from accelpool import errors, types
 from accelpool.allocations.states import HOLDING, LIVE, Event, State, next_state
+from accelpool.db import changes, models, paging, watch
 from accelpool.db import event as db_event
-from accelpool.db import models, paging, watch
 from accelpool.db import quota as db_quota
 from accelpool.db import session as db_session
 from accelpool.db import slice as db_slice
@@ -84,6 +84,7 @@ def create(session: orm.Session, *, request: types.Request, ttl: int | None = No
         raise errors.Conflict(f'There is an allocation {row["id"]} already', field='id') from failure
     db_event.add(session, row['id'], Event.CREATE, to_state=State.PENDING)
     db_quota.charge(session, row['project_id'], amounts, given)
+    changes.note(session.info, 'allocation', Event.CREATE, row['id'], state=State.PENDING)
     return models.Allocation(**row, slices=[])
 
 
@@ -137,6 +138,8 @@ def _swap(session: orm.Session, identifier: str, event: Event, before: State, af
     if swapped.rowcount != 1:  # type: ignore[attr-defined]
         return False
     watch.moved(session.info, identifier, after)
+    changes.note(session.info, 'allocation', event, identifier, state=after, previous_state=before,
+                 **({'reason': detail} if event == Event.FAIL else {}))
     loaded = session.identity_map.get(orm.util.identity_key(models.Allocation, identifier))
     if loaded is not None:
         session.expire(loaded, ['state', 'updated_at', 'reason'])
@@ -255,6 +258,7 @@ def extend(session: orm.Session, identifier: str, ttl: int | None) -> None:
         execution_options={'synchronize_session': 'fetch'})
     if result.rowcount != 1:  # type: ignore[attr-defined]
         raise errors.StateConflict(f'Allocation {identifier} is not live any more')
+    changes.note(session.info, 'allocation', 'extend', identifier)
 
 
 def touch(session: orm.Session, identifiers: Iterable[str]) -> None:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 
 from accelpool import errors, types
-from accelpool.db import models, paging
+from accelpool.db import changes, models, paging
 from accelpool.db import service as db_service
 
 _d, _h, _p, _v = (models.table(model).c for model in (
@@ -65,6 +65,7 @@ def update(session: orm.Session, device: models.Device, **values: Any) -> None:
     device.generation = models.Device.generation + 1
     session.flush()
     session.refresh(device)
+    changes.note(session.info, 'device', 'update', device.id, changed=sorted(values))
 
 
 def of_host(session: orm.Session, host: str) -> dict[str, types.Device]:
@@ -84,13 +85,16 @@ def save(session: orm.Session, host: models.Host, device: types.Device) -> None:
     if known is None:
         session.add(models.Device(**values))
         session.flush()
+        changes.note(session.info, 'device', 'create', device.id, changed=[])
         return
     if known.host_id != host.id and known.slices:
         raise errors.Conflict(f'Device {device.id} has slices on another host')
+    changed = sorted(name for name, value in values.items() if getattr(known, name) != value)
     for name, value in values.items():
         setattr(known, name, value)
     known.generation = models.Device.generation + 1
     session.flush()
+    changes.note(session.info, 'device', 'update', device.id, changed=changed)
 
 
 def lock(session: orm.Session, identifiers: Collection[str]) -> None:

@@ -10,7 +10,7 @@ import pathlib
 
 from oslo_config import cfg
 
-from accelpool import conf
+from accelpool import conf, notifications
 from accelpool.api import app
 from accelpool.db import session
 
@@ -19,4 +19,5 @@ conf.setup([], 'accelpool-api', files=None if _place is None else [pathlib.Path(
 if cfg.CONF.api.auth_strategy != 'keystone':
     raise ValueError('A WSGI server can listen anywhere; it needs [api] auth_strategy = keystone')
 session.configure(cfg.CONF.database.connection)
+notifications.setup('accelpool-api', cfg.CONF.api.name)
 application = app.make_app()

@@ -65,6 +65,8 @@ rabbit_quorum_queue = true
 auth_strategy = keystone
 [database]
 connection = {database}
+[oslo_messaging_notifications]
+driver = messagingv2
 [scheduler]
 down_after = 20
 [placement]
