@@ -40,6 +40,8 @@ class WholeAndShared(SlicingCase):
         carved = self.carve(device, wanted(device, isolation=Isolation.WHOLE))
         self.assertEqual(('/dev/nvidia0', '/dev/nvidiactl', '/dev/nvidia-uvm', '/dev/nvidia-uvm-tools'), carved.nodes)
         self.assertEqual({'CUDA_VISIBLE_DEVICES': self.host.uuid(0)}, carved.env)
+        assert carved.handle is not None
+        self.assertEqual(('PCI', '0000:19:00.0'), (carved.handle.type, carved.handle.address))
 
     def test_shared_changes_nothing_and_survives_a_restart(self) -> None:
         self.describe('h100')
@@ -366,13 +368,16 @@ class MdevSlices(SlicingCase):
     def test_made_once_and_removed(self) -> None:
         chosen = self.scheduled(self.device, 's1', 5, 2000)
         carved = self.carve(self.device, chosen)
-        self.assertEqual(self.made(), carved.env['ACCELPOOL_MDEV'])
+        assert carved.handle is not None
+        self.assertEqual(self.made(), carved.handle.uuid)
+        self.assertEqual(('MDEV', '0000:af:00.0', 'nvidia-1116'), (
+            carved.handle.type, carved.handle.address, carved.handle.asked_type))
         (self.function / 'mdev_supported_types/nvidia-1116/create').write_text('')
         self.assertEqual(carved, self.carve(self.device, chosen))
         self.assertEqual('', self.made())  # nothing was made twice
         self.assertEqual({'s1'}, self.slices())
         self.driver.need_slicing().destroy('s1')
-        self.assertEqual('1', (self.dir / 'sys/bus/mdev/devices' / carved.env['ACCELPOOL_MDEV'] / 'remove').read_text())
+        self.assertEqual('1', (self.dir / 'sys/bus/mdev/devices' / carved.handle.uuid / 'remove').read_text())
 
     def test_virtual_functions(self) -> None:
         real = self.function.with_name('0000:af:00.4')

@@ -85,7 +85,8 @@ class Mdev:
                 raise errors.DriverError(
                     f'A mediated device of type {entry["type"]} cannot be made on {entry["pci"]}: '
                     f'{failure or "the host offers no such type there"}; see mdevctl types')
-        return base.Carved(slice_id=entry['slice'], device_id=entry['device'], env={'ACCELPOOL_MDEV': entry['mdev']})
+        handle = base.Handle(type='MDEV', address=self._function(entry), uuid=entry['mdev'], asked_type=entry['type'])
+        return base.Carved(slice_id=entry['slice'], device_id=entry['device'], handle=handle)
 
     def unmake(self, entry: Entry) -> None:
         if self.exists(entry):
@@ -100,6 +101,13 @@ class Mdev:
 
     def _path(self, entry: Entry) -> pathlib.Path:
         return self._root / 'bus/mdev/devices' / str(entry['mdev'])
+
+    def _function(self, entry: Entry) -> str:
+        """Return the PCI address of the function that carries a device."""
+        for function in self.functions(entry['pci']):
+            if (function / 'mdev_supported_types' / entry['type'] / 'devices' / entry['mdev']).exists():
+                return function.resolve().name
+        return str(entry['pci'])
 
     def _present(self, device: Device) -> dict[str, int]:
         """Return how many devices of each type exist on a device."""

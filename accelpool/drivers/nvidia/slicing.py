@@ -163,7 +163,10 @@ class Whole:
     def make(self, entry: Entry) -> base.Carved:
         return base.Carved(
             slice_id=entry['slice'], device_id=entry['device'], env={'CUDA_VISIBLE_DEVICES': entry['uuid']},
-            nodes=(f'/dev/nvidia{entry["minor"]}', *COMMON_NODES))
+            nodes=(f'/dev/nvidia{entry["minor"]}', *COMMON_NODES), handle=self._handle(entry))
+
+    def _handle(self, entry: Entry) -> base.Handle | None:
+        return base.Handle(type='PCI', address=entry['pci'])
 
     def unmake(self, entry: Entry) -> None:
         """Nothing was done to the device."""
@@ -174,3 +177,6 @@ class Whole:
 
 class Shared(Whole):
     """A share that the agent meters: nothing is done to the device."""
+
+    def _handle(self, entry: Entry) -> base.Handle | None:
+        return None

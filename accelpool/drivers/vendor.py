@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Asking a vendor's management library without ever waiting for it longer than a deadline.
+
+The library runs in a process of its own, a small program that answers lines (NVML:
+:mod:`accelpool.drivers.nvidia.nvml`, DCMI: :mod:`accelpool.drivers.ascend.dcmi`).  When a call does not return in time
+that process is killed and forgotten; a call that hangs in the kernel keeps it alive until the kernel lets go, which
+:meth:`Channel.stuck` tells.
+"""
+
+import contextlib
+import json
+import os
+import pathlib
+import select
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from accelpool import errors
+
+
+class VendorError(errors.DriverError):
+    """The library answered with an error; ``number`` is the vendor's."""
+
+    def __init__(self, number: int, text: str) -> None:
+        super().__init__(text)
+        self.number = number
+
+
+class Hung(errors.DriverError):
+    """The library did not answer in time."""
+
+
+class Channel:
+    """One such process at a time, started when it is needed; threads take turns."""
+
+    def __init__(self, name: str, program: pathlib.Path, deadline: float, library: str | None,
+                 refused: Callable[[int, str], VendorError] = VendorError) -> None:
+        """
+        :param name: of the library, for messages
+        :param program: what runs it; its first call is ``open``
+        :param deadline: seconds that a call may take
+        :param library: directory of the library, None: where the loader finds it
+        :param refused: makes the exception of an answer with an error
+        """
+        self._name = name
+        self._program = program
+        self._refused = refused
+        self._deadline = deadline
+        self._library = library
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._given_up: list[subprocess.Popen[bytes]] = []
+
+    def ask(self, call: str, *arguments: Any) -> Any:
+        """Return the result of one of the program's calls.
+
+        :raises VendorError: the library refused
+        :raises Hung: it did not answer in time
+        """
+        with self._lock:
+            if self._process is None:
+                self._start()
+                if call != 'open':
+                    self._exchange('open', ())
+            return self._exchange(call, arguments)
+
+    def stuck(self) -> bool:
+        """Return whether a process that was given up still hangs in the kernel."""
+        self._given_up = [process for process in self._given_up if process.poll() is None]
+        return bool(self._given_up)
+
+    def close(self) -> None:
+        with self._lock:
+            self._give_up()
+
+    def _start(self) -> None:
+        env = dict(os.environ)
+        if self._library is not None:
+            env['LD_LIBRARY_PATH'] = self._library
+        self._process = subprocess.Popen(
+            [sys.executable, '-P', str(self._program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env)
+
+    def _exchange(self, call: str, arguments: tuple[Any, ...]) -> Any:
+        process = self._process
+        assert process is not None and process.stdin is not None
+        try:
+            process.stdin.write(json.dumps([call, arguments]).encode() + b'\n')
+            process.stdin.flush()
+            line = self._line(process)
+        except (OSError, TimeoutError) as error:
+            self._give_up()
+            if isinstance(error, TimeoutError):
+                raise Hung(f'{self._name} did not answer within {self._deadline:g} s ({call})') from error
+            raise errors.DriverError(f'the process that asks {self._name} has ended: {error}') from error
+        answer: dict[str, Any] = json.loads(line)
+        if 'code' in answer:
+            if call == 'open':
+                self._give_up()  # the library is opened anew by a new process only
+            raise self._refused(answer['code'], answer['error'])
+        return answer['result']
+
+    def _line(self, process: 'subprocess.Popen[bytes]') -> bytes:
+        assert process.stdout is not None
+        descriptor, until, line = process.stdout.fileno(), time.monotonic() + self._deadline, b''
+        while not line.endswith(b'\n'):
+            if not select.select([descriptor], [], [], max(0.0, until - time.monotonic()))[0]:
+                raise TimeoutError
+            piece = os.read(descriptor, 1 << 16)
+            if not piece:
+                raise BrokenPipeError('it closed its pipe')
+            line += piece
+        return line
+
+    def _give_up(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.kill()
+        assert process.stdin is not None and process.stdout is not None
+        with contextlib.suppress(OSError):
+            process.stdin.close()
+        process.stdout.close()
+        try:
+            process.wait(0.5)  # a killed process is gone at once, unless it waits inside the kernel
+        except subprocess.TimeoutExpired:
+            self._given_up.append(process)
