@@ -14,7 +14,8 @@ class MockRemoting(base.Remoting):
     def endpoint(self, device: Device) -> base.Endpoint:
         description = {
             'name': device.model,
-            'uuid': uuid.UUID(device.id).hex,
+            # A part of a device comes as <device>/<slice> and is a device of its own for its sessions.
+            'uuid': uuid.UUID(device.id.rpartition('/')[2]).hex,
             'memory_mib': device.memory,
             'cc': device.options['cc'],
             'sm': device.options['sm'],
