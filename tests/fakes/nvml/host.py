@@ -1,24 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """A host with NVIDIA devices that a test describes, and then moves."""
 
-import contextlib
 import ctypes
 import functools
-import mmap
 import pathlib
-import subprocess
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import yaml
 
+from tests.fakes import statefile
 from tests.fakes.nvml import layout
 
 HERE = pathlib.Path(__file__).parent
 BUILD = HERE.parents[2] / 'build/tests/nvml'
-SOURCES = ('state.c', 'system.c', 'device.c', 'mig.c', 'event.c')
-NO_INSTANCE = ANY_DEVICE = 0xffffffff
+NO_INSTANCE = 0xffffffff
 NAMESPACE = uuid.UUID('3a0f7c2e-90a4-4f0e-8a51-6cf6ff3f9a10')
 
 #: NVML's nvmlEventType...
@@ -28,17 +24,7 @@ DOUBLE_BIT_ECC, CRITICAL_XID = 2, 8
 @functools.cache
 def library() -> pathlib.Path:
     """Build ``libnvidia-ml.so.1`` when its sources are newer; return its directory."""
-    target = BUILD / 'libnvidia-ml.so.1'
-    newest = max(path.stat().st_mtime for path in HERE.iterdir() if path.suffix in {'.c', '.h', '.py'})
-    if not target.exists() or target.stat().st_mtime < newest:
-        BUILD.mkdir(parents=True, exist_ok=True)
-        (BUILD / 'layout.h').write_text(layout.header())
-        fresh = target.with_suffix('.new')
-        subprocess.run(
-            ['gcc', '-std=c11', '-D_GNU_SOURCE', '-O1', '-g', '-Wall', '-Wextra', '-Werror', '-fPIC', '-shared',
-             '-fvisibility=hidden', '-pthread', '-Wl,-soname,libnvidia-ml.so.1', f'-I{BUILD}', f'-I{HERE}',
-             '-o', str(fresh), *(str(HERE / source) for source in SOURCES)], check=True)
-        fresh.replace(target)
+    statefile.build(HERE, BUILD / 'libnvidia-ml.so.1', statefile.header(layout.STRUCTURES, layout.CONSTANTS))
     return BUILD
 
 
@@ -48,7 +34,7 @@ def _models() -> dict[str, Any]:
     return found
 
 
-class Host:
+class Host(statefile.StateFile):
     """The state file of one host; ``env`` makes a process see it."""
 
     def __init__(self, description: str | dict[str, Any], path: pathlib.Path) -> None:
@@ -59,19 +45,12 @@ class Host:
         if isinstance(description, str):
             description = yaml.safe_load((HERE / 'hosts' / f'{description}.yaml').read_text())
         assert isinstance(description, dict)
-        self.path = path
-        path.write_bytes(bytes(ctypes.sizeof(layout.State)))
-        self._file = path.open('r+b')
-        self._map = mmap.mmap(self._file.fileno(), 0)
-        self.state = layout.State.from_buffer(self._map)
+        super().__init__(layout.State, path)
         self._fill(description)
 
     @property
     def env(self) -> dict[str, str]:
         return {'FAKE_NVML_STATE': str(self.path), 'LD_LIBRARY_PATH': str(library())}
-
-    def device(self, index: int) -> Any:
-        return self.state.devices[index]
 
     def uuid(self, index: int) -> str:
         found: bytes = self.device(index).uuid
@@ -154,37 +133,6 @@ class Host:
         compute.profile = {1: 0, 2: 1, 3: 2, 4: 3, 7: 4}[compute.size]
         self.state.serial += 1
         compute.uuid = f'MIG-{uuid.uuid5(NAMESPACE, f"{device}/{self.state.serial}")}'.encode()
-
-    @contextlib.contextmanager
-    def failing(self, function: str = '', device: int = ANY_DEVICE, code: int = 999) -> Iterator[None]:
-        """While this lasts a function, or all that concern a device, answer ``code``."""
-        rule = self._rule(function, device)
-        rule.code, rule.hang, rule.active = code, 0, 1
-        try:
-            yield
-        finally:
-            rule.active = 0
-
-    @contextlib.contextmanager
-    def hanging(self, function: str = '', device: int = ANY_DEVICE) -> Iterator[None]:
-        """While this lasts a function, or all that concern a device, do not return."""
-        rule = self._rule(function, device)
-        rule.hang, rule.active = 1, 1
-        try:
-            yield
-        finally:
-            rule.active = 0
-
-    def close(self) -> None:
-        del self.state
-        with contextlib.suppress(BufferError):  # a test may still hold a piece of it
-            self._map.close()
-        self._file.close()
-
-    def _rule(self, function: str, device: int) -> Any:
-        rule = next(rule for rule in self.state.rules if not rule.active)
-        rule.function, rule.device = function.encode(), device
-        return rule
 
     def _fill(self, description: dict[str, Any]) -> None:
         state = self.state

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The state file: one C structure, mapped by the library and by the test that moves it.
 
-This is the only description of it; :func:`header` writes the C side.  Strings are NUL-terminated.
+This is the only description of it; :func:`tests.fakes.statefile.header` writes the C side.  Strings are NUL-terminated.
 """
 
 import ctypes
@@ -112,22 +112,7 @@ class State(ctypes.Structure):
         ('devices', Device * DEVICES)]
 
 
-_NAMES = {c_uint32: 'uint32_t', c_int32: 'int32_t', c_uint64: 'uint64_t', c_char: 'char'}
-_CONSTANTS = ('VERSION', 'DEVICES', 'PROFILES', 'COMPUTE_PROFILES', 'INSTANCES', 'STARTS', 'PROCESSES', 'LINKS',
-              'EVENTS', 'RULES', 'VGPUS')
-
-
-def header() -> str:
-    """Return the C header of the structures above."""
-    lines = ['// Written by layout.py', '#pragma once', '#include <stdint.h>', '']
-    lines += [f'#define STATE_{name} {globals()[name]}' for name in _CONSTANTS]
-    for structure in (Profile, Compute, Instance, Process, Link, Vgpu, Device, Event, Rule, State):
-        lines += ['', f'struct state_{structure.__name__.lower()} {{']
-        for name, kind in structure._fields_:
-            length = ''
-            if issubclass(kind, ctypes.Array):
-                kind, length = kind._type_, f'[{kind._length_}]'
-            lines.append(f'    {_NAMES.get(kind) or f"struct state_{kind.__name__.lower()}"} {name}{length};')
-        lines += ['};', f'_Static_assert(sizeof(struct state_{structure.__name__.lower()}) == '
-                        f'{ctypes.sizeof(structure)}, "layout");']
-    return '\n'.join([*lines, ''])
+STRUCTURES = (Profile, Compute, Instance, Process, Link, Vgpu, Device, Event, Rule, State)
+CONSTANTS = {name: globals()[name] for name in (
+    'VERSION', 'DEVICES', 'PROFILES', 'COMPUTE_PROFILES', 'INSTANCES', 'STARTS', 'PROCESSES', 'LINKS', 'EVENTS',
+    'RULES', 'VGPUS')}
