@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a session gets at an Ascend chip."""
+
+import pathlib
+import tempfile
+import unittest
+from unittest import mock
+
+from accelpool import errors
+from accelpool.drivers.ascend import remoting
+from accelpool.types import Device
+
+DEVICE = Device(id='d', driver='ascend', vendor='huawei', model='Ascend910B3', memory=65536,
+                options={'logic_id': 2, 'phy_id': 5})
+
+
+class Remoting(unittest.TestCase):
+    def setUp(self) -> None:
+        self.place = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+
+    def test_a_session_sees_one_chip(self) -> None:
+        (self.place / 'libascendcl.so').touch()
+        endpoint = remoting.AscendRemoting(str(self.place)).endpoint(DEVICE)
+        self.assertEqual(('acl', str(self.place / 'libascendcl.so')), (endpoint.interface, endpoint.library))
+        self.assertEqual('2', endpoint.env['ASCEND_RT_VISIBLE_DEVICES'])
+        self.assertEqual('/dev/davinci5', endpoint.nodes[0])
+
+    def test_cann_is_found_by_its_home_and_not_by_the_loader_path(self) -> None:
+        (self.place / 'lib64').mkdir()
+        (self.place / 'lib64/libascendcl.so').touch()
+        with mock.patch.dict('os.environ', {'ASCEND_HOME_PATH': str(self.place)}):
+            self.assertEqual(self.place / 'lib64/libascendcl.so', remoting.library(None))
+
+    def test_a_host_without_cann_is_told_what_to_do(self) -> None:
+        with self.assertRaisesRegex(errors.NotSupported, 'library_dir'):
+            remoting.AscendRemoting(str(self.place)).endpoint(DEVICE)
