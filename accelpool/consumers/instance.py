@@ -7,6 +7,7 @@ session wants it.  Everything else is carved first, and Nova is told when that h
 
 import dataclasses
 import functools
+import time
 from collections.abc import Iterable, Mapping
 
 from oslo_config import cfg
@@ -21,6 +22,11 @@ from accelpool.db import session as db_session
 from accelpool.db import slice as db_slice
 from accelpool.rpc import client, later
 from accelpool.scheduler import claim
+
+
+#: Seconds for which a binding that finds nothing free waits, and looks again every so many, while something is being
+#: given back: Placement counts a slice as free when its instance is gone, which is before its sessions have ended.
+LEAVING, LOOK = 10.0, 0.1
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,14 +54,24 @@ def bind(bindings: Mapping[str, Binding], visible: str | None) -> None:
     :raises InvalidRequest: the instance has requests that are bound already
     :raises NoCandidates: what Placement has promised is not there (any more)
     """
-    try:
-        hosts = claim.transaction(lambda session, contested: _bind(session, bindings, visible, contested))
-    except (errors.NoCandidates, errors.ClaimConflict) as failure:
-        _remember(bindings, failure.detail)
-        raise
+    deadline = time.monotonic() + LEAVING
+    while True:
+        try:
+            hosts = claim.transaction(lambda session, contested: _bind(session, bindings, visible, contested))
+            break
+        except (errors.NoCandidates, errors.ClaimConflict) as failure:
+            if time.monotonic() > deadline or not _leaving():
+                _remember(bindings, failure.detail)
+                raise
+            time.sleep(LOOK)
     for host, allocation_ids in hosts.items():
         for allocation_id in allocation_ids:
             later.cast(client.ConductorClient(host).bind, allocation_id)
+
+
+def _leaving() -> bool:
+    with db_session.reader() as session:
+        return db_slice.leaving(session)
 
 
 def _bind(session: orm.Session, bindings: Mapping[str, Binding], visible: str | None,
@@ -97,7 +113,7 @@ def _allocate(session: orm.Session, arq: models.Arq, binding: Binding) -> str:
     made = db_allocation.create(
         session, request=_request(arq, binding), project_id=binding.project_id or arq.project_id, user_id=arq.user_id,
         profile=arq.profile, consumer_type='instance', consumer_id=binding.instance_uuid,
-        consumer_host=binding.hostname)
+        consumer_host=binding.hostname, charge=False)
     return made.id
 
 

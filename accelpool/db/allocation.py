@@ -64,17 +64,19 @@ def list_page(session: orm.Session, *, filters: Mapping[str, Any] | None = None,
 
 
 def create(session: orm.Session, *, request: types.Request, ttl: int | None = None, given: Limits = UNSAID,
-           **values: Any) -> models.Allocation:
+           charge: bool = True, **values: Any) -> models.Allocation:
     """Insert a pending allocation, for which its project is charged; what is returned does not belong to the session.
 
     :param values: columns: project_id, user_id, name, profile, consumer_type, ..., and perhaps id
     :param ttl: seconds to live
     :param given: limits of the project from elsewhere than the database
+    :param charge: False: the project is charged by the claim, which this transaction makes, too.  So devices are locked
+        before projects there as everywhere, and two transactions do not wait for each other.
     :raises Conflict: the id is taken
     :raises QuotaExceeded: the project may not have so much
     """
     now = models.utcnow()
-    amounts = Amounts.of_request(request)
+    amounts = Amounts.of_request(request) if charge else Amounts()
     row = {'id': models.new_id(), 'consumer_type': 'process', **values, 'request': request.to_dict(),
            'state': State.PENDING, 'ttl': ttl, 'expires_at': _expiry(now, ttl), 'created_at': now, 'updated_at': now,
            **db_quota.charged(amounts)}
