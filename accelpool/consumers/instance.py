@@ -23,7 +23,6 @@ from accelpool.db import slice as db_slice
 from accelpool.rpc import client, later
 from accelpool.scheduler import claim
 
-
 #: Seconds for which a binding that finds nothing free waits, and looks again every so many, while something is being
 #: given back: Placement counts a slice as free when its instance is gone, which is before its sessions have ended.
 LEAVING, LOOK = 10.0, 0.1

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 
 from accelpool import errors, types
+from accelpool.allocations.states import State
 from accelpool.db import models
 
 # Statements of the hot path are built once: building one costs more than running it on SQLite.
@@ -76,6 +77,13 @@ def of_allocation(session: orm.Session, allocation_id: str, host: str | None = N
     if host is None:
         return list(session.scalars(_OF_ALLOCATION, {'allocation': allocation_id}))
     return list(session.scalars(_OF_ALLOCATION_ON, {'allocation': allocation_id, 'on': host}))
+
+
+def leaving(session: orm.Session) -> bool:
+    """Whether there are slices that are being given back."""
+    return session.scalar(
+        sa.select(models.Slice.id).join(models.Allocation, models.Allocation.id == models.Slice.allocation_id)
+        .where(models.Allocation.state.in_((State.RELEASING, State.ERROR))).limit(1)) is not None
 
 
 def plain(found: models.Slice) -> types.Slice:
