@@ -12,8 +12,8 @@ from tools.integration.process import Service, run
 
 _PLACEMENT, _GLANCE, _NOVA = (ETC / name for name in ('placement', 'glance', 'nova'))
 _NOVA_MANAGE = (VENV / 'bin/nova-manage', '--config-file', _NOVA / 'nova.conf')
-#: Dynamic vendordata: whoever serves it listens here.
-VENDORDATA = layout.url('accelpool', '/vendordata')
+#: Dynamic vendordata.
+VENDORDATA = layout.url('accelpool-vendordata')
 
 PLACEMENT = uwsgi.service('placement', 'placement.wsgi.api:application',
                           env={'OS_PLACEMENT_CONFIG_DIR': str(_PLACEMENT)})

@@ -30,7 +30,7 @@ AGENTS = {name: f'127.0.0.{11 + number}' for number, name in enumerate(COMPUTES)
 _PORTS = {
     'mariadb': 6, 'postgresql': 32, 'keystone': 50, 'cyborg': 66, 'epmd': 69, 'amqps': 71, 'amqp': 72, 'amqp-nodes': 73,
     'nova': 74, 'nova-metadata': 75, 'placement': 78, 'ironic': 85, 'accelpool': 80, 'accelpool-gunicorn': 81,
-    'glance': 92, 'neutron': 96,
+    'accelpool-vendordata': 82, 'glance': 92, 'neutron': 96,
 }
 
 

@@ -21,6 +21,7 @@ if 'ACCELPOOL_NATIVE' in os.environ:
 
 API = uwsgi.service('accelpool', 'accelpool.wsgi.api:application', env=_ENV, venv=OURS, processes=2, threads=8,
                     path='/v1')
+VENDORDATA = uwsgi.service('accelpool-vendordata', 'accelpool.wsgi.vendordata:application', env=_ENV, venv=OURS)
 GUNICORN = Service(
     'accelpool-gunicorn',
     [OURS / 'bin/gunicorn', '--bind', f'{layout.HOST}:{layout.port("accelpool-gunicorn")}', '--workers', '2',
@@ -67,6 +68,8 @@ auth_strategy = keystone
 connection = {database}
 [oslo_messaging_notifications]
 driver = messagingv2
+[enrolment]
+url = {url}
 [scheduler]
 down_after = 20
 [placement]
@@ -82,7 +85,7 @@ def configure() -> None:
     layout.write(CONFIG, _CONFIG.format(
         bus=layout.bus(bus.VHOST), database=layout.database('accelpool'),
         credentials=identity.credentials('accelpool'), authtoken=identity.authtoken('accelpool'),
-        nova_bus=layout.bus()))
+        nova_bus=layout.bus(), url=layout.url('accelpool')))
     for name in SCHEDULERS:
         layout.write(_ETC / f'{name}.conf', f'[scheduler]\nhost = {name}\n')
     for host in AGENTS:
@@ -105,3 +108,8 @@ def accelpool() -> None:
         service.start(wait=False)
     for service in SERVICES:
         service.wait_ready()
+
+
+def vendordata() -> None:
+    """Start what tells guests of instances where to enrol."""
+    VENDORDATA.start()

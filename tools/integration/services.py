@@ -22,6 +22,7 @@ _COMPUTE: tasks.Steps = {
     'placement': (compute.placement, ('mariadb',)),
     'glance': (compute.glance, ('mariadb',)),
     'neutron': (compute.neutron, ()),
+    'vendordata': (pool.vendordata, ('accelpool-schema', 'keystone')),
     'nova-schema': (compute.nova_schema, ('mariadb', 'rabbitmq')),
     'nova': (compute.nova, ('nova-schema', 'keystone', 'placement', 'neutron')),
 }
@@ -46,7 +47,7 @@ def all_services() -> dict[str, Service]:
     """Return every service that can run, by name."""
     return {service.name: service for service in (
         *_BASE, identity.KEYSTONE, *pool.SERVICES, pool.GUNICORN, compute.PLACEMENT, compute.GLANCE, compute.NEUTRON,
-        *cyborg.SERVICES, compute.CONDUCTOR, compute.SCHEDULER, compute.NOVA, compute.METADATA,
+        pool.VENDORDATA, *cyborg.SERVICES, compute.CONDUCTOR, compute.SCHEDULER, compute.NOVA, compute.METADATA,
         *compute.HYPERVISORS.values())}
 
 
