@@ -95,7 +95,7 @@ class Faults(support.Case):
         self._afterwards()
 
     def test_database_killed(self) -> None:
-        with fault.killed(support.service('mariadb')):
+        with fault.killed(support.service(layout.SERVER)):
             counts = self._meanwhile(10)
         self.assertIn('GET 503', counts)
         self._afterwards()

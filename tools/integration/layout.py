@@ -4,6 +4,7 @@
 ``ACCELPOOL_INTEGRATION_STATE``   directory of databases, configuration, logs, pids
 ``ACCELPOOL_INTEGRATION_BASE``    first port of a block of 100
 ``ACCELPOOL_INTEGRATION_VENV``    virtual environment of the OpenStack services
+``ACCELPOOL_INTEGRATION_DATABASE``  which server accelpool uses: mariadb (default) or postgresql
 """
 
 import os
@@ -15,6 +16,8 @@ BASE = int(os.environ.get('ACCELPOOL_INTEGRATION_BASE', '24000'))
 #: Short, because Unix sockets lie below it, and traversable, because PostgreSQL gives up root's rights.
 STATE = pathlib.Path(os.environ.get('ACCELPOOL_INTEGRATION_STATE', f'/tmp/accelpool-integration-{BASE}'))
 VENV = pathlib.Path(os.environ.get('ACCELPOOL_INTEGRATION_VENV', ROOT / '.venv-openstack'))
+#: The server that has accelpool's database; those of the OpenStack services are in MariaDB.
+SERVER = os.environ.get('ACCELPOOL_INTEGRATION_DATABASE', 'mariadb')
 #: The environment in which accelpool itself is installed: that of this interpreter.
 OURS = pathlib.Path(sys.prefix)
 RUN, LOG, ETC, DATA = (STATE / name for name in ('run', 'log', 'etc', 'data'))

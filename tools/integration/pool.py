@@ -83,7 +83,7 @@ compare_interval = 5
 def configure() -> None:
     """Write the configuration of all services."""
     layout.write(CONFIG, _CONFIG.format(
-        bus=layout.bus(bus.VHOST), database=layout.database('accelpool'),
+        bus=layout.bus(bus.VHOST), database=layout.database('accelpool', layout.SERVER),
         credentials=identity.credentials('accelpool'), authtoken=identity.authtoken('accelpool'),
         nova_bus=layout.bus(), url=layout.url('accelpool')))
     for name in SCHEDULERS:

@@ -15,7 +15,7 @@ _ACCELPOOL: tasks.Steps = {
     'postgresql': (databases.postgresql, ()),
     'rabbitmq': (bus.rabbitmq, ()),
     'keystone': (identity.keystone, ('mariadb',)),
-    'accelpool-schema': (pool.accelpool_schema, ('mariadb',)),
+    'accelpool-schema': (pool.accelpool_schema, ('mariadb', 'postgresql')),
     'accelpool': (pool.accelpool, ('accelpool-schema', 'rabbitmq', 'keystone')),
 }
 _COMPUTE: tasks.Steps = {

@@ -23,7 +23,7 @@ MOVING = (State.PENDING, State.SCHEDULED, State.BINDING, State.RELEASING, State.
 @contextlib.contextmanager
 def connected() -> Iterator[None]:
     """This process looks into the database of the running services."""
-    engine = session.configure(layout.database('accelpool'))
+    engine = session.configure(layout.database('accelpool', layout.SERVER))
     try:
         yield
     finally:

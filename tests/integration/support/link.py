@@ -48,7 +48,7 @@ def apart(service: Service) -> Iterator[Link]:
         _ip('link', 'set', _NEAR, 'up')
         for words in (('addr', 'add', f'{FAR}/30', 'dev', _FAR), ('link', 'set', _FAR, 'up'), ('link', 'set', 'lo', 'up')):
             _ip('-n', _NAMESPACE, *words)
-        ports = [layout.port('amqp'), layout.port('mariadb')]
+        ports = [layout.port('amqp'), layout.port(layout.SERVER)]
         relay = subprocess.Popen(
             [sys.executable, '-m', 'tests.integration.support.relay', NEAR, *map(str, ports)], cwd=layout.ROOT,
             env=os.environ | {'PYTHONPATH': str(layout.ROOT)})
@@ -77,5 +77,5 @@ def _config() -> str:
         return url.replace(layout.HOST, NEAR)
     path = layout.write(layout.ETC / 'accelpool' / 'apart.conf', (
         f'[DEFAULT]\ntransport_url = {near(layout.bus(bus.VHOST))}\n'
-        f'[database]\nconnection = {near(layout.database("accelpool"))}\n'))
+        f'[database]\nconnection = {near(layout.database("accelpool", layout.SERVER))}\n'))
     return str(path)
