@@ -27,4 +27,5 @@ _generated.mkdir(exist_ok=True)
     capture_output=True, text=True).stdout)
 subprocess.run([sys.executable, '-m', 'accelpool.remoting.generator', '--out', str(ROOT / 'build/doc/gen')],
                cwd=ROOT, check=True)
-(_generated / 'cuda_coverage.rst').write_text((ROOT / 'build/doc/gen/cuda_coverage.rst').read_text())
+for _api in ('cuda', 'acl'):
+    (_generated / f'{_api}_coverage.rst').write_text((ROOT / f'build/doc/gen/{_api}_coverage.rst').read_text())
