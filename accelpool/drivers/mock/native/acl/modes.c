@@ -67,3 +67,10 @@ API aclError aclrtSetOpWaitTimeout(uint32_t seconds) {
     (void)seconds; /* streams wait as long as it takes */
     return ACL_SUCCESS;
 }
+
+/* After a failure nothing runs on the device any more, whatever the mode: that is the stricter of the two. */
+API aclError aclrtSetStreamFailureMode(aclrtStream stream, uint64_t mode) {
+    struct stream *found;
+    ACL_TRY(stream_find(stream, &found));
+    return mode <= 1 ? ACL_SUCCESS : ACL_ERROR_RT_PARAM_INVALID;
+}
