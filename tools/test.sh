@@ -44,7 +44,7 @@ native() {
 }
 integration() {  # a named subset and a short soak on real services; tox -e integration,soak run the whole
     wait "$installing"
-    tools/integration/up.sh
+    tools/integration/up.sh placement
     trap 'tools/integration/down.sh --erase' EXIT
     grep -v '^#' tools/integration/subset.txt | xargs python -m pytest
     python -m tests.integration.soak --minutes "${SOAK_MINUTES:-2.5}"

@@ -18,8 +18,9 @@ _ACCELPOOL: tasks.Steps = {
     'accelpool-schema': (pool.accelpool_schema, ('mariadb', 'postgresql')),
     'accelpool': (pool.accelpool, ('accelpool-schema', 'rabbitmq', 'keystone')),
 }
+_PLACEMENT: tasks.Steps = {'placement': (compute.placement, ('mariadb',))}
 _COMPUTE: tasks.Steps = {
-    'placement': (compute.placement, ('mariadb',)),
+    **_PLACEMENT,
     'glance': (compute.glance, ('mariadb',)),
     'neutron': (compute.neutron, ()),
     'vendordata': (pool.vendordata, ('accelpool-schema', 'keystone')),
@@ -27,10 +28,11 @@ _COMPUTE: tasks.Steps = {
     'nova': (compute.nova, ('nova-schema', 'keystone', 'placement', 'neutron')),
 }
 _CYBORG: tasks.Steps = {
-    'placement': (compute.placement, ('mariadb',)),
+    **_PLACEMENT,
     'cyborg': (cyborg.cyborg, ('mariadb', 'rabbitmq', 'keystone', 'placement')),
 }
-GROUPS = {'accelpool': _ACCELPOOL, 'compute': {**_ACCELPOOL, **_COMPUTE}, 'cyborg': {**_ACCELPOOL, **_CYBORG}}
+GROUPS = {'accelpool': _ACCELPOOL, 'placement': {**_ACCELPOOL, **_PLACEMENT}, 'compute': {**_ACCELPOOL, **_COMPUTE},
+          'cyborg': {**_ACCELPOOL, **_CYBORG}}
 
 
 def steps(groups: Iterable[str]) -> tasks.Steps:

@@ -3,6 +3,7 @@
 # Real OpenStack services and accelpool on this machine, for tests: loopback only, no systemd.
 #
 #   tools/integration/up.sh              RabbitMQ, MariaDB, PostgreSQL, Keystone, accelpool
+#   tools/integration/up.sh placement    also Placement
 #   tools/integration/up.sh compute      also Placement, Glance, Nova with two fake hypervisors
 #   tools/integration/up.sh cyborg       also Placement and Cyborg, to be measured against
 #   tools/integration/up.sh install      only install

@@ -20,7 +20,7 @@ from tests.integration import support
 from tests.integration.soak.breaker import Breaker
 from tests.integration.soak.customer import PROMISED, Customer
 from tests.integration.soak.report import Report
-from tests.integration.support import accounts, fault
+from tests.integration.support import accounts, fault, placement
 from tests.integration.support.client import Client, release_all
 from tests.support import database
 from tools.integration import bus, layout
@@ -35,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument('--minutes', type=float, default=30)
     parser.add_argument('--seed', type=int, default=random.randrange(10**6))
     options = parser.parse_args(argv)
-    support.up()
+    support.up('placement')
     conf.register_all()
     cfg.CONF([], project='accelpool', default_config_files=[], default_config_dirs=[])
     client.oslo_messaging.TransportURL.parse(cfg.CONF)
@@ -106,6 +106,7 @@ def _compare(report: Report, customers: list[Customer], before: object) -> None:
     case = unittest.TestCase()
     try:
         accounts.compare(case)
+        placement.agree(case)
         user = Client()
         for identifier, promise in [item for one in customers for item in one.promises.items()]:
             answer = user.ask('GET', f'/allocations/{identifier}')
@@ -119,6 +120,7 @@ def _compare(report: Report, customers: list[Customer], before: object) -> None:
             if state not in {None, 'released'}:
                 user.release(identifier)
         accounts.compare(case)
+        placement.agree(case)
         if (charged := database.accounts()) != before:
             report.violation(f'devices were charged {before}, and are {charged}')
     except AssertionError as failure:

@@ -14,7 +14,7 @@ from tests.integration.support import service
 from tools.integration import layout
 from tools.integration.process import Failed, Service
 
-INFRASTRUCTURE = ('rabbitmq', layout.SERVER, 'keystone')
+INFRASTRUCTURE = ('rabbitmq', layout.SERVER, 'keystone', 'placement')
 STATELESS = ('accelpool', 'accelpool-scheduler1', 'accelpool-scheduler2',
              *(f'accelpool-conductor-{host}' for host in layout.AGENTS))
 AGENTS = tuple(f'accelpool-agent-{host}' for host in layout.AGENTS)
