@@ -48,6 +48,10 @@ class Case(support.Case):
     def gone(self, server: str) -> None:
         wait_for(lambda: (self.cloud.arqs(server), self.held(server)), lambda seen: seen == ([], []))
 
+    def unplaced(self, server: str) -> None:
+        """Nova frees what an instance has in Placement some time after it is gone."""
+        wait_for(lambda: self.cloud.placement.get(f'/allocations/{server}').json()['allocations'], lambda one: not one)
+
 
 class Life(Case):
     def test_a_remote_slice_through_rebuild_shelving_and_deletion(self) -> None:
@@ -105,6 +109,10 @@ class Life(Case):
         self.assertIn('No valid host', self.cloud.wait(third, 'ERROR')['fault']['message'])
         self.assertEqual([], self.cloud.arqs(third))
         self.cloud.delete(server)
+        # Placement offers the device again when it has been given back, which its next comparison shows.
+        wait_for(lambda: self.cloud.placement.get(
+            '/allocation_candidates?resources=VCPU:1&resources1=CUSTOM_ACCELPOOL_COMPUTE:100'
+            '&required1=CUSTOM_ACCELPOOL_MODEL_GPU_PCI').json()['allocation_requests'], bool)
         self.active(flavor)
 
 
@@ -117,7 +125,8 @@ class Trouble(Case):
         (record,) = Client('admin', 'admin').get(
             f'/allocations?consumer_id={server}&state=released')['allocations']
         self.assertIn('CUSTOM_NOBODY', record['reason'])
-        wait_for(lambda: self.cloud.placement.get(f'/allocations/{server}').json()['allocations'], lambda one: not one)
+        self.cloud.delete(server)
+        self.unplaced(server)
 
     def test_nova_waits_for_a_host_that_carves_late(self) -> None:
         conductor = support.service('accelpool-conductor-compute1')

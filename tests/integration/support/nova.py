@@ -106,6 +106,6 @@ def wait_for(look: Callable[[], Any], right: Callable[[Any], bool],
         seen = look()
         if right(seen):
             return seen
-        assert not hopeless(seen), seen
+        assert not hopeless(seen), seen.get('fault', seen)
         time.sleep(0.2)
     raise AssertionError(f'not so after {patience} s: {seen}')
