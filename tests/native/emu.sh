@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Builds the emulated CUDA device (optionally with a sanitizer) and runs its C tests.
+# Builds the emulated devices (optionally with a sanitizer) and runs their C tests.
 #
 #   tests/native/emu.sh [none|asan|tsan] [TEST...]
 #
@@ -27,10 +27,16 @@ mkdir -p "$out"
 export EMU_PTX=$PWD/tests/native/emu_kernels.ptx EMU_MODULE=$out/module.so
 export ACCELPOOL_TRANSLATOR=${EMU_TRANSLATOR:-$PWD/tests/native/emu_translator.sh} LD_LIBRARY_PATH=$out
 if [ $# -eq 0 ]; then
-    set -- memory modules streams faults backend stress
+    set -- memory modules streams faults backend stress acl_kernels
 fi
 failed=0
 for name in "$@"; do
+    if [[ $name == acl_* ]]; then # the other API on the same engine, in one program
+        "$cc" "${flags[@]}" -I"$sources/acl" -o "$out/emu_$name" "tests/native/emu_$name.c" "$sources"/acl/*.c \
+            "$sources"/*.c -ldl -lm
+        timeout 300 "$out/emu_$name" || failed=1
+        continue
+    fi
     "$cc" "${flags[@]}" -Itests/native -o "$out/emu_$name" "tests/native/emu_$name.c" -L"$out" -l:libcuda.so.1 -ldl
     timeout 300 "$out/emu_$name" || failed=1
 done
