@@ -91,7 +91,7 @@ class Meter(unittest.TestCase):
             self.finish(self.start(name, 'examples/share.py', '3'))
             share[strict] = 100 * self.used(name) / (time.monotonic_ns() - begun)
         self.assertLess(share[True], 32, share)
-        self.assertGreater(share[False], 1.5 * share[True], share)
+        self.assertGreater(share[False], share[True], share)
 
     def test_programs_compute_what_they_compute_elsewhere(self) -> None:
         self.bind('slice', 50)

@@ -27,7 +27,7 @@ WELCOME, REFUSED, ACK, RECALL, BYE, RANGE, LEASE, LEASE_RETURN, MEMINFO, DATA, B
 MODULE_OFFER, MODULE_DATA, MODULE_UNLOAD, LINK_CREATE, LINK_ADD, LINK_COMPLETE, LINK_DESTROY = range(15, 22)
 LAUNCH, COPY_IN, COPY_OUT, KERNEL_SET = range(22, 26)
 
-READY, RESERVE, RELEASE, WANT, YIELD, USAGE, TRANSLATE, AGENT_MEMINFO, AGENT_RECALL, END, FIND, KEEP = range(1, 13)
+READY, RESERVE, RELEASE, WANT, YIELD, USAGE, TRANSLATE, AGENT_MEMINFO, AGENT_RECALL, END, FIND, KEEP, TOUCH = range(1, 14)
 GRANT, REVOKE = 4, 5
 
 
@@ -99,6 +99,8 @@ class Agent:
                     self.free += a
                 elif kind == AGENT_MEMINFO:
                     self.send(AGENT_MEMINFO, ident, self.free, self.limit)
+                elif kind == TOUCH:
+                    self.send(TOUCH, ident, a + b)
                 elif kind == TRANSLATE:
                     self._translate(ident, os.pread(descriptors[0], a, 0))
                 elif kind == FIND:

@@ -41,7 +41,8 @@ static void *agent_side(void *opaque)
         count = 1;
         if (packet.type == CONTROL_RESERVE)
             answer.a = packet.a + packet.b < packet.a ? packet.a : packet.a + packet.b;
-        else if (packet.type != CONTROL_MEMINFO && packet.type != CONTROL_TRANSLATE && packet.type != CONTROL_CONTENT_FIND)
+        else if (packet.type != CONTROL_MEMINFO && packet.type != CONTROL_TRANSLATE && packet.type != CONTROL_CONTENT_FIND &&
+                 packet.type != CONTROL_TOUCH)
             continue;
         control_send(fd, &answer, NULL, 0, NULL, 0);
     }
@@ -121,7 +122,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (pthread_create(&agent, NULL, agent_side, &control[0]) || pthread_create(&reader, NULL, client_side, &client[0]) ||
         pthread_create(&writer, NULL, input_side, &input))
         abort();
-    if (session_open(&session, &params, client[1], control[1], -1))
+    if (session_open(&session, &params, client[1], control[1]))
         abort();
     session_run(&session);
     *(void **)&set_limit = dlsym(vendor.library, "cuCtxSetLimit");

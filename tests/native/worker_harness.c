@@ -19,12 +19,12 @@ int main(int argc, char **argv)
 
     const char *interface = getenv("WORKER_INTERFACE");
 
-    if (argc != 6 && argc != 7)
+    if (argc != 6)
         return 2;
     if (interface)
         snprintf(params.interface, sizeof params.interface, "%s", interface);
     snprintf(params.library, sizeof params.library, "%s", argv[1]);
     params.memory_limit = strtoull(argv[2], NULL, 10);
     params.window_bytes = strtoull(argv[3], NULL, 10);
-    return worker_session(&params, atoi(argv[4]), atoi(argv[5]), argc == 7 ? atoi(argv[6]) : -1);
+    return worker_session(&params, atoi(argv[4]), atoi(argv[5]));
 }

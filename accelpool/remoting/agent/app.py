@@ -18,7 +18,7 @@ from accelpool.remoting.agent.admission import Admission, listener
 from accelpool.remoting.agent.control import Control
 from accelpool.remoting.agent.frontdoor import FrontDoor
 from accelpool.remoting.agent.sessions import Sessions
-from accelpool.remoting.agent.touch import TouchPage
+from accelpool.remoting.agent.touch import TouchAccount
 from accelpool.remoting.agent.translator import Translator
 from accelpool.remoting.agent.uids import Uids
 
@@ -73,7 +73,7 @@ async def run(host: str, state_dir: pathlib.Path, listen: Sequence[str], adverti
     control = Control(key, about)
     translator = Translator(state_dir / 'translator', uids)
     sessions = control.sessions = Sessions(
-        translator, TouchPage(touched_limit_mib * MIB), uids, control.event, stop.set, start_timeout)
+        translator, TouchAccount(touched_limit_mib * MIB), uids, control.event, stop.set, start_timeout)
     front_door = control.door = FrontDoor(key, places, doors, sessions.pass_on)
     admission = control.admission = Admission(key, sessions, policy, front_door, control.event)
     server = await control.listen(state_dir / 'agent.sock')

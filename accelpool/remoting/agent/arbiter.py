@@ -27,6 +27,11 @@ LEAST_TURN_NS = 1 * MS
 ALONE_NS = 1_000_000_000 * MS
 #: A slice whose program usually comes back within this time after a wait is waited for; the device idles meanwhile.
 THINK_NS = 2 * MS
+#: What a session reports beyond the time that has passed is a lie, but for what clocks and packets blur.
+BLUR_NS = 10 * MS
+#: While others wait for it, holding the device costs at least this part of the time that passes: who reports too little
+#: gains little, and who shares the processor with others loses nothing.
+HELD_COSTS = 1 / 8
 #: A pause up to this long leaves a slice its claim to the window.
 LINGER_NS = 10 * MS
 
@@ -57,6 +62,7 @@ class _Share:
     strict: bool
     tally: float = 0.0                # ns of device time per percent point
     allowance: float = 0.0            # strict only: ns that it may use now
+    used: int = 0                     # ns of device time since the beginning
     refilled: int = 0                 # when the allowance was computed
     idle_since: int | None = None     # None: it holds or wants the device
     thinks_long: bool = True          # its last pause was longer than THINK_NS
@@ -86,6 +92,7 @@ class Arbiter:
         self._slice_of: dict[int, str] = {}
         self._level = 0.0             # smallest tally of those who want the device; never falls
         self._holder: int | None = None
+        self._reported = 0            # when the holder last reported, or got the device
         self._contested_since: int | None = None  # since when others want what the holder has
         self._revoked = False
         self._awaited: str | None = None          # the slice whose next wish is worth a pause of the device
@@ -108,6 +115,10 @@ class Arbiter:
     def remove_slice(self, slice_id: str) -> None:
         """Forget a slice; its sessions have left."""
         self._shares.pop(slice_id, None)
+
+    def used(self, slice_id: str) -> int:
+        """Return the device time that a slice has been charged, ns."""
+        return self._shares[slice_id].used
 
     def join(self, session: int, slice_id: str) -> None:
         """A session begins."""
@@ -182,13 +193,22 @@ class Arbiter:
         share.tally = max(share.tally, self._level - (WINDOW_NS / 100 if pause <= LINGER_NS else 0))
 
     def _charge(self, session: int, used: int, now: int) -> None:
+        """Charge what a session reports, within what can be."""
+        holds = session == self._holder
+        used = min(used, BLUR_NS + (now - self._reported if holds else 0))
+        if holds and self._contested_since is not None:
+            used = max(used, int((now - max(self._reported, self._contested_since)) * HELD_COSTS))
+        if holds:
+            self._reported = now
         self.busy_ns += used
         share = self._shares[self._slice_of[session]]
+        share.used += used
         share.allowance -= used
         share.may_run(now)
-        if session == self._holder and self._contested_since is not None:
-            used = min(used, max(0, now - self._contested_since))
-        share.tally += used / share.share
+        fair = used
+        if holds and self._contested_since is not None:
+            fair = min(used, max(0, now - self._contested_since))
+        share.tally += fair / share.share
 
     def _smallest_wish(self, now: int) -> float:
         return min((s.tally for s in self._shares.values() if s.wants and s.may_run(now)), default=float('inf'))
@@ -219,6 +239,7 @@ class Arbiter:
     def _grant(self, slice_id: str, now: int) -> list[Instruction]:
         share = self._shares[slice_id]
         session = self._holder = share.wants.pop(0)
+        self._reported = now
         self.grants += 1
         # A strict slice that lagged behind its allowance has no claim to what others used meanwhile.
         share.tally = max(share.tally, self._level - WINDOW_NS / 100)

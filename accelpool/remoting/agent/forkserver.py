@@ -33,7 +33,7 @@ class ForkServer:
         self._channel = packets.Channel(ours, self._packet, on_close)
 
     def spawn(self, session: int, parameters: Mapping[str, str], descriptors: Sequence[int]) -> bool:
-        """Start a worker; ``descriptors``: session socket, control socket, perhaps the touch page."""
+        """Start a worker; ``descriptors``: session socket, control socket."""
         blob = b''.join(f'{key}\0{value}\0'.encode() for key, value in parameters.items())
         return self._channel.send(packets.SPAWN, session, blob=blob, descriptors=descriptors)
 

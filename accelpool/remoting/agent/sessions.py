@@ -16,7 +16,7 @@ from typing import Any
 from accelpool import errors
 from accelpool.remoting.agent import arbiter, content, ledger, packets
 from accelpool.remoting.agent.forkserver import ForkServer
-from accelpool.remoting.agent.touch import TouchPage
+from accelpool.remoting.agent.touch import Broken, TouchAccount
 from accelpool.remoting.agent.translator import Translator
 from accelpool.remoting.agent.uids import Uids
 from accelpool.types import Slice
@@ -28,6 +28,8 @@ MIB = 1 << 20
 WINDOW_BYTES = 16 * MIB
 #: Sessions that one slice may have at a time.
 SESSIONS = 64
+#: Sessions that the host may have at a time.
+HOST_SESSIONS = 510
 #: Connections that may be passed on at a time.
 PASSING = 256
 #: Seconds that a session has to end by itself.
@@ -57,7 +59,7 @@ class SliceState:
         self.device = device
         self.ledger = ledger.Ledger(wanted.memory * MIB)
         self.sessions: dict[int, Session] = {}
-        self.device_ns = self.launches = 0
+        self.launches = 0
         self.timer: asyncio.TimerHandle | None = None
         self.ending: asyncio.Future[int] | None = None  # it is being unbound
 
@@ -65,10 +67,9 @@ class SliceState:
 class Session:
     """One worker."""
 
-    def __init__(self, number: int, state: SliceState, slot: int, uid: int | None) -> None:
+    def __init__(self, number: int, state: SliceState, uid: int | None) -> None:
         self.number = number
         self.state = state
-        self.slot = slot
         self.uid = uid
         self.allocated = 0
         self.ended = asyncio.Event()
@@ -87,7 +88,7 @@ class Session:
 class Sessions:
     """All slices, devices and sessions of this host."""
 
-    def __init__(self, translator: Translator, touch: TouchPage, uids: Uids, events: Events,
+    def __init__(self, translator: Translator, touch: TouchAccount, uids: Uids, events: Events,
                  stop: Callable[[], None], start_timeout: float) -> None:
         """
         :param start_timeout: seconds from a worker's start to its READY
@@ -187,23 +188,22 @@ class Sessions:
         if state.ending is not None:
             raise errors.Conflict('the slice is not yours any more')
         uid = self._uids.take()
-        slot = self._touch.take() if len(state.sessions) < SESSIONS else None
-        if slot is None or (uid is None and self._uids.available):
+        full = len(state.sessions) >= SESSIONS or len(self._sessions) >= HOST_SESSIONS
+        if full or (uid is None and self._uids.available):
             self._uids.give(uid)
-            if slot is not None:
-                self._touch.give(slot)
             raise errors.Conflict('there are as many sessions as there can be')
         number = next(self._numbers)
-        session = Session(number, state, slot, uid)
+        session = Session(number, state, uid)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         session.channel = packets.Channel(
             ours, lambda packet: self._packet(session, packet), lambda: self._forkserver.kill(number))
         self._sessions[number] = state.sessions[number] = session
         state.ledger.join(number)
+        self._touch.join(number)
         self._devices[state.slice.device_id].arbiter.join(number, slice_id)
         with theirs:
             started = self._forkserver.spawn(number, self._parameters(session) | dict(tls), [
-                connection.fileno(), theirs.fileno(), self._touch.descriptor])
+                connection.fileno(), theirs.fileno()])
         self._event('session-open', state)
         if started:
             session.starting = asyncio.get_running_loop().call_later(
@@ -234,14 +234,13 @@ class Sessions:
     @staticmethod
     def _parameters(session: Session) -> dict[str, str]:
         state, wanted, device = session.state, session.state.slice, session.state.device
-        environment = device.get('env', {}) | {'ACCELPOOL_TOUCH_SLOT': str(session.slot)}
         identity = {} if session.uid is None else {'uid': str(session.uid), 'gid': str(session.uid)}
         return {
             'interface': device['interface'], 'library': device['library'], 'slice': wanted.id,
             'allocation': wanted.allocation_id, 'project': state.project,
             'memory_limit': str(wanted.memory * MIB), 'compute': str(wanted.compute),
             'strict': str(int(wanted.strict)), 'window_bytes': str(WINDOW_BYTES), **identity,
-            **{f'env:{name}': str(value) for name, value in environment.items()}}
+            **{f'env:{name}': str(value) for name, value in device.get('env', {}).items()}}
 
     def _exited(self, number: int, status: int) -> None:
         """A worker is dead: everything that it held is free."""
@@ -258,7 +257,7 @@ class Sessions:
         session.channel.close()
         for task in session.translations:
             task.cancel()
-        self._touch.give(session.slot)
+        self._touch.leave(number)
         self._uids.give(session.uid)
         del state.sessions[number]
         self._tell(state.ledger.leave(number), state)
@@ -275,7 +274,7 @@ class Sessions:
     def _packet(self, session: Session, packet: packets.Packet) -> None:
         try:
             self._answer(session, packet)
-        except (ledger.ProtocolError, ValueError) as failure:
+        except (ledger.ProtocolError, Broken, ValueError) as failure:
             LOG.warning('Session %d breaks the rules: %s', session.number, failure)
             self._forkserver.kill(session.number)
         finally:
@@ -295,15 +294,17 @@ class Sessions:
             case packets.WANT:
                 self._instruct(on, on.arbiter.want(session.number, now))
             case packets.YIELD:
-                state.device_ns += packet.a
                 self._instruct(on, on.arbiter.give(session.number, packet.a, bool(packet.b), now))
             case packets.USAGE:
-                state.device_ns += packet.a
                 state.launches += packet.c
-                session.allocated = packet.b
+                session.allocated = min(packet.b, state.ledger.held_by(session.number))
                 self._instruct(on, on.arbiter.use(session.number, packet.a, now))
             case packets.MEMINFO:
                 self._send(session, packets.MEMINFO, packet.id, state.ledger.free, state.ledger.limit)
+            case packets.TOUCH:
+                self._send(session, packets.TOUCH, packet.id, self._touch.allow(session.number, packet.a, packet.b))
+            case packets.UNTOUCH:
+                self._touch.give_back(session.number, packet.a)
             case packets.TRANSLATE | packets.CONTENT_FIND | packets.CONTENT_KEEP:
                 self._answer_module(session, packet)
             case _:
@@ -406,7 +407,8 @@ class Sessions:
             'generation': state.slice.generation, 'sessions': len(state.sessions),
             'allocated_bytes': sum(session.allocated for session in state.sessions.values()),
             'charged_bytes': state.ledger.reserved, 'peak_bytes': state.ledger.peak,
-            'limit_bytes': state.ledger.limit, 'device_ns': state.device_ns, 'launches': state.launches,
+            'limit_bytes': state.ledger.limit, 'launches': state.launches,
+            'device_ns': self._devices[state.slice.device_id].arbiter.used(state.slice.id),
         } for state in self.slices.values()]
 
     def usage(self) -> dict[str, Any]:

@@ -1,40 +1,48 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page through which workers account for host memory that emulated devices really touch.
+"""The account of host memory that emulated devices really touch: decisions only.
 
-Layout (native/worker/forkserver.c): u64 limit, u64 total, then one u64 for each slot.  Workers add to the total and to
-their slot; the fork server subtracts a dead worker's slot.
+A session asks for an allowance before it writes to fresh pages, and gives back what it has no use for.
 """
 
-import mmap
-import os
-import struct
 
-PAGE = 4096
-SLOTS = (PAGE - 16) // 8
+class Broken(Exception):
+    """A session did what no sound worker does; it must end."""
 
 
-class TouchPage:
-    """A memfd that all workers of this host map."""
+class TouchAccount:
+    """One for all sessions of this host; sizes are bytes."""
 
     def __init__(self, limit: int) -> None:
-        """:param limit: bytes"""
-        self.descriptor = os.memfd_create('accelpool-touch', os.MFD_CLOEXEC)
-        os.ftruncate(self.descriptor, PAGE)
-        self._page = mmap.mmap(self.descriptor, PAGE)
-        struct.pack_into('<Q', self._page, 0, limit)
-        self._free = list(range(SLOTS - 1, -1, -1))
-
-    @property
-    def limit(self) -> int:
-        return int(struct.unpack_from('<Q', self._page, 0)[0])
+        self.limit = limit
+        self._allowed: dict[int, int] = {}
 
     @property
     def total(self) -> int:
-        return int(struct.unpack_from('<Q', self._page, 8)[0])
+        return sum(self._allowed.values())
 
-    def take(self) -> int | None:
-        """Return a free slot, or None: as many sessions as a host can have are there."""
-        return self._free.pop() if self._free else None
+    def join(self, session: int) -> None:
+        self._allowed[session] = 0
 
-    def give(self, slot: int) -> None:
-        self._free.append(slot)
+    def allow(self, session: int, need: int, extra: int) -> int:
+        """Return ``need`` and up to ``extra`` more, or 0: the host has no more to spare.
+
+        :raises Broken: a question that asks for nothing
+        """
+        if need <= 0:
+            raise Broken('an allowance of no bytes')
+        free = self.limit - self.total
+        if need > free:
+            return 0
+        allowed = min(need + extra, free)
+        self._allowed[session] += allowed
+        return allowed
+
+    def give_back(self, session: int, size: int) -> None:
+        """:raises Broken: more than it was allowed"""
+        if size > self._allowed[session]:
+            raise Broken(f'{size} bytes given back of {self._allowed[session]}')
+        self._allowed[session] -= size
+
+    def leave(self, session: int) -> None:
+        """A session is over: its pages are gone."""
+        self._allowed.pop(session, None)

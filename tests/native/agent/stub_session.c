@@ -3,7 +3,7 @@
  * A worker_session for the agent's tests: after WELCOME it obeys one-line orders from the client, forwards them to the
  * agent as packets and prints what the agent says. Linked with main, forkserver, confine, parameters, control, sandbox.
  *
- * Orders: "packet TYPE A B C", "facts", "env NAME", "library", "call NAME", "translate TEXT", "touch BYTES", "spin", "exit CODE".
+ * Orders: "packet TYPE A B C", "facts", "env NAME", "library", "call NAME", "translate TEXT", "spin", "exit CODE".
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -96,26 +96,14 @@ static void try_call(const char *name)
     say(result >= 0 ? "ok" : strerrorname_np(errno));
 }
 
-static void say_facts(const struct worker_params *params, int control, int touch_fd)
+static void say_facts(const struct worker_params *params, int control)
 {
     dprintf(client,
             "{\"pid\": %d, \"uid\": %u, \"gid\": %u, \"no_new_privs\": %d, \"dumpable\": %d, "
-            "\"seccomp\": %d, \"control\": %d, \"touch\": %d, \"memory_limit\": %llu, \"slice\": \"%s\", \"compute\": %u}\n",
+            "\"seccomp\": %d, \"control\": %d, \"memory_limit\": %llu, \"slice\": \"%s\", \"compute\": %u}\n",
             getpid(), getuid(), getgid(), prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0),
-            prctl(PR_GET_DUMPABLE), prctl(PR_GET_SECCOMP), control, touch_fd,
+            prctl(PR_GET_DUMPABLE), prctl(PR_GET_SECCOMP), control,
             (unsigned long long)params->memory_limit, params->slice, params->compute);
-}
-
-static int touch(int touch_fd, unsigned long long bytes)
-{
-    uint64_t *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, touch_fd, 0);
-    const char *slot = getenv("ACCELPOOL_TOUCH_SLOT");
-
-    if (page == MAP_FAILED || !slot)
-        return -1;
-    __atomic_fetch_add(&page[1], bytes, __ATOMIC_SEQ_CST);
-    __atomic_fetch_add(&page[2 + atoi(slot)], bytes, __ATOMIC_SEQ_CST);
-    return 0;
 }
 
 static void translate(int control, const char *text)
@@ -128,7 +116,7 @@ static void translate(int control, const char *text)
     close(fd);
 }
 
-static void obey(char *order, const struct worker_params *params, int control, int touch_fd)
+static void obey(char *order, const struct worker_params *params, int control)
 {
     unsigned type, id;
     unsigned long long a, b, c;
@@ -140,7 +128,7 @@ static void obey(char *order, const struct worker_params *params, int control, i
             _exit(4);
         say("sent");
     } else if (!strcmp(order, "facts")) {
-        say_facts(params, control, touch_fd);
+        say_facts(params, control);
     } else if (!strncmp(order, "env ", 4)) {
         say(getenv(order + 4) ? getenv(order + 4) : "(none)");
     } else if (!strcmp(order, "library")) {
@@ -150,8 +138,6 @@ static void obey(char *order, const struct worker_params *params, int control, i
         try_call(order + 5);
     } else if (!strncmp(order, "translate ", 10)) {
         translate(control, order + 10);
-    } else if (sscanf(order, "touch %llu", &a) == 1) {
-        say(touch(touch_fd, a) ? "failed" : "ok");
     } else if (!strcmp(order, "spin")) {
         for (;;)
             poll(NULL, 0, -1);
@@ -180,7 +166,7 @@ static int hear_agent(int control)
     return packet.type == CONTROL_END ? -1 : 0;
 }
 
-int worker_session(const struct worker_params *params, int sock, int control, int touch_fd)
+int worker_session(const struct worker_params *params, int sock, int control)
 {
     struct control_packet ready = {.type = CONTROL_READY};
     const char welcome[16] = {0, 0, 0, 0, 4};
@@ -211,7 +197,7 @@ int worker_session(const struct worker_params *params, int sock, int control, in
         line[used] = 0;
         while ((end = strchr(line, '\n'))) {
             *end = 0;
-            obey(line, params, control, touch_fd);
+            obey(line, params, control);
             used -= (size_t)(end + 1 - line);
             memmove(line, end + 1, used + 1);
         }

@@ -62,6 +62,7 @@ static int agent_packet(struct session *s, uint8_t *blob)
     case CONTROL_RESERVE:
     case CONTROL_TRANSLATE:
     case CONTROL_MEMINFO:
+    case CONTROL_TOUCH:
     case CONTROL_CONTENT_FIND:
         agent_answer(s, &packet, blob, (size_t)length, fd);
         return 0;

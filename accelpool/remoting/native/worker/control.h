@@ -12,7 +12,7 @@
 #include <sys/types.h>
 
 #define CONTROL_BLOB_MAX 61440u /* 60 KiB: below the default socket buffer, so a packet always fits */
-#define CONTROL_FDS_MAX 3
+#define CONTROL_FDS_MAX 2
 
 enum control_type {
     /* worker -> agent */
@@ -26,12 +26,14 @@ enum control_type {
     CONTROL_MEMINFO = 8,    /* id; answered MEMINFO id, a = free bytes of the slice, b = its limit */
     CONTROL_CONTENT_FIND = 11, /* id, blob = SHA-256; answered CONTENT_FIND id, a = length or 0: unknown, fd */
     CONTROL_CONTENT_KEEP = 12, /* a = length, blob = SHA-256, fd = sealed memfd: a module image for the project's later runs */
+    CONTROL_TOUCH = 13,     /* id, a = bytes of host memory needed, b = extra; answered TOUCH id, a = allowed, 0 = none left */
+    CONTROL_UNTOUCH = 14,   /* a = bytes of that allowance given back */
     /* agent -> worker (besides the answers above) */
     CONTROL_GRANT = 4,      /* a = budget ns */
     CONTROL_REVOKE = 5,     /* somebody waits: YIELD when the budget is used, at once when idle */
     CONTROL_RECALL = 9,     /* a = bytes wanted back from unused leases; RELEASE what comes */
     CONTROL_END = 10,       /* a = enum control_end: tell the client (BYE) and exit */
-    /* agent -> fork server: id = session id of the agent's choice, blob = parameters, fds = socket, control[, touch] */
+    /* agent -> fork server: id = session id of the agent's choice, blob = parameters, fds = socket, control */
     CONTROL_SPAWN = 32,
     CONTROL_KILL = 36,      /* id = session id: SIGKILL; the fork server reaps, so the pid cannot be another's by now */
     /* fork server -> agent, id = that session id */

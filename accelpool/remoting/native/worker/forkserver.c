@@ -6,11 +6,9 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
@@ -21,19 +19,11 @@
 #include "forward.h"
 #include "parameters.h"
 
-#define TOUCH_PAGE 4096u
 #define SETUP_FAILED 121 /* exit status of a child that could not be confined */
-
-/* Written by workers with atomic operations; a dead worker's slot is subtracted here, where it is reaped. */
-struct touch_page {
-    _Atomic uint64_t limit, total, slot[(TOUCH_PAGE - 16) / 8];
-};
-
-_Static_assert(sizeof(struct touch_page) == TOUCH_PAGE, "touch page layout");
 
 struct child {
     pid_t pid;
-    uint32_t id, touch_slot;
+    uint32_t id;
 };
 
 struct server {
@@ -42,12 +32,11 @@ struct server {
     pid_t pid;
     struct child *children;
     size_t count, room;
-    struct touch_page *touch;
     char blob[CONTROL_BLOB_MAX];
 };
 
-/* The session's descriptors, in this order from FIRST_FD on; sock, control and touch are what SPAWN carried. */
-enum { FD_SOCK, FD_CONTROL, FD_TOUCH, FD_LIBRARY, FD_COUNT };
+/* The session's descriptors, in this order from FIRST_FD on; sock and control are what SPAWN carried. */
+enum { FD_SOCK, FD_CONTROL, FD_LIBRARY, FD_COUNT };
 #define FIRST_FD 3
 
 static void __attribute__((noreturn)) give_up(const char *what)
@@ -80,11 +69,10 @@ static void make_blocking(int fd)
         give_up("make a socket blocking");
 }
 
-static void __attribute__((noreturn)) run_child(const struct server *server, struct spawn_parameters *p, const int *received,
-                                                unsigned count)
+static void __attribute__((noreturn)) run_child(const struct server *server, struct spawn_parameters *p, const int *received)
 {
     struct worker_params *session = &p->session;
-    int fds[FD_COUNT] = {received[0], received[1], count > 2 ? received[2] : -1, -1};
+    int fds[FD_COUNT] = {received[0], received[1], -1};
 
     if (signal(SIGPIPE, SIG_IGN) == SIG_ERR || sigprocmask(SIG_SETMASK, &server->old_mask, NULL))
         give_up("set up signals");
@@ -111,7 +99,7 @@ static void __attribute__((noreturn)) run_child(const struct server *server, str
     } else if (fds[FD_LIBRARY] >= 0) {
         snprintf(session->library, sizeof session->library, "/proc/self/fd/%d", fds[FD_LIBRARY]);
     }
-    _exit(worker_session(session, fds[FD_SOCK], fds[FD_CONTROL], fds[FD_TOUCH]));
+    _exit(worker_session(session, fds[FD_SOCK], fds[FD_CONTROL]));
 }
 
 static void tell(struct server *server, uint32_t type, uint32_t id, uint64_t a, uint64_t b)
@@ -141,38 +129,18 @@ static void spawn(struct server *server, uint32_t id, size_t length, const int *
     struct spawn_parameters parameters;
     pid_t pid;
 
-    if (count < 2 || parameters_read(&parameters, server->blob, length)) {
+    if (count != 2 || parameters_read(&parameters, server->blob, length)) {
         tell(server, CONTROL_FAILED, id, EINVAL, 0);
         return;
-    }
-    if (count > 2 && !server->touch) {
-        void *page = mmap(NULL, TOUCH_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fds[2], 0);
-        if (page == MAP_FAILED) {
-            tell(server, CONTROL_FAILED, id, (uint64_t)errno, 0);
-            return;
-        }
-        madvise(page, TOUCH_PAGE, MADV_DONTFORK); /* a session maps it by itself, or not at all */
-        server->touch = page;
     }
     if (remember(server) || (pid = fork()) < 0) {
         tell(server, CONTROL_FAILED, id, (uint64_t)errno, 0);
         return;
     }
     if (pid == 0)
-        run_child(server, &parameters, fds, count);
-    server->children[server->count++] = (struct child){.pid = pid, .id = id, .touch_slot = parameters.touch_slot};
+        run_child(server, &parameters, fds);
+    server->children[server->count++] = (struct child){.pid = pid, .id = id};
     tell(server, CONTROL_SPAWNED, id, (uint64_t)pid, 0);
-}
-
-/* Gives back what a dead worker had touched. With no worker left the total is zero, whatever a kill interrupted. */
-static void untouch(struct server *server, uint32_t slot)
-{
-    if (!server->touch)
-        return;
-    if (slot < sizeof server->touch->slot / sizeof server->touch->slot[0])
-        atomic_fetch_sub(&server->touch->total, atomic_exchange(&server->touch->slot[slot], 0));
-    if (server->count == 0)
-        atomic_store(&server->touch->total, 0);
 }
 
 static void reap(struct server *server)
@@ -189,7 +157,6 @@ static void reap(struct server *server)
             if (child.pid != pid)
                 continue;
             server->children[i] = server->children[--server->count];
-            untouch(server, child.touch_slot);
             tell(server, CONTROL_EXITED, child.id, (uint64_t)pid, (uint64_t)(unsigned)status);
             break;
         }

@@ -7,8 +7,6 @@
 
 #include "confine.h"
 
-#define TOUCH_SLOT_NAME "ACCELPOOL_TOUCH_SLOT"
-
 static int read_text(char *to, size_t size, const char *value)
 {
     size_t length = strlen(value);
@@ -45,8 +43,6 @@ static int read_environment(struct spawn_parameters *p, const char *name, const 
     struct worker_params *session = &p->session;
 
     if (session->env_count == ACCELPOOL_WORKER_ENV_MAX || !*name || strchr(name, '='))
-        return -1;
-    if (strcmp(name, TOUCH_SLOT_NAME) == 0 && read_small(&p->touch_slot, value))
         return -1;
     session->env[session->env_count].name = name;
     session->env[session->env_count++].value = value;
@@ -112,7 +108,6 @@ int parameters_read(struct spawn_parameters *p, char *text, size_t length)
 
     memset(p, 0, sizeof *p);
     p->uid = p->gid = CONFINE_KEEP_ID;
-    p->touch_slot = PARAMETERS_NO_SLOT;
     while (text < end) {
         char *key = text, *value, *stop = memchr(key, 0, (size_t)(end - key));
 

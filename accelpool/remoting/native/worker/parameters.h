@@ -11,10 +11,7 @@ struct spawn_parameters {
     struct worker_params session;
     int forward; /* no session: pass bytes on between the two sockets */
     uint32_t uid, gid; /* CONFINE_KEEP_ID when absent */
-    uint32_t touch_slot; /* index in the touch page; PARAMETERS_NO_SLOT without one */
 };
-
-#define PARAMETERS_NO_SLOT UINT32_MAX
 
 /* Reads SPAWN's text (forkserver.h); strings of env and secure point into text. Returns 0, or -1: something does not fit. */
 int parameters_read(struct spawn_parameters *parameters, char *text, size_t length);

@@ -100,7 +100,7 @@ static int backend_start(struct session *s)
     return session_refuse(s, text);
 }
 
-int session_open(struct session *s, const struct worker_params *params, int sock, int control, int touch_fd)
+int session_open(struct session *s, const struct worker_params *params, int sock, int control)
 {
     const int on = 1;
     char why[256] = "out of memory or threads";
@@ -112,7 +112,7 @@ int session_open(struct session *s, const struct worker_params *params, int sock
     s->main = pthread_self();
     setsockopt(sock, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* a unix socket needs and knows no such thing */
     if (secure_open(s, why, sizeof why) || pthread_mutex_init(&s->sender.lock, NULL) || side_open(s) || gate_open(s) ||
-        memory_open(s) || modules_open(s) || reader_open(s) || touch_open(s, touch_fd) || agent_open(s))
+        memory_open(s) || modules_open(s) || reader_open(s) || touch_open(s) || agent_open(s))
         return session_refuse(s, why);
     if (backend_start(s))
         return -1;
@@ -196,10 +196,10 @@ void session_close(struct session *s)
     stream_close(&s->stream);
 }
 
-int worker_session(const struct worker_params *params, int sock, int control, int touch_fd)
+int worker_session(const struct worker_params *params, int sock, int control)
 {
     static struct session session;
-    const int failed = session_open(&session, params, sock, control, touch_fd);
+    const int failed = session_open(&session, params, sock, control);
 
     if (!failed)
         session_run(&session);

@@ -34,11 +34,10 @@ struct worker_params {
  *
  * The process is fresh from fork: signal mask and dispositions are the defaults except SIGPIPE, which is ignored; it has
  * its own uid where the agent is root, no capabilities, no_new_privs, PDEATHSIG, is not dumpable, and has these
- * descriptors only: 0-2 (/dev/null, /dev/null, the agent's log), sock, control, touch_fd and, where library says so, the
- * library's. All of them are close-on-exec; sock and control are blocking. touch_fd is -1 where the host has no
- * touched-memory cap.
+ * descriptors only: 0-2 (/dev/null, /dev/null, the agent's log), sock, control and, where library says so, the library's.
+ * All of them are close-on-exec; sock and control are blocking.
  */
-int worker_session(const struct worker_params *params, int sock, int control, int touch_fd);
+int worker_session(const struct worker_params *params, int sock, int control);
 
 /*
  * Installs the seccomp filter on every thread of the process (sandbox.c has the list). Call it when the vendor library

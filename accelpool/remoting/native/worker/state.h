@@ -109,8 +109,8 @@ struct memory {
 };
 
 struct touch {
-    void *page;
-    unsigned slot;
+    pthread_mutex_t lock;
+    uint64_t allowed, used; /* bytes */
 };
 
 struct staging;
@@ -214,7 +214,7 @@ void gate_flush(struct session *s);
 uint64_t hook_gate_enter(void *opaque);
 int hook_gate_charge(void *opaque, uint64_t used);
 void hook_gate_idle(void *opaque);
-int touch_open(struct session *s, int fd);
+int touch_open(struct session *s);
 int hook_touch(void *opaque, uint64_t bytes);
 void hook_untouch(void *opaque, uint64_t bytes);
 int hook_translate(void *opaque, const char *ptx, size_t length, int *module_fd, char *log, size_t log_size);
@@ -277,7 +277,7 @@ int secure_open(struct session *s, char *why, size_t why_size);
 int secure_shake(struct session *s, char *why, size_t why_size);
 
 /* --- session.c --- */
-int session_open(struct session *s, const struct worker_params *params, int sock, int control, int touch_fd);
+int session_open(struct session *s, const struct worker_params *params, int sock, int control);
 void session_run(struct session *s);
 /* Frees everything, unless the device is at work: it asks nothing of the vendor that would wait. */
 void session_close(struct session *s);

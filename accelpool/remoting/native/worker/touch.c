@@ -1,65 +1,60 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Host memory that emulated devices really use, counted across all sessions of the host in one shared page. */
-#include <errno.h>
-#include <stdlib.h>
-#include <sys/mman.h>
+/*
+ * Host memory that emulated devices really use. The agent has the account of the whole host and hands out allowances; nothing
+ * is shared with other sessions, so a worker can spoil nobody's account.
+ */
+#include <pthread.h>
 
 #include "state.h"
 
-struct touch_page {
-    _Atomic uint64_t limit, total, slot[];
-};
+#define TOUCH_STEP (UINT64_C(4) << 20) /* asked for at a time, so that few pages cost a question */
+#define TOUCH_KEEP (4 * TOUCH_STEP)    /* unused allowance beyond this goes back */
 
-#define TOUCH_PAGE 4096u
-#define TOUCH_SLOTS ((TOUCH_PAGE - sizeof(struct touch_page)) / sizeof(uint64_t))
-
-int touch_open(struct session *s, int fd)
+int touch_open(struct session *s)
 {
-    const char *slot = getenv("ACCELPOOL_TOUCH_SLOT");
-    char *end = NULL;
-    unsigned long number;
+    return pthread_mutex_init(&s->touch.lock, NULL);
+}
 
-    s->touch.page = NULL;
-    if (fd < 0)
-        return 0;
-    number = slot ? strtoul(slot, &end, 10) : 0;
-    if (!slot || end == slot || *end || number >= TOUCH_SLOTS) {
-        errno = EINVAL;
+/* With the lock. */
+static int touch_ask(struct session *s, uint64_t need)
+{
+    const struct control_packet question = {
+        .type = CONTROL_TOUCH, .a = need, .b = need < TOUCH_STEP ? TOUCH_STEP - need : 0};
+    struct control_packet answer;
+
+    if (agent_ask(s, &question, NULL, &answer, NULL) || answer.a < need)
         return -1;
-    }
-    void *page = mmap(NULL, TOUCH_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (page == MAP_FAILED)
-        return -1;
-    s->touch.page = page;
-    s->touch.slot = (unsigned)number;
+    s->touch.allowed += answer.a;
     return 0;
 }
 
 int hook_touch(void *opaque, uint64_t bytes)
 {
     struct session *s = opaque;
-    struct touch_page *page = s->touch.page;
-    uint64_t total, limit;
+    struct touch *touch = &s->touch;
+    int result = 0;
 
-    if (!page)
-        return 0;
-    limit = atomic_load(&page->limit);
-    total = atomic_load(&page->total);
-    do {
-        if (bytes > limit || total > limit - bytes)
-            return -1;
-    } while (!atomic_compare_exchange_weak(&page->total, &total, total + bytes));
-    atomic_fetch_add(&page->slot[s->touch.slot], bytes);
-    return 0;
+    pthread_mutex_lock(&touch->lock);
+    const uint64_t left = touch->allowed - touch->used;
+    if (bytes > left)
+        result = touch_ask(s, bytes - left);
+    if (!result)
+        touch->used += bytes;
+    pthread_mutex_unlock(&touch->lock);
+    return result;
 }
 
 void hook_untouch(void *opaque, uint64_t bytes)
 {
     struct session *s = opaque;
-    struct touch_page *page = s->touch.page;
+    struct touch *touch = &s->touch;
 
-    if (!page)
-        return;
-    atomic_fetch_sub(&page->slot[s->touch.slot], bytes);
-    atomic_fetch_sub(&page->total, bytes);
+    pthread_mutex_lock(&touch->lock);
+    touch->used -= bytes;
+    const uint64_t left = touch->allowed - touch->used;
+    if (left > TOUCH_KEEP) {
+        touch->allowed -= left - TOUCH_STEP;
+        agent_tell(s, CONTROL_UNTOUCH, left - TOUCH_STEP, 0, 0);
+    }
+    pthread_mutex_unlock(&touch->lock);
 }

@@ -299,3 +299,32 @@ class Anything(unittest.TestCase):
         a.used = b.used = 0
         device.run(11 * SECOND)
         self.assertAlmostEqual(percent(a, b)[0], 70, delta=5)
+
+
+class Reports(unittest.TestCase):
+    """What workers report is believed within what can be."""
+
+    def setUp(self) -> None:
+        self.arbiter = arbiter.Arbiter()
+        for session, slice_id in ((1, 'honest'), (2, 'liar')):
+            self.arbiter.add_slice(slice_id, 50, False, 0)
+            self.arbiter.join(session, slice_id)
+
+    def test_nobody_uses_more_time_than_there_was(self) -> None:
+        self.arbiter.want(2, 0)
+        self.arbiter.use(2, 1 << 63, 10 * MS)
+        self.arbiter.use(2, 1 << 63, 11 * MS)
+        self.arbiter.use(1, 1 << 63, 11 * MS)  # which has not had the device
+        self.assertLess(self.arbiter.busy_ns, 50 * MS)
+
+    def test_holding_the_device_costs_something_while_another_waits(self) -> None:
+        self.arbiter.want(2, 0)
+        self.arbiter.want(1, 0)
+        self.arbiter.give(2, 0, True, 800 * MS)
+        self.assertGreaterEqual(self.arbiter.used('liar'), 100 * MS)
+        self.assertEqual(1, self.arbiter.holder)
+
+    def test_holding_it_alone_costs_nothing(self) -> None:
+        self.arbiter.want(2, 0)
+        self.arbiter.give(2, 5, False, 800 * MS)
+        self.assertEqual(5, self.arbiter.used('liar'))
