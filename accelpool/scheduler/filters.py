@@ -102,9 +102,10 @@ def isolation(request: Request, candidate: Candidate, _: Surroundings) -> str | 
         return f'it carries {candidate.slices} slice(s), and isolation is whole'
     if wanted == Isolation.MPS and candidate.host != request.consumer_host:
         return f'isolation mps is for consumers on its own host {candidate.host}'
-    # Clients of an MPS daemon and metered sessions would wait for each other in ways that nobody accounts for.
+    # Hardware that is partitioned has no other use; clients of an MPS daemon and metered sessions would wait for each
+    # other in ways that nobody accounts for.
     others = {kind for kind, _, _ in candidate.used} - {wanted}
-    if others and (wanted == Isolation.MPS or Isolation.MPS in others):
+    if others:
         return f'it carries slices with isolation {", ".join(sorted(others))}, which do not go with {wanted}'
     return None
 
@@ -142,7 +143,8 @@ def isolation_on(request: Request, candidate: Candidate) -> str:
     if request.template is not None:
         return Isolation.PARTITION
     if request.isolation == ANY_ISOLATION:
-        return Isolation.SHARED if Isolation.SHARED in candidate.modes else Isolation.PARTITION
+        kinds = [kind for kind, _, _ in candidate.used if kind in (Isolation.SHARED, Isolation.PARTITION)]
+        return kinds[0] if kinds else Isolation.SHARED if Isolation.SHARED in candidate.modes else Isolation.PARTITION
     return request.isolation
 
 

@@ -8,8 +8,8 @@ import subprocess
 import threading
 
 from accelpool import errors
+from accelpool.drivers.book import Book
 from accelpool.drivers.nvidia import mig
-from accelpool.drivers.nvidia.slicing import Book
 from accelpool.partitions import Geometry
 from accelpool.types import Device, Isolation, Slice
 from tests.functional import nvidia
@@ -319,7 +319,7 @@ class MpsSlices(SlicingCase):
 
     def test_mps_and_metered_shares_exclude_each_other(self) -> None:
         self.carve(self.device, wanted(self.device, 's1', Isolation.MPS))
-        with self.assertRaisesRegex(errors.NotSupported, 'do not go together'):
+        with self.assertRaisesRegex(errors.NotSupported, 'do not go together with shared'):
             self.carve(self.device, wanted(self.device, 's2'))
 
     def test_without_the_control_program(self) -> None:
@@ -398,8 +398,8 @@ class MdevSlices(SlicingCase):
 class TheBook(nvidia.NvidiaCase):
     def test_is_replaced_in_one_step(self) -> None:
         book = Book(self.dir / 'book.json')
-        book.put('a', {'uuid': 'GPU-1'})
-        book.put('b', {'uuid': 'GPU-2'})
+        book.put('a', {'device': 'd1', 'isolation': 'whole'})
+        book.put('b', {'device': 'd2', 'isolation': 'shared'})
         book.drop('a')
-        self.assertEqual({'b': {'uuid': 'GPU-2'}}, Book(self.dir / 'book.json').entries)
-        self.assertEqual({}, book.of_device('GPU-1'))
+        self.assertEqual({'b': {'device': 'd2', 'isolation': 'shared'}}, Book(self.dir / 'book.json').entries)
+        self.assertEqual((set(), {'shared'}), (book.isolations('d1'), book.isolations('d2')))

@@ -12,15 +12,14 @@ from oslo_config import cfg
 
 from accelpool.conf import nvidia as options
 from accelpool.drivers import base
+from accelpool.drivers.book import Book
 from accelpool.drivers.nvidia.channel import Channel
-from accelpool.drivers.nvidia.describe import HOST_VGPU
 from accelpool.drivers.nvidia.inventory import NvidiaInventory
 from accelpool.drivers.nvidia.mdev import Mdev
 from accelpool.drivers.nvidia.mig import Mig
 from accelpool.drivers.nvidia.mps import Mps
 from accelpool.drivers.nvidia.remoting import NvidiaRemoting
-from accelpool.drivers.nvidia.slicing import Book, NvidiaSlicing, Shared, Whole
-from accelpool.types import Device, Isolation
+from accelpool.drivers.nvidia.slicing import NvidiaSlicing, Shared, Whole
 
 
 class NvidiaDriver(base.Driver):
@@ -32,30 +31,18 @@ class NvidiaDriver(base.Driver):
         """:raises DriverError: the book of slices is damaged"""
         conf.register_opts(options.OPTS, group=options.GROUP)
         chosen = conf[options.GROUP]
-        self._book = Book(state_dir / 'nvidia-slices.json')
-        self._mps = bool(chosen.mps)
+        book = Book(state_dir / 'nvidia-slices.json')
         mdev = Mdev(pathlib.Path(chosen.mdev_root))
         self.inventory = NvidiaInventory(
             host, state_dir / 'nvidia-devices.json', Channel(chosen.deadline, chosen.library_dir),
-            ours=lambda uuid: {entry['start']: key for key, entry in self._book.of_device(uuid).items()
-                               if entry['way'] == 'mig'},
-            isolations=lambda uuid: {entry['isolation'] for entry in self._book.of_device(uuid).values()},
+            ours=lambda device_id: {entry['start'] for entry in book.of_device(device_id) if entry['way'] == 'mig'},
+            isolations=book.isolations,
             retry_interval=chosen.retry_interval, drain_foreign=chosen.drain_foreign,
             reserved=chosen.session_overhead_mib * chosen.max_shared, types=mdev.geometry)
-        self.slicing = NvidiaSlicing(self._book, {
+        self.slicing = NvidiaSlicing(book, {
             'whole': Whole(), 'shared': Shared(), 'mdev': mdev,
             'mig': Mig(Channel(chosen.mig_deadline, chosen.library_dir)),
-            'mps': Mps(chosen.mps_control, state_dir / 'nvidia-mps', others=self._mps_slices),
-        }, self._modes)
+            'mps': Mps(chosen.mps_control, state_dir / 'nvidia-mps', others=lambda device_id: sum(
+                entry['way'] == 'mps' for entry in book.of_device(device_id))),
+        }, mps=chosen.mps)
         self.remoting = NvidiaRemoting(chosen.library_dir)
-
-    def _modes(self, device: Device) -> tuple[Isolation, ...]:
-        """A device in MIG mode, or one that serves vGPU types, has no other use; the rest is exclusive or shared."""
-        if device.partitions is not None:
-            return (Isolation.PARTITION,)
-        if device.options.get('virtualization') == HOST_VGPU:
-            return ()
-        return (Isolation.WHOLE, Isolation.SHARED, *((Isolation.MPS,) if self._mps else ()))
-
-    def _mps_slices(self, uuid: str) -> int:
-        return sum(entry['way'] == 'mps' for entry in self._book.of_device(uuid).values())

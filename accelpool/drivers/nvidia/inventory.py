@@ -12,7 +12,7 @@ import json
 import os
 import pathlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Set
 from typing import Any
 
 from oslo_log import log as logging
@@ -65,11 +65,11 @@ class NvidiaInventory(base.Inventory):
     """The NVIDIA devices of this host."""
 
     def __init__(self, host: str, state_file: pathlib.Path, channel: Channel, *,
-                 ours: Callable[[str], Mapping[int, str]], isolations: Callable[[str], set[str]],
+                 ours: Callable[[str], Set[int]], isolations: Callable[[str], set[str]],
                  types: Callable[[Device], Geometry | None], retry_interval: float, drain_foreign: bool, reserved: int,
                  boot: Callable[[], str] = boot_id, program_of: Callable[[int], str] = program) -> None:
         """
-        :param ours: gives the MIG instances that the pool made on a device: first slot -> slice id
+        :param ours: gives the first slots of the MIG instances that the pool made on a device
         :param isolations: gives the isolations of the slices that a device carries
         :param types: gives what a device can be cut in beside MIG, None: nothing
         :param reserved: MiB of a device that are kept back for the contexts of sessions
@@ -219,9 +219,9 @@ class NvidiaInventory(base.Inventory):
         A device of which a slice is used by its consumer itself - whole, a partition, MPS - may carry any process
         there; the others carry workers.
         """
-        if not self._drain_foreign or self._isolations(uuid) & {Isolation.WHOLE, Isolation.MPS}:
+        if not self._drain_foreign or self._isolations(describe.device_id(uuid)) & {Isolation.WHOLE, Isolation.MPS}:
             return ()
-        own = {one['id'] for one in seen['instances'] if one['start'] in self._ours(uuid)}
+        own = {one['id'] for one in seen['instances'] if one['start'] in self._ours(describe.device_id(uuid))}
         return tuple(sorted(process['pid'] for process in seen['processes']
                             if process['instance'] not in own and process['instance'] is None
                             and self._program(process['pid']) not in (WORKER, MPS_SERVER)))
@@ -259,7 +259,7 @@ class NvidiaInventory(base.Inventory):
                 'mig_capable': seen['mig'] is not None, 'compute_mode': seen['compute_mode'],
                 'virtualization': identity['virtualization'], 'vgpus': identity['vgpus'],
             })
-        geometry = describe.geometry(identity, seen, self._ours(identity['uuid'])) if mig else self._types(device)
+        geometry = describe.geometry(identity, seen, self._ours(device.id)) if mig else self._types(device)
         return device if geometry is None else dataclasses.replace(device, partitions=geometry.to_dict())
 
     def _failed(self, uuid: str, reason: str) -> Device:

@@ -12,7 +12,7 @@ import uuid
 
 from accelpool import errors
 from accelpool.drivers import base
-from accelpool.drivers.nvidia.slicing import Entry
+from accelpool.drivers.book import Entry
 from accelpool.partitions import Geometry, Template
 from accelpool.types import Device, Slice
 

@@ -11,8 +11,9 @@ from typing import Any
 
 from accelpool import errors
 from accelpool.drivers import base
+from accelpool.drivers.book import Entry
 from accelpool.drivers.nvidia.channel import Channel, NvmlError
-from accelpool.drivers.nvidia.slicing import COMMON_NODES, Entry
+from accelpool.drivers.nvidia.slicing import COMMON_NODES
 from accelpool.types import Device, Slice
 
 IN_USE, NOT_FOUND = 19, 6
@@ -36,8 +37,8 @@ class Mig:
                         if one['name'] == wanted.template), None)
         if profile is None:
             raise errors.NotSupported(f'{device.model} has no MIG profile {wanted.template}')
-        return {'profile': profile['id'], 'name': profile['name'], 'start': wanted.position, 'size': profile['size'],
-                'minor': device.options['minor']}
+        return {'uuid': device.options['uuid'], 'minor': device.options['minor'], 'profile': profile['id'],
+                'name': profile['name'], 'start': wanted.position, 'size': profile['size']}
 
     def make(self, entry: Entry) -> base.Carved:
         found = self._find(entry)

@@ -13,7 +13,8 @@ from collections.abc import Callable
 
 from accelpool import errors
 from accelpool.drivers import base
-from accelpool.drivers.nvidia.slicing import COMMON_NODES, Entry
+from accelpool.drivers.book import Entry
+from accelpool.drivers.nvidia.slicing import COMMON_NODES
 from accelpool.types import Device, Slice
 
 #: Seconds that the control program may take.
@@ -27,14 +28,15 @@ class Mps:
         """
         :param control: the program nvidia-cuda-mps-control
         :param directory: below it each device has a directory for its daemon
-        :param others: how many MPS slices the book has on a device
+        :param others: how many MPS slices the book has on a device (by its id)
         """
         self._control = control
         self._directory = directory
         self._others = others
 
     def plan(self, device: Device, wanted: Slice) -> Entry:
-        return {'minor': device.options['minor'], 'compute': wanted.compute, 'memory': wanted.memory}
+        return {'uuid': device.options['uuid'], 'minor': device.options['minor'], 'compute': wanted.compute,
+                'memory': wanted.memory}
 
     def make(self, entry: Entry) -> base.Carved:
         pipe = self._pipe(entry)
@@ -53,7 +55,7 @@ class Mps:
             nodes=(f'/dev/nvidia{entry["minor"]}', *COMMON_NODES))
 
     def unmake(self, entry: Entry) -> None:
-        if self._others(entry['uuid']) <= 1 and self._alive(entry):
+        if self._others(entry['device']) <= 1 and self._alive(entry):
             self._run(entry, [], 'quit -t 5\n')
 
     def exists(self, entry: Entry) -> bool:

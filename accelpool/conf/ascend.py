@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Options of the Ascend driver."""
+
+from oslo_config import cfg
+
+GROUP = 'ascend'
+
+OPTS: list[cfg.Opt] = [
+    cfg.StrOpt(
+        'library_dir', default=None, sample_default='lib64 of ASCEND_HOME_PATH or of the installer\'s default',
+        help='Directory of libascendcl.so, which serves the sessions.'),
+    cfg.StrOpt(
+        'dcmi_dir', default=None, sample_default='where the driver installs it',
+        help='Directory of libdcmi.so, which tells of the devices.'),
+    cfg.FloatOpt(
+        'deadline', default=1.5, min=0.1,
+        help='Seconds that a look at a chip may take.  A chip that takes longer is failed until it answers again; the '
+             'conductor never waits longer.'),
+    cfg.FloatOpt(
+        'vnpu_deadline', default=30.0, min=0.1, help='Seconds that the creation or the end of a vNPU may take.'),
+    cfg.FloatOpt(
+        'retry_interval', default=10.0, min=0.1,
+        help='Seconds after which a chip that did not answer is asked again.'),
+    cfg.BoolOpt(
+        'drain_foreign', default=True,
+        help='Give no new slices on a chip that processes outside the pool use.'),
+]

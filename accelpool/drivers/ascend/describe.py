@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From DCMI's words to the pool's: names, traits, health, vNPU templates.  Pure."""
+
+import functools
+import pathlib
+import re
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from accelpool.partitions import Geometry, Span, Template
+from accelpool.types import Health
+
+#: Ids of chips are derived from their die ids, which are not UUIDs.
+NAMESPACE = uuid.UUID('c0a1f8b2-6f0e-4d0b-9f53-2d2f7f0f3b61')
+#: DCMI's health of a chip that is not there.
+ABSENT = 0xffffffff
+#: PCI ids of Huawei's chips whose DCMI name does not tell them apart.
+A3 = '19e5:d803'
+
+
+def device_id(die: str) -> str:
+    return str(uuid.uuid5(NAMESPACE, die))
+
+
+def model(identity: Mapping[str, Any]) -> str:
+    """Return the chip's name as people know it: ``Ascend 910B3``."""
+    name: str = identity['name'].removeprefix('Ascend')
+    return f'Ascend {name}' + (' (A3)' if identity['pci_id'] == A3 else '')
+
+
+def traits(identity: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return a chip's traits: what it speaks, its family and its very name.  os-traits has none for NPUs."""
+    name = re.sub(r'[^A-Z0-9]+', '_', identity['name'].removeprefix('Ascend').upper()).strip('_')
+    family = re.match(r'310P|910B|910', name)
+    found = {'CUSTOM_NPU_API_ACL', 'CUSTOM_ASCEND', f'CUSTOM_ASCEND_{name}'}
+    if family is not None:
+        found.add('CUSTOM_ASCEND_A3' if identity['pci_id'] == A3 else f'CUSTOM_ASCEND_{family[0]}')
+    return tuple(sorted(found))
+
+
+def verdict(health: int, errors: Sequence[str], foreign: Sequence[int]) -> tuple[Health, str | None]:
+    """Return how a chip is, and for the operator why and what to do.
+
+    :param health: DCMI's: 0 well, 1 minor, 2 major, 3 critical alarm
+    """
+    codes = f' ({", ".join(errors)})' if errors else ''
+    if health >= 2:
+        return Health.FAILED, (f'{"critical" if health > 2 else "major"} alarm{codes}: end the programs on it and '
+                               'reset it (npu-smi set -t reset); npu-smi info -t health tells more')
+    if health == 1:
+        return Health.DEGRADED, f'minor alarm{codes}: npu-smi info -t health tells more'
+    if foreign:
+        named = ', '.join(map(str, foreign[:4]))
+        return Health.DEGRADED, f'used by processes outside the pool ({named}): end them, or disable the device'
+    return Health.OK, None
+
+
+@functools.cache
+def _sets() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = yaml.safe_load(pathlib.Path(__file__).with_name('vnpu.yaml').read_text())
+    return found
+
+
+def geometry(identity: Mapping[str, Any], condition: Mapping[str, Any], ours: set[int]) -> Geometry | None:
+    """Return the vNPUs that a chip can have; None when its model has no templates, or its driver cannot.
+
+    :param ours: ids of the vNPUs that this driver made; the others are taken for good
+    """
+    capacity = condition['capacity']
+    if not capacity:
+        return None
+    found = next((one for one in _sets() if re.match(one['chip'], identity['name'])
+                  and identity['aicore'] == one['aicore'] and identity['memory'] >= one['memory']), None)
+    if found is None:
+        return None
+    templates = [Template(
+        name=name, compute=100 * row[0] // found['aicore'], memory=row[3], special=special,
+        needs={'aicore': row[0], 'aicpu': row[1], 'jpegd': row[2], 'memory': row[3], 'vnpus': 1})
+        for special, rows in ((False, found['templates']), (True, found.get('named', {})))
+        for name, row in rows.items()]
+    return Geometry(
+        templates=tuple(templates), capacity={**capacity, 'vnpus': found['vnpus']},
+        taken=tuple(Span(needs={**one['needs'], 'vnpus': 1}) for one in condition['vdevices'] if one['id'] not in ours))

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finding chips and watching their health, through DCMI.
+
+A call that does not return in time costs a look one deadline and makes that chip failed.
+"""
+
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+from oslo_log import log as logging
+
+from accelpool import errors
+from accelpool.drivers import base, vendor
+from accelpool.drivers.ascend import describe
+from accelpool.types import Device, Health, Isolation
+
+LOG = logging.getLogger(__name__)
+
+NOT_FOUND = -1
+#: DCMI's error numbers and what an operator should do about them.
+REMEDIES = {
+    -1: 'install the Ascend driver, name the directory in [ascend] dcmi_dir, or take ascend out of [conductor] drivers',
+    -8002: 'permission denied: run the conductor as root',
+    -8005: 'the kernel modules of the Ascend driver do not answer: load them, or restart the host',
+    -8012: 'the driver is not ready: wait until it has started (npu-smi info), or restart the host',
+    -8013: 'the driver refuses this in a container: run the conductor on the host',
+    -8017: 'the firmware is being upgraded: it is asked again until that is done',
+    -8020: 'it is in use, or the host\'s vNPU mode is for VMs (npu-smi info -t vnpu-mode)',
+    -8255: 'the chip or its driver does not support it',
+}
+
+#: What serves sessions: a process of that name on a chip belongs to the pool.
+WORKER = 'accelpool-worker'
+
+
+class DcmiError(vendor.VendorError):
+    """DCMI answered with an error; ``number`` is DCMI's."""
+
+    def __init__(self, number: int, text: str) -> None:
+        remedy = REMEDIES.get(number)
+        super().__init__(number, f'{text}: {remedy}' if remedy else text)
+
+
+def program(pid: int) -> str:
+    """Return the name of a process's program; empty when it has gone."""
+    try:
+        return os.path.basename(os.readlink(f'/proc/{pid}/exe'))
+    except OSError:
+        return ''
+
+
+class AscendInventory(base.Inventory):
+    """The Ascend chips of this host."""
+
+    def __init__(self, channel: vendor.Channel, *, ours: Callable[[str], set[int]],
+                 isolations: Callable[[str], set[str]], retry_interval: float, drain_foreign: bool,
+                 program_of: Callable[[int], str] = program) -> None:
+        """
+        :param ours: gives the ids of the vNPUs that the pool made on a device
+        :param isolations: gives the isolations of the slices that a device carries
+        """
+        self._channel = channel
+        self._ours = ours
+        self._isolations = isolations
+        self._retry = retry_interval
+        self._drain_foreign = drain_foreign
+        self._program = program_of
+        self._known: dict[tuple[int, int], Device] = {}
+        self._identities: dict[tuple[int, int], dict[str, Any]] = {}
+        self._conditions: dict[str, dict[str, Any]] = {}
+        self._asked_again: dict[tuple[int, int], float] = {}
+        self._trouble: str | None = None
+
+    def discover(self) -> list[Device]:
+        self._conditions = {}
+        try:
+            host = self._channel.ask('host')
+        except errors.DriverError as error:
+            return self._without_driver(error)
+        self._trouble = None
+        present = [(card, chip) for card, chip in host['chips']]
+        found = []
+        for place in present:
+            try:
+                device = self._look(place, host)
+            except errors.DriverError as error:
+                device = self._failed(place, error)
+            if device is not None:
+                self._known[place] = device
+                found.append(device)
+        for place in self._known.keys() - set(present):  # taken out
+            del self._known[place]
+        return found
+
+    def metrics(self) -> dict[str, dict[str, float]]:
+        names = {'temperature': 'temperature_celsius', 'power_watts': 'power_watts',
+                 'utilization': 'utilization_percent', 'memory_used': 'memory_used_mib'}
+        return {device: {name: float(seen[key]) for key, name in names.items() if seen[key] is not None}
+                for device, seen in self._conditions.items()}
+
+    def _without_driver(self, error: errors.DriverError) -> list[Device]:
+        """A host without the library has no such devices; one that had some has failed ones."""
+        if error.detail != self._trouble:
+            missing = isinstance(error, DcmiError) and error.number == NOT_FOUND and not self._known
+            (LOG.info if missing else LOG.error)('Ascend devices cannot be used: %s', error.detail)
+        self._trouble = error.detail
+        return [self._as_failed(device, error.detail) for device in self._known.values()]
+
+    def _look(self, place: tuple[int, int], host: dict[str, Any]) -> Device | None:
+        """Read a chip; None when it is absent.
+
+        :raises DriverError: it does not answer, or not soundly
+        """
+        if time.monotonic() < self._asked_again.get(place, 0.0):
+            raise errors.DriverError('DCMI did not answer for it; it is asked again soon')
+        try:
+            identity = self._identities.get(place)
+            if identity is None:
+                identity = self._identities[place] = self._channel.ask('identity', *place)
+            seen = self._channel.ask('condition', *place)
+        except vendor.Hung:
+            self._asked_again[place] = time.monotonic() + self._retry
+            raise
+        if seen['health'] == describe.ABSENT or 'vir' in identity['name']:  # or we are inside a vNPU
+            return None
+        device_id = describe.device_id(identity['die'])
+        self._conditions[device_id] = seen
+        health, reason = describe.verdict(seen['health'], seen['errors'], self._foreign(device_id, seen))
+        geometry = None if host['mode'] else describe.geometry(identity, seen, self._ours(device_id))
+        return Device(
+            id=device_id, driver='ascend', vendor='huawei', model=describe.model(identity), memory=identity['memory'],
+            traits=describe.traits(identity), pci_address=identity['pci'], health=health, health_reason=reason,
+            partitions=None if geometry is None else geometry.to_dict(),
+            options={'card': place[0], 'chip': place[1], 'die': identity['die'], 'logic_id': identity['logic'],
+                     'phy_id': identity['physical'], 'aicore': identity['aicore'], 'pci_id': identity['pci_id'],
+                     'cpus': identity['cpus'], 'driver': host['driver'], 'dcmi': host['dcmi'],
+                     'vnpu_mode': 'vm' if host['mode'] else 'container'})
+
+    def _foreign(self, device_id: str, seen: dict[str, Any]) -> tuple[int, ...]:
+        """Return the processes that are not the pool's; a whole chip and its vNPUs are their consumers' own."""
+        if not self._drain_foreign or self._isolations(device_id) & {Isolation.WHOLE, Isolation.PARTITION}:
+            return ()
+        return tuple(sorted(pid for pid in seen['processes'] if self._program(pid) != WORKER))
+
+    def _failed(self, place: tuple[int, int], error: errors.DriverError) -> Device | None:
+        known = self._known.get(place)
+        if known is None:
+            LOG.warning('The chip %d of card %d is left out: %s', place[1], place[0], error.detail)
+            return None
+        return self._as_failed(known, error.detail)
+
+    @staticmethod
+    def _as_failed(device: Device, reason: str) -> Device:
+        return Device.from_dict({**device.to_dict(), 'health': Health.FAILED, 'health_reason': reason[:255]})

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cutting chips: whole, vNPUs of container mode from the vendor's templates, metered shares.
+
+The scheduler has chosen the template (:mod:`accelpool.partitions`); where a vNPU goes on its chip the firmware decides.
+A vNPU's number is only known after it was made, so the book has an entry without one while it is being made: what then
+exists, nobody else owns, and has that template, is ours.
+"""
+
+from typing import Any
+
+from accelpool import errors
+from accelpool.drivers import base, vendor
+from accelpool.drivers.ascend.inventory import DcmiError
+from accelpool.drivers.book import Book, BookedSlicing, Entry
+from accelpool.types import Device, Isolation, Slice
+
+
+class AscendSlicing(BookedSlicing):
+    """A chip that is split has no other use, and a chip in use is not split."""
+
+    def modes(self, device: Device) -> tuple[Isolation, ...]:
+        if device.partitions is None:
+            return (Isolation.WHOLE, Isolation.SHARED)
+        if device.partitions['taken']:  # split by somebody else
+            return (Isolation.PARTITION,)
+        return (Isolation.WHOLE, Isolation.PARTITION, Isolation.SHARED)
+
+    def way(self, device: Device, wanted: Slice) -> str:
+        return 'vnpu' if wanted.isolation == Isolation.PARTITION else 'whole'
+
+
+class Whole:
+    """The chip itself; its node comes with the endpoint."""
+
+    def plan(self, device: Device, wanted: Slice) -> Entry:
+        return {'pci': device.pci_address}
+
+    def make(self, entry: Entry) -> base.Carved:
+        whole = entry['isolation'] == Isolation.WHOLE
+        return base.Carved(slice_id=entry['slice'], device_id=entry['device'],
+                           handle=base.Handle(type='PCI', address=entry['pci']) if whole else None)
+
+    def unmake(self, entry: Entry) -> None:
+        """Nothing was done to the chip."""
+
+    def exists(self, entry: Entry) -> bool:
+        return True
+
+
+class Vnpu:
+    """Makes and unmakes vNPUs."""
+
+    def __init__(self, channel: vendor.Channel, book: Book) -> None:
+        """
+        :param channel: with a deadline that is long enough for the creation of a vNPU
+        :param book: where the numbers of the vNPUs are kept
+        """
+        self._channel = channel
+        self._book = book
+
+    def plan(self, device: Device, wanted: Slice) -> Entry:
+        if wanted.template is None:
+            raise errors.NotSupported('A vNPU needs a template; the scheduler chooses it')
+        chip = (device.options['card'], device.options['chip'])
+        there = [one['id'] for one in self._channel.ask('condition', *chip)['vdevices']]
+        return {'card': chip[0], 'chip': chip[1], 'template': wanted.template, 'vnpu': None, 'before': there}
+
+    def make(self, entry: Entry) -> base.Carved:
+        if not self.exists(entry):
+            identifier = self._adopt(entry)
+            if identifier is None:
+                try:
+                    identifier = self._channel.ask('create', entry['card'], entry['chip'], entry['template'])
+                except DcmiError as error:
+                    raise errors.DriverError(
+                        f'A vNPU {entry["template"]} cannot be made on card {entry["card"]}: {error.detail}') from error
+            entry['vnpu'] = identifier
+            self._book.put(entry['slice'], entry)
+        number = entry['vnpu']
+        return base.Carved(
+            slice_id=entry['slice'], device_id=entry['device'],
+            env={'ASCEND_VISIBLE_DEVICES': str(number), 'ACCELPOOL_VNPU': str(number)},
+            nodes=(f'/dev/vdavinci{number}',))
+
+    def unmake(self, entry: Entry) -> None:
+        identifier = entry['vnpu'] if entry['vnpu'] is not None else self._adopt(entry)
+        if identifier is None:
+            return
+        try:
+            self._channel.ask('destroy', entry['card'], entry['chip'], identifier)
+        except DcmiError as error:
+            raise errors.DriverError(f'The vNPU {identifier} of card {entry["card"]} cannot be taken apart: '
+                                     f'{error.detail}') from error
+
+    def exists(self, entry: Entry) -> bool:
+        return entry['vnpu'] is not None and entry['vnpu'] in self._present(entry)
+
+    def _present(self, entry: Entry) -> set[int]:
+        found: list[dict[str, Any]] = self._channel.ask('condition', entry['card'], entry['chip'])['vdevices']
+        return {one['id'] for one in found}
+
+    def _adopt(self, entry: Entry) -> int | None:
+        """Return the vNPU that a killed conductor made for this entry and did not write down."""
+        known = {one['vnpu'] for one in self._book.entries.values() if one['way'] == 'vnpu'}
+        fresh = self._present(entry) - set(entry['before']) - known
+        return min(fresh) if entry['vnpu'] is None and len(fresh) == 1 else None

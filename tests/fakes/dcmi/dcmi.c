@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: Apache-2.0
+// libdcmi.so for tests.  Names, argument orders and layouts are DCMI's ABI; the state file is named by FAKE_DCMI_STATE.
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "layout.h"
+
+#define EXPORT __attribute__((visibility("default")))
+
+enum {
+    OK = 0, INVALID_PARAMETER = -8001, NOT_PERMITTED = -8002, INNER_ERROR = -8005, DEVICE_NOT_EXIST = -8008,
+    NOT_READY = -8012, RESOURCE_OCCUPIED = -8020, CONFIG_NOT_EXIST = -8023, NOT_SUPPORT = -8255,
+};
+
+struct chip_info_v2 { unsigned char type[32], name[32], version[32]; unsigned aicore; unsigned char npu[32]; };
+struct pcie_info { unsigned vendor, subvendor, device, subdevice; int domain; unsigned bus, slot, function; unsigned char spare[32]; };
+struct die { unsigned soc[5]; };
+struct hbm_info { unsigned long long size; unsigned frequency; unsigned long long usage; int temperature; unsigned bandwidth; };
+struct memory_info {
+    unsigned long long size, available;
+    unsigned frequency;
+    unsigned long hugepage_size, hugepages_total, hugepages_free;
+    unsigned utilization;
+    unsigned char spare[60];
+};
+struct process_info { int pid; unsigned long usage; };
+struct base_resource { unsigned long long token, most, timeout; unsigned group; unsigned char vip, spare[31]; };
+struct computing {
+    float aic, aiv;
+    unsigned short dsa, rtsq, acsq, cdqm, c_core, ffts, sdma, dma;
+    unsigned long long memory;
+    unsigned event, notify, stream, model;
+    unsigned short topic_aicpu, host_cpu, host_aicpu, device_aicpu, topic_slot;
+    unsigned utilization;
+    unsigned long long total, free;
+    unsigned char spare[12];
+};
+struct media { float jpegd, jpege, vpc, vdec, pngd, venc; unsigned char spare[32]; };
+struct create { unsigned id, group; char name[32]; unsigned char spare[64]; };
+struct created { unsigned id, bus, slot, function, group; unsigned char spare[32]; };
+struct query {
+    char name[16];
+    unsigned status, container_used, vfid, group;
+    unsigned long long container;
+    struct base_resource base;
+    struct computing computing;
+    struct media media;
+};
+struct query_one { unsigned id; struct query info; };
+struct total { unsigned count, ids[32], groups, bitmap; struct base_resource base; struct computing computing; struct media media; };
+struct free { unsigned groups, bitmap; struct base_resource base; struct computing computing; struct media media; };
+_Static_assert(sizeof(struct chip_info_v2) == 132 && sizeof(struct pcie_info) == 64 && sizeof(struct hbm_info) == 32
+               && sizeof(struct memory_info) == 112 && sizeof(struct base_resource) == 64
+               && sizeof(struct computing) == 96 && sizeof(struct media) == 56 && sizeof(struct create) == 104
+               && sizeof(struct created) == 52 && sizeof(struct query_one) == 264 && sizeof(struct total) == 360
+               && sizeof(struct free) == 224, "DCMI's layouts");
+
+static struct state_state *state;
+static int file = -1;
+static int initialised;
+
+static int obey(const char *function, unsigned device) {
+    for (unsigned i = 0; i < STATE_RULES; i++) {
+        volatile struct state_rule *rule = &state->rules[i];
+        const char *name = state->rules[i].function;
+        while (rule->active && (rule->device == 0xffffffffu || rule->device == device)
+               && (name[0] ? !strcmp(name, function) : device != 0xffffffffu)) {
+            if (!rule->hang)
+                return (int)rule->code;
+            nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+        }
+    }
+    return OK;
+}
+
+static int enter(const char *function, int card, int chip, struct state_device **found) {
+    if (!initialised)
+        return NOT_READY;
+    for (unsigned i = 0; i < state->devices_count; i++)
+        if (!state->devices[i].gone && (int)state->devices[i].card == card && (int)state->devices[i].chip == chip) {
+            *found = &state->devices[i];
+            return obey(function, i);
+        }
+    return DEVICE_NOT_EXIST;
+}
+
+#define ENTER(device)                                                \
+    struct state_device *device;                                     \
+    do {                                                             \
+        int entered_ = enter(__func__, card, chip, &device);         \
+        if (entered_ != OK)                                          \
+            return entered_;                                         \
+    } while (0)
+
+EXPORT int dcmi_init(void) {
+    const char *path = getenv("FAKE_DCMI_STATE");
+    struct stat status;
+    if (!state) {
+        if (!path || (file = open(path, O_RDWR | O_CLOEXEC)) < 0 || fstat(file, &status)
+            || (size_t)status.st_size != sizeof *state)
+            return INNER_ERROR;
+        void *mapped = mmap(NULL, sizeof *state, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+        if (mapped == MAP_FAILED)
+            return INNER_ERROR;
+        state = mapped;
+    }
+    if (state->init_code)
+        return state->init_code;
+    initialised = 1;
+    return obey(__func__, 0xffffffffu);
+}
+
+static int text(char *target, size_t room, const char *value) {
+    if (strlen(value) >= room)
+        return INVALID_PARAMETER;
+    strcpy(target, value);
+    return OK;
+}
+
+EXPORT int dcmi_get_driver_version(char *version, unsigned length) {
+    return initialised ? text(version, length, state->driver) : NOT_READY;
+}
+
+EXPORT int dcmi_get_dcmi_version(char *version, int length) {
+    return initialised ? text(version, (size_t)length, state->dcmi) : NOT_READY;
+}
+
+EXPORT int dcmi_get_card_list(int *count, int *cards, int room) {
+    if (!initialised)
+        return NOT_READY;
+    int answer = obey(__func__, 0xffffffffu);
+    if (answer != OK)
+        return answer;
+    *count = 0;
+    for (unsigned i = 0; i < state->devices_count; i++) {
+        int known = state->devices[i].gone != 0;
+        for (int c = 0; c < *count; c++)
+            known |= cards[c] == (int)state->devices[i].card;
+        if (!known && *count < room)
+            cards[(*count)++] = (int)state->devices[i].card;
+    }
+    return OK;
+}
+
+EXPORT int dcmi_get_device_id_in_card(int card, int *most, int *mcu, int *cpu) {
+    if (!initialised)
+        return NOT_READY;
+    *most = 0;
+    *mcu = *cpu = -1;
+    for (unsigned i = 0; i < state->devices_count; i++)
+        if ((int)state->devices[i].card == card && (int)state->devices[i].chip >= *most)
+            *most = (int)state->devices[i].chip + 1;
+    return *most ? OK : DEVICE_NOT_EXIST;
+}
+
+EXPORT int dcmi_get_device_type(int card, int chip, int *type) {
+    ENTER(device);
+    (void)device;
+    *type = 0;
+    return OK;
+}
+
+EXPORT int dcmi_get_device_logic_id(int *id, int card, int chip) {
+    ENTER(device);
+    *id = (int)(device - state->devices);
+    return OK;
+}
+
+EXPORT int dcmi_get_device_phyid_from_logicid(unsigned logic, unsigned *physical) {
+    *physical = logic;
+    return initialised ? OK : NOT_READY;
+}
+
+EXPORT int dcmi_get_device_chip_info_v2(int card, int chip, struct chip_info_v2 *info) {
+    ENTER(device);
+    *info = (struct chip_info_v2){.type = "Ascend", .version = "V1", .aicore = device->aicore};
+    memcpy(info->name, device->name, sizeof info->name);
+    memcpy(info->npu, device->name, sizeof info->npu);
+    return OK;
+}
+
+EXPORT int dcmi_get_device_pcie_info_v2(int card, int chip, struct pcie_info *info) {
+    ENTER(device);
+    *info = (struct pcie_info){.vendor = device->vendor, .device = device->pci_id, .domain = device->pci_domain,
+                               .bus = device->pci_bus};
+    return OK;
+}
+
+EXPORT int dcmi_get_device_die_v2(int card, int chip, int type, struct die *die) {
+    ENTER(device);
+    if (type != 1)
+        return NOT_SUPPORT;
+    memcpy(die->soc, device->die, sizeof die->soc);
+    return OK;
+}
+
+EXPORT int dcmi_get_device_hbm_info(int card, int chip, struct hbm_info *info) {
+    ENTER(device);
+    if (!device->hbm)
+        return NOT_SUPPORT;
+    *info = (struct hbm_info){.size = device->memory, .usage = device->used, .temperature = device->temperature};
+    return OK;
+}
+
+EXPORT int dcmi_get_device_memory_info_v3(int card, int chip, struct memory_info *info) {
+    ENTER(device);
+    if (device->hbm)
+        return NOT_SUPPORT;
+    *info = (struct memory_info){.size = device->memory, .available = device->memory - device->used};
+    return OK;
+}
+
+EXPORT int dcmi_get_device_health(int card, int chip, unsigned *health) {
+    ENTER(device);
+    *health = device->health;
+    return OK;
+}
+
+EXPORT int dcmi_get_device_errorcode_v2(int card, int chip, int *count, unsigned *codes, unsigned room) {
+    ENTER(device);
+    *count = device->error && room ? 1 : 0;
+    if (*count)
+        codes[0] = device->error;
+    return OK;
+}
+
+EXPORT int dcmi_get_device_temperature(int card, int chip, int *temperature) {
+    ENTER(device);
+    *temperature = device->temperature;
+    return OK;
+}
+
+EXPORT int dcmi_get_device_power_info(int card, int chip, int *power) {
+    ENTER(device);
+    *power = device->power;
+    return OK;
+}
+
+static unsigned vdevices(const struct state_device *device) {
+    unsigned count = 0;
+    for (unsigned i = 0; i < STATE_VDEVICES; i++)
+        count += device->vdevices[i].used != 0;
+    return count;
+}
+
+EXPORT int dcmi_get_device_utilization_rate(int card, int chip, int type, unsigned *rate) {
+    ENTER(device);
+    if (type != 2)
+        return NOT_SUPPORT;
+    *rate = device->utilization | (vdevices(device) ? 0x200 : 0);
+    return OK;
+}
+
+EXPORT int dcmi_get_device_resource_info(int card, int chip, struct process_info *infos, int *count) {
+    ENTER(device);
+    *count = 0;
+    for (unsigned i = 0; i < STATE_PROCESSES; i++)
+        if (device->processes[i].pid)
+            infos[(*count)++] = (struct process_info){(int)device->processes[i].pid, device->processes[i].memory << 20};
+    return OK;
+}
+
+EXPORT int dcmi_get_affinity_cpu_info_by_device_id(int card, int chip, char *cpus, int *length) {
+    ENTER(device);
+    *length = snprintf(cpus, (size_t)*length, "%u-%u", device->cpu_first, device->cpu_last);
+    return OK;
+}
+
+EXPORT int dcmi_get_vdevice_mode(int *mode) {
+    if (!initialised)
+        return NOT_READY;
+    *mode = (int)state->mode;
+    return OK;
+}
+
+static struct state_template left(const struct state_device *device) {
+    struct state_template free = {"", device->aicore, device->aicpu, device->jpegd, (unsigned)device->memory};
+    for (unsigned i = 0; i < STATE_VDEVICES; i++)
+        if (device->vdevices[i].used) {
+            const struct state_template *one = &device->templates[device->vdevices[i].template];
+            free.aicore -= one->aicore;
+            free.aicpu -= one->aicpu;
+            free.jpegd -= one->jpegd;
+            free.memory -= one->memory < free.memory ? one->memory : free.memory;
+        }
+    return free;
+}
+
+static void resources(struct computing *computing, struct media *media, const struct state_template *of) {
+    computing->aic = (float)of->aicore;
+    computing->device_aicpu = (unsigned short)of->aicpu;
+    computing->memory = of->memory;
+    media->jpegd = (float)of->jpegd;
+}
+
+EXPORT int dcmi_get_device_info(int card, int chip, int command, unsigned what, void *buffer, unsigned *size) {
+    ENTER(device);
+    if (command != 52 || !device->templates_count)
+        return NOT_SUPPORT;
+    if (what == 1) {
+        if (*size < sizeof(struct total))
+            return INVALID_PARAMETER;
+        struct total *total = buffer;
+        *total = (struct total){0};
+        struct state_template all = {"", device->aicore, device->aicpu, device->jpegd, (unsigned)device->memory};
+        resources(&total->computing, &total->media, &all);
+        for (unsigned i = 0; i < STATE_VDEVICES; i++)
+            if (device->vdevices[i].used)
+                total->ids[total->count++] = device->vdevices[i].id;
+        return OK;
+    }
+    if (what == 2) {
+        if (*size < sizeof(struct free))
+            return INVALID_PARAMETER;
+        struct free *free = buffer;
+        *free = (struct free){0};
+        struct state_template rest = left(device);
+        resources(&free->computing, &free->media, &rest);
+        return OK;
+    }
+    if (what == 0) {
+        struct query_one *one = buffer;
+        if (*size < sizeof *one)
+            return INVALID_PARAMETER;
+        for (unsigned i = 0; i < STATE_VDEVICES; i++)
+            if (device->vdevices[i].used && device->vdevices[i].id == one->id) {
+                const struct state_template *kind = &device->templates[device->vdevices[i].template];
+                one->info = (struct query){.container_used = device->vdevices[i].container};
+                snprintf(one->info.name, sizeof one->info.name, "%.15s", kind->name);
+                resources(&one->info.computing, &one->info.media, kind);
+                return OK;
+            }
+        return CONFIG_NOT_EXIST;
+    }
+    return NOT_SUPPORT;
+}
+
+EXPORT int dcmi_create_vdevice(int card, int chip, const struct create *wanted, struct created *made) {
+    ENTER(device);
+    if (state->mode)
+        return RESOURCE_OCCUPIED;
+    int answer = NOT_SUPPORT;
+    flock(file, LOCK_EX);
+    for (unsigned t = 0; t < device->templates_count; t++) {
+        const struct state_template *kind = &device->templates[t];
+        if (strcmp(kind->name, wanted->name))
+            continue;
+        struct state_template rest = left(device);
+        answer = RESOURCE_OCCUPIED;
+        if (kind->aicore > rest.aicore || kind->aicpu > rest.aicpu || kind->jpegd > rest.jpegd || kind->memory > rest.memory)
+            break;
+        for (unsigned i = 0; i < STATE_VDEVICES && answer != OK; i++)
+            if (!device->vdevices[i].used) {
+                unsigned id = (unsigned)(device - state->devices) * 16 + 100 + i;
+                device->vdevices[i] = (struct state_vdevice){id, t, 0, 1};
+                *made = (struct created){.id = id};
+                answer = OK;
+            }
+        break;
+    }
+    flock(file, LOCK_UN);
+    return answer;
+}
+
+EXPORT int dcmi_set_destroy_vdevice(int card, int chip, unsigned id) {
+    ENTER(device);
+    for (unsigned i = 0; i < STATE_VDEVICES; i++)
+        if (device->vdevices[i].used && device->vdevices[i].id == id) {
+            if (device->vdevices[i].container)
+                return RESOURCE_OCCUPIED;
+            device->vdevices[i] = (struct state_vdevice){0};
+            return OK;
+        }
+    return CONFIG_NOT_EXIST;
+}

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A host with Ascend devices that a test describes, and then moves."""
+
+import functools
+import pathlib
+import uuid
+from typing import Any
+
+import yaml
+
+from tests.fakes import statefile
+from tests.fakes.dcmi import layout
+
+HERE = pathlib.Path(__file__).parent
+BUILD = HERE.parents[2] / 'build/tests/dcmi'
+NAMESPACE = uuid.UUID('9d2c7f6a-5a43-4f7c-8d4c-0b6d7c1a2e35')
+
+
+@functools.cache
+def library() -> pathlib.Path:
+    """Build ``libdcmi.so`` when its sources are newer; return its directory."""
+    statefile.build(HERE, BUILD / 'libdcmi.so', statefile.header(layout.STRUCTURES, layout.CONSTANTS))
+    return BUILD
+
+
+@functools.cache
+def _models() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((HERE / 'models.yaml').read_text())
+    return found
+
+
+class Host(statefile.StateFile):
+    """The state file of one host; ``env`` makes a process see it."""
+
+    def __init__(self, description: str | dict[str, Any], path: pathlib.Path) -> None:
+        """
+        :param description: the name of a file in ``hosts/``, or its content
+        :param path: where the state file goes
+        """
+        if isinstance(description, str):
+            description = yaml.safe_load((HERE / 'hosts' / f'{description}.yaml').read_text())
+        assert isinstance(description, dict)
+        super().__init__(layout.State, path)
+        state = self.state
+        state.driver, state.dcmi = description['driver'].encode(), description['dcmi'].encode()
+        state.mode, state.init_code = description.get('mode', 0), description.get('init_code', 0)
+        entries = description.get('devices', [])
+        for index, entry in enumerate(entries):
+            self._fill(index, {**_models()[entry['model']], **entry})
+        state.devices_count, state.version = len(entries), layout.VERSION
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {'FAKE_DCMI_STATE': str(self.path), 'LD_LIBRARY_PATH': str(library())}
+
+    def vdevices(self, device: int) -> list[tuple[str, int]]:
+        """Return the vNPUs: template's name, id."""
+        found = self.device(device)
+        return sorted((found.templates[one.template].name.decode(), one.id) for one in found.vdevices if one.used)
+
+    def add_vdevice(self, device: int, template: str) -> int:
+        """Somebody makes a vNPU; returns its id."""
+        found = self.device(device)
+        index = next(i for i, one in enumerate(found.templates) if one.name.decode() == template)
+        position, one = next((i, one) for i, one in enumerate(found.vdevices) if not one.used)
+        one.template, one.id, one.used = index, device * 16 + 100 + position, 1
+        return int(one.id)
+
+    def destroy_vdevice(self, device: int, identifier: int) -> None:
+        for one in self.device(device).vdevices:
+            if one.used and one.id == identifier:
+                one.used = one.container = 0
+
+    def use_vdevice(self, device: int, identifier: int, used: int = 1) -> None:
+        """A container takes a vNPU, or gives it back."""
+        for one in self.device(device).vdevices:
+            if one.used and one.id == identifier:
+                one.container = used
+
+    def start_process(self, device: int, pid: int, memory: int = 512) -> None:
+        slot = next(one for one in self.device(device).processes if not one.pid)
+        slot.memory, slot.pid = memory, pid
+
+    def end_process(self, device: int, pid: int) -> None:
+        for one in self.device(device).processes:
+            if one.pid == pid:
+                one.pid = 0
+
+    def _fill(self, index: int, given: dict[str, Any]) -> None:
+        device = self.state.devices[index]
+        for name in ('card', 'chip', 'pci_id', 'aicore', 'aicpu', 'jpegd', 'memory', 'hbm', 'health'):
+            setattr(device, name, given.get(name, 0))
+        device.name, device.vendor, device.pci_bus = given['name'].encode(), 0x19e5, given['bus']
+        digest = uuid.uuid5(NAMESPACE, f'{given["model"]}/{index}').int
+        device.die[:] = [digest >> 32 * shift & 0xffffffff for shift in range(4)] + [index]
+        device.temperature, device.power = 45, 683
+        device.cpu_first, device.cpu_last = given.get('cpus', (0, 31))
+        rows = given.get('templates', {})
+        device.templates_count = len(rows)
+        for slot, (name, row) in zip(device.templates, rows.items(), strict=False):
+            slot.name = name.encode()
+            slot.aicore, slot.aicpu, slot.jpegd, slot.memory = row
