@@ -17,9 +17,13 @@ from accelpool import errors, ksa, types
 from accelpool.allocations.states import Event
 from accelpool.db import allocation as db_allocation
 from accelpool.db import arq as db_arq
+from accelpool.db import host as db_host
 from accelpool.db import models
 from accelpool.db import session as db_session
 from accelpool.db import slice as db_slice
+from accelpool.placement import providers
+from accelpool.quota import keystone
+from accelpool.quota.amounts import UNSAID, Limits
 from accelpool.rpc import client, later
 from accelpool.scheduler import claim
 
@@ -52,20 +56,33 @@ def bind(bindings: Mapping[str, Binding], visible: str | None) -> None:
     :raises NotFound: there is no such request
     :raises InvalidRequest: the instance has requests that are bound already
     :raises NoCandidates: what Placement has promised is not there (any more)
+    :raises QuotaExceeded: the project would have more than it may
     """
+    given = _limits(bindings) if keystone.asked() else {}
     deadline = time.monotonic() + LEAVING
     while True:
         try:
-            hosts = claim.transaction(lambda session, contested: _bind(session, bindings, visible, contested))
+            hosts = claim.transaction(lambda session, contested: _bind(session, bindings, visible, contested, given))
             break
         except (errors.NoCandidates, errors.ClaimConflict) as failure:
             if time.monotonic() > deadline or not _leaving():
                 _remember(bindings, failure.detail)
                 raise
             time.sleep(LOOK)
+        except errors.QuotaExceeded as failure:
+            _remember(bindings, failure.detail)
+            raise
     for host, allocation_ids in hosts.items():
         for allocation_id in allocation_ids:
             later.cast(client.ConductorClient(host).bind, allocation_id)
+
+
+def _limits(bindings: Mapping[str, Binding]) -> dict[str, Limits]:
+    """Return what Keystone says that the projects may have."""
+    with db_session.reader() as session:
+        owners = {arq.id: arq.project_id for arq in db_arq.some(session, bindings)}
+    projects = {binding.project_id or owners.get(identifier) for identifier, binding in bindings.items()}
+    return {project: keystone.limits(project) for project in projects if project is not None}
 
 
 def _leaving() -> bool:
@@ -74,7 +91,7 @@ def _leaving() -> bool:
 
 
 def _bind(session: orm.Session, bindings: Mapping[str, Binding], visible: str | None,
-          contested: set[str]) -> dict[str, list[str]]:
+          contested: set[str], given: Mapping[str, Limits]) -> dict[str, list[str]]:
     """Claim, and return the allocations by host."""
     found = _found(session, bindings, visible)
     instances = {binding.instance_uuid for binding in bindings.values()}
@@ -83,36 +100,43 @@ def _bind(session: orm.Session, bindings: Mapping[str, Binding], visible: str | 
             raise errors.InvalidRequest(
                 f"Couldn't apply patch. Reason: Instance {instance} already has accelerator requests. "
                 'Cannot bind additional ARQs.')
+    known = db_host.names(session)
     taken: dict[str, set[str]] = {instance: set() for instance in instances}
     hosts: dict[str, list[str]] = {}
     for identifier, binding in bindings.items():
         arq = found[identifier]
-        allocation_id = _allocate(session, arq, binding)
-        (chosen,) = _claimer().claim(session, allocation_id, _request(arq, binding), contested,
-                                     frozenset(taken[binding.instance_uuid]))
+        project = binding.project_id or arq.project_id
+        request = _request(arq, binding, known)
+        allocation_id = _allocate(session, arq, binding, request)
+        (chosen,) = _claimer().claim(session, allocation_id, request, contested,
+                                     frozenset(taken[binding.instance_uuid]), given.get(project, UNSAID))
         taken[binding.instance_uuid].add(chosen.device_id)
         hosts.setdefault(chosen.host, []).append(allocation_id)
         usable = chosen.isolation == types.Isolation.SHARED
         db_arq.bind(
             session, identifier, state=db_arq.State.BOUND if usable else db_arq.State.BIND_STARTED,
             hostname=binding.hostname, device_rp_uuid=binding.device_rp_uuid, instance_uuid=binding.instance_uuid,
-            project_id=binding.project_id or arq.project_id, allocation_id=allocation_id)
+            project_id=project, allocation_id=allocation_id)
     return hosts
 
 
-def _request(arq: models.Arq, binding: Binding) -> types.Request:
-    """Return what is asked for: by the profile, and by Placement's choice where Placement knows our devices."""
+def _request(arq: models.Arq, binding: Binding, known: Iterable[str]) -> types.Request:
+    """Return what is asked for: by the profile, and by Placement's choice where Placement knows our devices.
+
+    :param known: our names of hosts, which may be shorter than Nova's
+    """
     return dataclasses.replace(
-        types.Request.from_dict(arq.request), consumer_host=binding.hostname,
+        types.Request.from_dict(arq.request),
+        consumer_host=providers.same_host(binding.hostname, known) or binding.hostname,
         provider=binding.device_rp_uuid if ksa.configured('placement') else None)
 
 
-def _allocate(session: orm.Session, arq: models.Arq, binding: Binding) -> str:
+def _allocate(session: orm.Session, arq: models.Arq, binding: Binding, request: types.Request) -> str:
     """Insert the pending allocation of an accelerator request."""
     made = db_allocation.create(
-        session, request=_request(arq, binding), project_id=binding.project_id or arq.project_id, user_id=arq.user_id,
+        session, request=request, project_id=binding.project_id or arq.project_id, user_id=arq.user_id,
         profile=arq.profile, consumer_type='instance', consumer_id=binding.instance_uuid,
-        consumer_host=binding.hostname, charge=False)
+        consumer_host=request.consumer_host, charge=False)
     return made.id
 
 
@@ -121,7 +145,8 @@ def _remember(bindings: Mapping[str, Binding], reason: str) -> None:
 
     def work(session: orm.Session) -> None:
         for identifier, arq in db_arq.lock(session, bindings).items():
-            allocation_id = _allocate(session, arq, bindings[identifier])
+            binding = bindings[identifier]
+            allocation_id = _allocate(session, arq, binding, _request(arq, binding, ()))
             db_allocation.transition(session, allocation_id, Event.FAIL, detail=reason)
             db_allocation.release(session, allocation_id, 'it was never bound')
 

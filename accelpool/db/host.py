@@ -11,6 +11,8 @@ from sqlalchemy import orm
 from accelpool import errors
 from accelpool.db import models, paging
 
+_NAMES = sa.select(models.table(models.Host).c.name)
+
 
 def get(session: orm.Session, id_or_name: str) -> models.Host:
     """:raises NotFound:"""
@@ -19,6 +21,11 @@ def get(session: orm.Session, id_or_name: str) -> models.Host:
     if found is None:
         raise errors.NotFound(f'Host {id_or_name} does not exist')
     return found
+
+
+def names(session: orm.Session) -> list[str]:
+    """Return the name of every host."""
+    return list(session.scalars(_NAMES))
 
 
 def list_page(session: orm.Session, *, filters: Mapping[str, Any] | None = None, sort: paging.Sort = (),

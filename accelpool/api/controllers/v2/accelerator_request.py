@@ -14,6 +14,7 @@ from accelpool.db import arq as db_arq
 from accelpool.db import models
 from accelpool.db import profile as db_profile
 from accelpool.db import session as db
+from accelpool.placement import providers
 from accelpool.policy import arq as rules
 
 NOUN = 'accelerator_requests'
@@ -43,7 +44,7 @@ def _handle(arq: db_arq.View) -> tuple[str, str | None, dict[str, Any]]:
     Nova's libvirt driver gives the guest what is ``PCI`` or ``MDEV`` and ignores every other type: a ``REMOTE`` slice
     is reached through an agent, and the guest learns of it from its vendor data.
     """
-    if arq.handle is not None and arq.host == arq.hostname:
+    if arq.handle is not None and providers.same_host(str(arq.hostname), [str(arq.host)]):
         return arq.handle['type'], arq.handle['uuid'] or arq.slice_id, arq.handle['info']
     return 'REMOTE', arq.slice_id, {'allocation': arq.allocation_id, 'host': arq.host}
 
