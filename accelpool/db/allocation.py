@@ -150,10 +150,10 @@ def _swap(session: orm.Session, identifier: str, event: Event, before: State, af
 
 
 def claim(session: orm.Session, identifier: str, slices: Iterable[types.Slice],
-          generations: Mapping[str, int], given: Limits = UNSAID) -> None:
+          generations: Mapping[str, int | None], given: Limits = UNSAID) -> None:
     """Charge the devices and move the allocation from pending to scheduled, or change nothing.
 
-    :param generations: for each device, the generation on which the decision was made
+    :param generations: for each device, the generation on which the decision was made; None: only its shares count
     :param given: limits of the project from elsewhere than the database
     :raises ClaimConflict: a device has changed since
     :raises QuotaExceeded: the devices are more than what was asked for, and more than the project may have

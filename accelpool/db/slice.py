@@ -18,6 +18,11 @@ _CHARGE = sa.update(models.table(models.Device)).where(
     _d.used_compute + _compute <= _d.compute, _d.used_memory + _memory <= _d.memory,
 ).values(used_compute=_d.used_compute + _compute, used_memory=_d.used_memory + _memory,
          slices=_d.slices + 1, generation=_d.generation + 1, updated_at=sa.bindparam('now'))
+_FREE = sa.update(models.table(models.Device)).where(
+    _d.id == sa.bindparam('device'), _d.enabled, _d.health == types.Health.OK,
+    _d.used_compute + _compute <= _d.compute, _d.used_memory + _memory <= _d.memory,
+).values(used_compute=_d.used_compute + _compute, used_memory=_d.used_memory + _memory,
+         slices=_d.slices + 1, generation=_d.generation + 1, updated_at=sa.bindparam('now'))
 _DISCHARGE = sa.update(models.table(models.Device)).where(_d.id == sa.bindparam('device')).values(
     used_compute=_d.used_compute - _compute, used_memory=_d.used_memory - _memory,
     slices=_d.slices - 1, generation=_d.generation + 1, updated_at=sa.bindparam('now'))
@@ -29,16 +34,19 @@ _OF_ALLOCATION = sa.select(models.Slice).where(
 _OF_ALLOCATION_ON = _OF_ALLOCATION.where(models.Slice.host == sa.bindparam('on'))
 
 
-def charge(session: orm.Session, wanted: types.Slice, generation: int) -> None:
+def charge(session: orm.Session, wanted: types.Slice, generation: int | None) -> None:
     """Insert a slice and raise what is used of its device, if the device is still as it was.
 
+    :param generation: the one on which the decision was made; None: where only the shares count, they are enough of a
+        guard, and those who want shares of one device at the same time do not refuse each other
     :raises ClaimConflict: the device's generation is another, or the share is not free
     """
-    charged = session.execute(_CHARGE, {
-        'device': wanted.device_id, 'seen': generation, 'now': models.utcnow(),
-        'share_compute': wanted.compute, 'share_memory': wanted.memory})
+    values = {'device': wanted.device_id, 'now': models.utcnow(),
+              'share_compute': wanted.compute, 'share_memory': wanted.memory}
+    charged = (session.execute(_FREE, values) if generation is None else
+               session.execute(_CHARGE, values | {'seen': generation}))
     if charged.rowcount != 1:  # type: ignore[attr-defined]
-        raise errors.ClaimConflict(f'Device {wanted.device_id} has changed since generation {generation}')
+        raise errors.ClaimConflict(f'Device {wanted.device_id} has changed since it was chosen')
     session.execute(_INSERT, {**wanted.to_dict(), 'bound': False})
 
 

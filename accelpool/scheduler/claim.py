@@ -62,7 +62,9 @@ class Claimer:
         if slices is None:
             raise errors.NoCandidates(placement.explain(request, verdict))
         contested.update(wanted.device_id for wanted in slices)
-        generations = {c.device_id: c.generation for c in verdict.fitting}
+        chosen = {candidate.device_id: candidate for candidate in verdict.fitting}
+        generations = {wanted.device_id: None if placement.only_shares(chosen[wanted.device_id], wanted)
+                       else chosen[wanted.device_id].generation for wanted in slices}
         db_allocation.claim(session, allocation_id, slices, generations, given)
         return slices
 

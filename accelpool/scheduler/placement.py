@@ -77,6 +77,15 @@ def _slice(request: types.Request, allocation_id: str, ordinal: int,
         position=None if chosen is None else chosen.start)
 
 
+def only_shares(candidate: types.Candidate, wanted: types.Slice) -> bool:
+    """Whether a slice fits as long as its share is free, whatever else has changed on the device.
+
+    It does not where the hardware has to do with it: partitions have places, and exclude other kinds of slices.
+    """
+    return (wanted.isolation == types.Isolation.SHARED and candidate.partitions is None and not candidate.used
+            and types.Isolation.MPS not in candidate.modes)
+
+
 def explain(request: types.Request, verdict: Verdict) -> str:
     """Say why a request cannot be placed, each reason once with the devices that it holds for."""
     if not verdict.fitting and not verdict.rejections:

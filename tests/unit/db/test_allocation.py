@@ -61,6 +61,30 @@ class Allocation(unittest.TestCase):
         with self.assertRaises(errors.ClaimConflict):
             self.claim(database.add_allocation(), compute=101)
 
+    def share(self, compute: int) -> None:
+        """Claim a share of d1 as it was decided some time ago."""
+        identifier = database.add_allocation()
+        with session.writer() as writer:
+            allocation.claim(writer, identifier, [types.Slice(
+                id=models.new_id(), allocation_id=identifier, device_id='d1', host='host-a', compute=compute, memory=100,
+            )], {'d1': None})
+
+    def test_claims_where_only_the_share_counts_do_not_refuse_each_other_and_are_never_too_much(self) -> None:
+        for used in (40, 80):
+            self.share(40)
+            self.assertEqual(used, database.accounts()['d1'][0])
+        with self.assertRaises(errors.ClaimConflict):
+            self.share(21)
+        self.share(20)
+        self.assertEqual({'d1': (100, 300, 3)}, database.accounts())
+
+    def test_no_share_of_a_device_that_was_disabled_or_fell_ill_meanwhile(self) -> None:
+        for values in ({'enabled': False}, {'enabled': True, 'health': 'failed'}):
+            with session.writer() as writer:
+                device.update(writer, device.get(writer, 'd1'), **values)
+            with self.assertRaises(errors.ClaimConflict):
+                self.share(10)
+
     def test_transition_from_another_state_than_expected(self) -> None:
         identifier = database.add_allocation()
         with self.assertRaises(errors.StateConflict), session.writer() as writer:
