@@ -36,7 +36,7 @@ class Runner:
         self._service = SchedulerService(client.ConductorClient, cfg.CONF.scheduler.down_after)
         self._reconciler = Reconciler(client.SchedulerClient(), client.ConductorClient, interval,
                                       cfg.CONF.scheduler.bind_timeout)
-        self._server: 'oslo_messaging.MessageHandlingServer | None' = None
+        self._server: oslo_messaging.MessageHandlingServer | None = None
         inventory = sync.loop(host)
         self._loops = [Loop(f'scheduler {host}', interval, self._work), *([inventory] if inventory else []),
                        *nova.loops(host)]
