@@ -5,6 +5,7 @@ import argparse
 import contextlib
 import json
 import random
+import re
 import sys
 import threading
 import time
@@ -115,7 +116,7 @@ def _compare(report: Report, customers: list[Customer], before: object) -> None:
             report.count(f'end: {promise} -> {state}')
             if state not in PROMISED[promise]:
                 report.violation(f'{identifier} was {promise}, and is {state}')
-            if state == 'error' and 'fits' not in body['reason']:
+            if state == 'error' and not re.search(r'\bfits?\b', body['reason']):
                 report.violation(f'{identifier} failed: {body["reason"]}')
             if state not in {None, 'released'}:
                 user.release(identifier)
