@@ -7,9 +7,11 @@ import dataclasses
 import sys
 from collections.abc import Callable, Iterator
 
+import sqlalchemy as sa
 from keystoneauth1 import adapter, session
 from keystoneauth1.identity import v3
 
+from accelpool.placement import names
 from tools.bench.openstack import measure, rows
 from tools.bench.openstack.client import Client
 from tools.integration import cyborg, layout, pool
@@ -38,7 +40,13 @@ class Side:
 OURS = Side(
     'accelpool', layout.url('accelpool', '/v2'), layout.COMPUTES[0], 'bench',
     ({'resources:CUSTOM_ACCELPOOL_COMPUTE': '1', 'resources:CUSTOM_ACCELPOOL_MEMORY_MIB': '1'},),
-    'required=CUSTOM_OWNER_ACCELPOOL,MISC_SHARES_VIA_AGGREGATE', pool.SERVICES, layout.database('accelpool'))
+    'required=CUSTOM_OWNER_ACCELPOOL,MISC_SHARES_VIA_AGGREGATE',
+    # As many as Cyborg has here: one of each, and one host's.
+    (pool.API, pool.SCHEDULER[pool.SCHEDULERS[0]], pool.CONDUCTOR[layout.COMPUTES[0]], pool.AGENT[layout.COMPUTES[0]]),
+    layout.database('accelpool'))
+#: A part that the hardware keeps apart: carved, then told to Nova.
+PARTITION = ({'accel:isolation': 'partition', 'accel:model': 'gpu-mdev', 'accel:template': 'emulated-quarter',
+              'accel:locality': 'host'},)
 THEIRS = Side(
     'Cyborg 17', layout.url('cyborg', '/v2'), cyborg.HOST, 'bench',
     ({'resources:FPGA': '1', 'trait:CUSTOM_FAKE_DEVICE': 'required'},),
@@ -78,6 +86,14 @@ def providers() -> dict[str, str]:
     return found
 
 
+def partitioned() -> str:
+    """Return the provider of the device on our host that can be partitioned."""
+    with sa.create_engine(OURS.database).connect() as connection:
+        return names.local_provider(connection.scalar(sa.text(
+            "SELECT devices.id FROM devices JOIN hosts ON hosts.id = devices.host_id "
+            "WHERE devices.model = 'gpu-mdev' AND hosts.name = :host"), {'host': OURS.host}))
+
+
 def table(rounds: int) -> Iterator[Row]:
     where = providers()
     clients = {side.name: Client(side.base) for side in (OURS, THEIRS)}
@@ -88,8 +104,13 @@ def table(rounds: int) -> Iterator[Row]:
         return look(THEIRS), look(OURS)
 
     yield Row('memory of all services, idle', *both(lambda side: measure.memory(side.services)), 'MiB', 2)
-    yield Row('create..Bound, shared slice, p50', *both(lambda side: 1e3 * measure.bound(
-        clients[side.name], side.profile, side.host, where[side.name], rounds)), 'ms', 8)
+    latency = both(lambda side: 1e3 * measure.bound(
+        clients[side.name], side.profile, side.host, where[side.name], rounds))
+    yield Row('create..Bound, shared slice, p50', *latency, 'ms', 8)
+    ours = clients[OURS.name]
+    ours.ensure_profile('bench-partition', list(PARTITION))
+    yield Row('create..Bound, partition, p50', latency[0], 1e3 * measure.bound(
+        ours, 'bench-partition', OURS.host, partitioned(), rounds), 'ms', 4)
     yield Row('full cycles, 8 clients', *both(lambda side: measure.cycles(
         side.base, side.profile, side.host, where[side.name], rounds)), 'a second', 10, more_is_better=True)
     for count in (100, 10_000):
