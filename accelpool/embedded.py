@@ -139,9 +139,10 @@ class Embedded:
             conductors.append(conductor)
         if cfg.CONF.conductor.metrics_port:
             from accelpool.conductor import metrics  # 5 MiB that only this option needs
+            from accelpool.metrics import listener
 
-            metrics.serve([metrics.Collector(*pair) for pair in zip(self._hosts, conductors, strict=True)],
-                          cfg.CONF.conductor.metrics_host, cfg.CONF.conductor.metrics_port)
+            listener.serve([metrics.Collector(*pair) for pair in zip(self._hosts, conductors, strict=True)],
+                           cfg.CONF.conductor.metrics_host, cfg.CONF.conductor.metrics_port)
         return conductors
 
     def _start_api(self) -> None:

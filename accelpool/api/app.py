@@ -93,4 +93,8 @@ def make_app(protect: Callable[[auth.WSGIApp], auth.WSGIApp] = auth.protect) -> 
     application = audit.wrap(_Front(protect(application), application))
     application = request_id.RequestId(application, cfg.CONF)
     application = http_proxy_to_wsgi.HTTPProxyToWSGI(application, cfg.CONF)
+    if cfg.CONF.api.metrics:
+        from accelpool.api import metrics  # 5 MiB that only this option needs
+
+        application = metrics.Metrics(application)
     return application

@@ -33,8 +33,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     if options.metrics_port:
         from accelpool.conductor import metrics
+        from accelpool.metrics import listener
 
-        metrics.serve([metrics.Collector(options.host, conductor)], options.metrics_host, options.metrics_port)
+        listener.serve([metrics.Collector(options.host, conductor)], options.metrics_host, options.metrics_port)
     stop.wait()
     conductor.stop()
     notifications.flush()

@@ -31,6 +31,9 @@ OPTS: list[cfg.Opt] = [
     cfg.StrOpt(
         'htpasswd_file', default='/etc/accelpool/htpasswd',
         help='Users of auth_strategy = http_basic, in the form of Apache with bcrypt digests.'),
+    cfg.BoolOpt('metrics', default=False,
+                help='Answer GET /metrics with Prometheus metrics, without authentication.  Several processes need the '
+                     'environment variable PROMETHEUS_MULTIPROC_DIR.'),
     cfg.IntOpt(
         'max_body_size', default=65536, min=1024,
         help='Bytes that a request body may have; a larger one is refused with 413.'),

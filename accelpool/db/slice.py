@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Queries on slices.  A slice's row and the charge on its device come and go in one transaction."""
 
+import dataclasses
 from typing import Any
 
 import sqlalchemy as sa
@@ -32,6 +33,10 @@ _DELETE = sa.delete(models.table(models.Slice)).where(_s.id == sa.bindparam('sli
 _OF_ALLOCATION = sa.select(models.Slice).where(
     models.Slice.allocation_id == sa.bindparam('allocation')).order_by(models.Slice.ordinal)
 _OF_ALLOCATION_ON = _OF_ALLOCATION.where(models.Slice.host == sa.bindparam('on'))
+
+_a = models.table(models.Allocation).c
+_OWNED = sa.select(_s.id, _s.allocation_id, _a.project_id, _s.device_id, _s.ordinal, _s.memory).where(
+    _a.id == _s.allocation_id, _s.host == sa.bindparam('on'))
 
 
 def charge(session: orm.Session, wanted: types.Slice, generation: int | None) -> None:
@@ -78,6 +83,24 @@ def of_host(session: orm.Session, host: str) -> list[tuple[models.Slice, str]]:
 def allocations_on(session: orm.Session, device_id: str) -> list[str]:
     """Return the allocations that have a slice on a device."""
     return list(session.scalars(sa.select(_s.allocation_id).where(_s.device_id == device_id).distinct()))
+
+
+@dataclasses.dataclass(frozen=True)
+class Owned:
+    """A slice, and whose it is."""
+
+    id: str
+    allocation_id: str
+    project_id: str
+    device_id: str
+    ordinal: int
+    memory: int
+
+
+def owned(session: orm.Session, host: str) -> list[Owned]:
+    """Return a host's slices."""
+    rows = session.execute(_OWNED, {'on': host})
+    return [Owned(*row) for row in rows]
 
 
 def of_allocation(session: orm.Session, allocation_id: str, host: str | None = None) -> list[models.Slice]:

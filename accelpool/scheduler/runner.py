@@ -2,6 +2,7 @@
 """A running scheduler: its messages, its heartbeat, the reconciler, and the inventory in Placement."""
 
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from oslo_config import cfg
@@ -33,7 +34,7 @@ class Runner:
     def __init__(self, host: str) -> None:
         self._host = host
         interval = cfg.CONF.scheduler.reconcile_interval
-        self._service = SchedulerService(client.ConductorClient, cfg.CONF.scheduler.down_after)
+        self._service = SchedulerService(client.ConductorClient, cfg.CONF.scheduler.down_after, _metrics())
         self._reconciler = Reconciler(client.SchedulerClient(), client.ConductorClient, interval,
                                       cfg.CONF.scheduler.bind_timeout)
         self._server: oslo_messaging.MessageHandlingServer | None = None
@@ -77,3 +78,16 @@ class Runner:
             self._server.wait()
             self._server = None
             LOG.info('The scheduler %s serves no more', self._host)
+
+
+def _metrics() -> Callable[[str, float], None]:
+    """Serve metrics, if ``[scheduler] metrics_port`` is set; returns what is told the outcomes."""
+    options = cfg.CONF.scheduler
+    if not options.metrics_port:
+        return lambda _outcome, _seconds: None
+    from accelpool.metrics import listener  # 5 MiB that only this option needs
+    from accelpool.scheduler import metrics
+
+    counted = metrics.Outcomes()
+    listener.serve([counted, metrics.Collector()], options.metrics_host, options.metrics_port)
+    return counted.observe

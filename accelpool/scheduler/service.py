@@ -2,6 +2,7 @@
 """The scheduler's input and output: reads the devices, asks the pure core, claims, tells the conductors."""
 
 import logging
+import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -26,11 +27,14 @@ class Conductor(Protocol):
 class SchedulerService:
     """Stateless: run any number.  Its public methods are what the message bus offers."""
 
-    def __init__(self, conductor: Callable[[str], Conductor], down_after: float) -> None:
+    def __init__(self, conductor: Callable[[str], Conductor], down_after: float,
+                 observe: Callable[[str, float], None] = lambda _outcome, _seconds: None) -> None:
         """
         :param conductor: gives the client of a host's conductor
         :param down_after: seconds of silence after which a host counts as down
+        :param observe: told what came of a request, and after how many seconds
         """
+        self._observe = observe
         self._conductor = conductor
         self._claimer = claim.Claimer(down_after)
 
@@ -40,17 +44,24 @@ class SchedulerService:
         What cannot be placed goes to ``error`` with the reason for every device.  An allocation that is not
         pending (a repeated message) is left alone.
         """
+        started = time.monotonic()
+        outcome = self._schedule(allocation_id)
+        self._observe(outcome, time.monotonic() - started)
+
+    def _schedule(self, allocation_id: str) -> str:
+        """Schedule; returns what came of it: ``scheduled``, or why not."""
         try:
             given = self._limits(allocation_id)
             slices = claim.transaction(lambda session, contested: self._claim(session, allocation_id, contested, given))
         except errors.StateConflict as conflict:
             LOG.info('Not scheduled: %s', conflict.detail)
-            return
+            return 'not-pending'
         except (errors.NoCandidates, errors.ClaimConflict, errors.QuotaExceeded) as nothing:
             self._fail(allocation_id, nothing.detail)
-            return
+            return nothing.code
         for host in dict.fromkeys(found.host for found in slices):
             self._conductor(host).bind(allocation_id)
+        return 'scheduled'
 
     def candidates(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return the devices for a request, best first, and the reason for every other: a dry run."""

@@ -31,6 +31,7 @@ COMPUTES = ('compute1', 'compute2')
 AGENTS = {name: f'127.0.0.{11 + number}' for number, name in enumerate(COMPUTES)}
 
 _PORTS = {
+    'metrics-scheduler1': 41, 'metrics-scheduler2': 42, 'metrics-compute1': 43, 'metrics-compute2': 44,
     'mariadb': 6, 'postgresql': 32, 'keystone': 50, 'cyborg': 66, 'epmd': 69, 'amqps': 71, 'amqp': 72, 'amqp-nodes': 73,
     'nova': 74, 'nova-metadata': 75, 'placement': 78, 'ironic': 85, 'accelpool': 80, 'accelpool-gunicorn': 81,
     'accelpool-vendordata': 82, 'glance': 92, 'neutron': 96,

@@ -19,7 +19,10 @@ _ENV = {'OS_ACCELPOOL_CONFIG_DIR': str(_ETC), 'PYTHONPATH': str(layout.ROOT)}
 if 'ACCELPOOL_NATIVE' in os.environ:
     _ENV['ACCELPOOL_NATIVE'] = os.environ['ACCELPOOL_NATIVE']
 
-API = uwsgi.service('accelpool', 'accelpool.wsgi.api:application', env=_ENV, venv=OURS, processes=2, threads=8,
+#: Where the processes of the API add up their metrics.
+_METRICS = DATA / 'accelpool/metrics'
+API = uwsgi.service('accelpool', 'accelpool.wsgi.api:application',
+                    env=_ENV | {'PROMETHEUS_MULTIPROC_DIR': str(_METRICS)}, venv=OURS, processes=2, threads=8,
                     path='/v1')
 VENDORDATA = uwsgi.service('accelpool-vendordata', 'accelpool.wsgi.vendordata:application', env=_ENV, venv=OURS)
 GUNICORN = Service(
@@ -64,6 +67,7 @@ log_date_format = %H:%M:%S
 rabbit_quorum_queue = true
 [api]
 auth_strategy = keystone
+metrics = true
 [database]
 connection = {database}
 [oslo_messaging_notifications]
@@ -87,13 +91,14 @@ def configure() -> None:
         credentials=identity.credentials('accelpool'), authtoken=identity.authtoken('accelpool'),
         nova_bus=layout.bus(), url=layout.url('accelpool')))
     for name in SCHEDULERS:
-        layout.write(_ETC / f'{name}.conf', f'[scheduler]\nhost = {name}\n')
+        layout.write(_ETC / f'{name}.conf', f'[scheduler]\nhost = {name}\nmetrics_port = {layout.port(f"metrics-{name}")}\n')
     for host in AGENTS:
         layout.write(_ETC / f'conductor-{host}.conf', (
-            f'[conductor]\nhost = {host}\nstate_dir = {state(host)}\n'
+            f'[conductor]\nhost = {host}\nstate_dir = {state(host)}\nmetrics_port = {layout.port(f"metrics-{host}")}\n'
             f'[agent]\ncontrol_socket = {state(host)}/agent.sock\n'
             f'[mock:{host}]\ndevices = {DEVICES}\n'))
         state(host).mkdir(parents=True, exist_ok=True)
+    _METRICS.mkdir(parents=True, exist_ok=True)
 
 
 def accelpool_schema() -> None:

@@ -16,6 +16,9 @@ from accelpool.types import Device, Health
 #: Ids are derived, so that the same description gives the same devices after every restart.
 NAMESPACE = uuid.UUID('6f3e9c1e-0d0f-4c55-9d5e-7a1f0c6d5b11')
 
+#: What the sensors of an emulated device say: what those of a small card do that has no work.
+SENSORS = {'temperature_celsius': 35.0, 'power_watts': 20.0, 'clock_mhz': 1000.0}
+
 #: What an emulated device can do, by the interface that it speaks.
 TRAITS = {
     'cuda': ('CUSTOM_EMULATED', 'HW_GPU_API_CUDA'),
@@ -138,6 +141,17 @@ class MockInventory(base.Inventory):
             if health != Health.MISSING:
                 found.append(dataclasses.replace(device, health=health, health_reason=reason))
         return found
+
+    def metrics(self) -> dict[str, dict[str, float]]:
+        """Return what a device at rest would say, or what the health file does (``metrics``)."""
+        return {device.id: {**SENSORS, **self._entry(device.id).get('metrics', {})} for device in self._devices}
+
+    def _entry(self, device_id: str) -> dict[str, Any]:
+        try:
+            entry = json.loads(self._health_file.read_text()).get(device_id, {})
+        except (OSError, ValueError, AttributeError):
+            return {}  # discover() says what is wrong with it
+        return entry if isinstance(entry, dict) else {}
 
     def _report(self) -> dict[str, tuple[Health, str | None]]:
         """Read the health file: device id -> health, reason."""

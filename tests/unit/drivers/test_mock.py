@@ -74,6 +74,15 @@ class Mock(unittest.TestCase):
         (self.dir / 'mock-health.json').unlink()
         self.assertEqual([first, second, third], self.driver.inventory.discover())
 
+    def test_sensors(self) -> None:
+        first, second, _ = self.driver.inventory.discover()
+        (self.dir / 'mock-health.json').write_text(json.dumps({
+            first.id: 'failed', second.id: {'health': 'degraded', 'metrics': {'temperature_celsius': 99, 'xid': 79}}}))
+        found = self.driver.inventory.metrics()
+        self.assertEqual(35, found[first.id]['temperature_celsius'])
+        self.assertEqual((99, 79, 1000), tuple(found[second.id][name] for name in (
+            'temperature_celsius', 'xid', 'clock_mhz')))
+
     def test_a_health_file_that_is_none_is_an_error_not_a_healthy_pool(self) -> None:
         for content in ('{', '[]', '{"x": "splendid"}', '{"x": {"reason": "?"}}'):
             (self.dir / 'mock-health.json').write_text(content)
