@@ -140,6 +140,21 @@ def binaries() -> None:
     acl.call('aclrtSynchronizeDevice')
 
 
+def registered() -> None:
+    """The layer below: kernels by the address of a host function; a launch without place holders."""
+    acl.start()
+    runtime, image = ctypes.CDLL('libruntime.so'), acl.NPU_MAGIC + b'fill\n'
+    keep, binary, stub = ctypes.create_string_buffer(image), Handle(), Handle(0x1234)
+    description = struct.pack('<IIQQ', 0x43554245, 0, ctypes.addressof(keep), len(image))
+    assert runtime.rtDevBinaryRegister(description, ctypes.byref(binary)) == 0
+    assert runtime.rtFunctionRegister(binary, stub, b'stub', b'mul', 0) == acl.INVALID_PARAM
+    assert runtime.rtKernelLaunch(stub, 1, b'x' * 8, 8, None, None) == acl.INVALID_HANDLE
+    assert runtime.rtFunctionRegister(binary, stub, b'stub', b'fill', 0) == 0
+    assert runtime.rtKernelLaunch(stub, 1, b'x' * 8, 8, Handle(8), None) == acl.NOT_SUPPORTED
+    assert runtime.rtKernelLaunch(stub, 1, b'x' * 8, 8, None, None) == 0
+    acl.expect(acl.AICORE_EXCEPTION, 'aclrtSynchronizeDevice')  # no tiling data: the emulated kernel says so
+
+
 def refused() -> None:
     """What is not carried answers 207000, and never 0."""
     acl.start()

@@ -57,6 +57,9 @@ class Acl(unittest.TestCase):
         said = self.run_scenario('refused')
         self.assertEqual(1, said.count('aclrtIpcMemGetExportKey is not carried'))
 
+    def test_kernels_that_are_registered(self) -> None:
+        self.run_scenario('registered')
+
     def test_callbacks(self) -> None:
         self.run_scenario('callbacks')
 

@@ -46,9 +46,9 @@ class NpuTrain(unittest.TestCase):
             subprocess.run(cls.service.accelpool('profile', 'create', name, *wish), env=cls.environment, check=True,
                            capture_output=True)
 
-    def start(self, profile: str, *command: str) -> 'subprocess.Popen[str]':
+    def start(self, profile: str, *command: str, **variables: str) -> 'subprocess.Popen[str]':
         process = subprocess.Popen(self.service.accelpool('run', '--profile', profile, '--', *command), cwd=ROOT,
-                                   env=self.environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                                   env=self.environment | variables, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.addCleanup(process.kill)
         return process
 
@@ -69,6 +69,10 @@ class NpuTrain(unittest.TestCase):
 
     def test_torch_npu_trains_on_a_remote_slice(self) -> None:
         self.assert_trained(self.finish(self.start('npu', PYTHON, 'examples/npu_train.py')))
+
+    def test_every_operator_gives_the_cpus_numbers(self) -> None:
+        program = self.start('npu', PYTHON, 'tests/functional/npu_operators.py', TASK_QUEUE_ENABLE='0')
+        self.assertRegex(self.finish(program), r'6\d operators, 0 wrong')
 
     def test_gpu_and_npu_at_once_each_by_its_own_profile(self) -> None:
         npu = self.start('npu', PYTHON, 'examples/npu_train.py')

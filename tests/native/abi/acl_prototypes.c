@@ -3,4 +3,5 @@
 #include <acl/acl.h>
 #include <acl/acl_rt.h>
 
+struct rt_binary;
 #include "acl_prototypes.h"

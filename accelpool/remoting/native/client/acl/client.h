@@ -11,6 +11,13 @@
 
 typedef struct aclCANNPackageVersion aclCANNPackageVersion;
 
+/* rtDevBinary_t */
+struct rt_binary {
+    uint32_t magic, version;
+    const void *data;
+    uint64_t length;
+};
+
 #include "acl_prototypes.h"
 
 enum {

@@ -126,6 +126,37 @@ TENSOR(BitwiseOrTensor, "bitwise_or")
 DIVISION(DivMod, aclTensor, other, NULL)
 DIVISION(DivMods, aclScalar, NULL, other)
 
+/* other - alpha * self is -alpha * self + other. */
+static void plan_Rsubs(aclOpExecutor *executor, const aclTensor *self, const aclScalar *other, const aclScalar *alpha,
+                       const aclTensor *out) {
+    const aclScalar factor = {.whole = alpha && alpha->whole,
+                              .number = alpha ? -alpha->number : -1,
+                              .integer = alpha ? -alpha->integer : -1};
+    plan_binary(executor, "mul", self, NULL, &factor, NULL, out, 0);
+    plan_binary(executor, "add", out, NULL, other, NULL, out, 0);
+}
+ACLNN(Rsubs, (const aclTensor *self, const aclScalar *other, const aclScalar *alpha, const aclTensor *out),
+      (self, other, alpha, out))
+
+static void plan_Rsub(aclOpExecutor *executor, const aclTensor *self, const aclTensor *other, const aclScalar *alpha,
+                      const aclTensor *out) {
+    plan_Sub(executor, other, self, alpha, out);
+}
+ACLNN(Rsub, (const aclTensor *self, const aclTensor *other, const aclScalar *alpha, const aclTensor *out),
+      (self, other, alpha, out))
+
+#define FLOORED(name, operand, tensor, scalar)                                                                         \
+    static void plan_##name(aclOpExecutor *executor, const aclTensor *self, const operand *other, const aclTensor *out) { \
+        plan_binary(executor, "div", self, tensor, scalar, NULL, out, 2);                                              \
+    }                                                                                                                  \
+    ACLNN(name, (const aclTensor *self, const operand *other, const aclTensor *out), (self, other, out))               \
+    static void plan_Inplace##name(aclOpExecutor *executor, const aclTensor *self, const operand *other) {             \
+        plan_##name(executor, self, other, self);                                                                      \
+    }                                                                                                                  \
+    ACLNN(Inplace##name, (const aclTensor *selfRef, const operand *other), (selfRef, other))
+FLOORED(FloorDivide, aclTensor, other, NULL)
+FLOORED(FloorDivides, aclScalar, NULL, other)
+
 /* --- copies and fills ---------------------------------------------------------------------------------------------- */
 
 static void plan_InplaceCopy(aclOpExecutor *executor, const aclTensor *self, const aclTensor *src) {

@@ -199,6 +199,44 @@ static void plan_Cat(aclOpExecutor *executor, const aclTensorList *tensors, int6
 }
 ACLNN(Cat, (const aclTensorList *tensors, int64_t dim, const aclTensor *out), (tensors, dim, out))
 
+/* Every input is one position of a new dimension. */
+static void plan_Stack(aclOpExecutor *executor, const aclTensorList *tensors, int64_t dim, const aclTensor *out) {
+    for (uint64_t i = 0; tensors && out && i < tensors->size; i++) {
+        const int64_t along = wrap(dim, out) & (NPU_RANK - 1);
+        aclTensor slot = *out;
+        slot.shape.rank--;
+        for (int64_t k = along; k < slot.shape.rank; k++) {
+            slot.shape.sizes[k] = out->shape.sizes[k + 1];
+            slot.shape.strides[k] = out->shape.strides[k + 1];
+        }
+        slot.shape.offset += (int64_t)i * out->shape.strides[along];
+        struct step *step = executor_step(executor, "copy");
+        step_tensor(executor, step, &slot);
+        step_tensor(executor, step, tensors->tensors[i]);
+    }
+}
+ACLNN(Stack, (const aclTensorList *tensors, int64_t dim, const aclTensor *out), (tensors, dim, out))
+
+/* Rows of a matrix, by a flat list of indices. */
+static void plan_Embedding(aclOpExecutor *executor, const aclTensor *weight, const aclTensor *indices,
+                           const aclTensor *out) {
+    if (!weight || !indices || !out || weight->shape.rank != 2) {
+        executor->error = ACLNN_ERR_PARAM_INVALID;
+        return;
+    }
+    aclTensor flat = *indices, rows = *out;
+    flat.shape.rank = 1;
+    flat.shape.sizes[0] = count_of(indices);
+    flat.shape.strides[0] = 1;
+    rows.shape.rank = 2;
+    rows.shape.sizes[0] = flat.shape.sizes[0];
+    rows.shape.sizes[1] = weight->shape.sizes[1];
+    rows.shape.strides[0] = weight->shape.sizes[1];
+    rows.shape.strides[1] = 1;
+    plan_rows(executor, "index_select", &rows, weight, &flat, 0);
+}
+ACLNN(Embedding, (const aclTensor *weight, const aclTensor *indices, const aclTensor *out), (weight, indices, out))
+
 /* --- losses -------------------------------------------------------------------------------------------------------- */
 
 static struct step *plan_loss(aclOpExecutor *executor, const char *kernel, const aclTensor *const *tensors, int count,
