@@ -109,6 +109,9 @@ class AcceleratorRequestsController(resource.Resource):
     @resource.endpoint(body=schemas.PATCH, status=202)
     def patch_all(self, call: resource.Call) -> None:
         """Bind requests to an instance, or take that back."""
+        self._patch(call)
+
+    def _patch(self, call: resource.Call) -> None:
         policy.authorize(call.context, rules.UPDATE)
         _need_service(call)
         operations = {step['op'] for steps in call.body.values() for step in steps}
@@ -134,6 +137,13 @@ class AcceleratorRequestsController(resource.Resource):
             hostname=str(values['hostname']), device_rp_uuid=str(values['device_rp_uuid']),
             instance_uuid=str(values['instance_uuid']), project_id=values.get('project_id'))
 
+    @resource.endpoint(body=schemas.PATCH, status=202)
+    def patch(self, call: resource.Call, arq_id: str) -> None:
+        """The same for one request, which is where openstacksdk sends it."""
+        if set(call.body) != {arq_id}:
+            raise _refused(f'The patch must be of {arq_id} alone')
+        self._patch(call)
+
     @resource.endpoint(query=schemas.DELETE_QUERY, status=204)
     def delete_all(self, call: resource.Call) -> None:
         """Delete some requests, or all of an instance; the latter never fails."""
@@ -142,7 +152,16 @@ class AcceleratorRequestsController(resource.Resource):
             _need_service(call)
             instances.delete_of_instance(call.query['instance'])
             return
-        wanted, visible = call.query['arqs'].split(','), _visible(call)
+        self._delete(call, call.query['arqs'].split(','))
+
+    @resource.endpoint(status=204)
+    def delete(self, call: resource.Call, arq_id: str) -> None:
+        """Delete one request, which is how openstacksdk does it."""
+        policy.authorize(call.context, rules.DELETE)
+        self._delete(call, [arq_id])
+
+    def _delete(self, call: resource.Call, wanted: list[str]) -> None:
+        visible = _visible(call)
         with db.reader() as session:
             bound = [one for one in db_arq.some(session, wanted)
                      if one.instance_uuid is not None and visible in (None, one.project_id)]
