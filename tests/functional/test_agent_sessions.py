@@ -48,10 +48,17 @@ class Confinement(unittest.TestCase):
             self.assertEqual(self.session.order(f'call {name}'), 'ok', name)
 
     def test_a_session_cannot_do_what_it_need_not(self) -> None:
-        for name in ('socket', 'execve', 'fork', 'ptrace', 'process_vm_readv', 'kill', 'tgkill-parent', 'create', 'bpf',
+        for name in ('socket', 'execve', 'fork', 'ptrace', 'process_vm_readv', 'kill', 'tgkill-parent', 'create', 'node', 'bpf',
                      'mount', 'unshare', 'setuid', 'prctl-dumpable', 'setown'):
             self.assertEqual(self.session.order(f'call {name}'), 'EPERM', name)
         self.assertEqual(self.session.order('env SECRET_OF_THE_AGENT'), '(none)')
+
+    def test_a_vendors_library_opens_its_nodes_and_makes_no_file(self) -> None:
+        self.agent.bind('slice-2', DEVICE_NODES='1')
+        session = self.agent.session('slice-2')
+        self.assertEqual(session.order('call node'), 'ok')
+        for name in ('create', 'socket', 'execve'):
+            self.assertEqual(session.order(f'call {name}'), 'EPERM', name)
 
     def test_the_kernel_says_so_too(self) -> None:
         status = dict(line.split(':\t', 1) for line in

@@ -67,7 +67,7 @@ int forward_run(int consumer, int onwards)
 {
     struct way ways[2];
 
-    if (way_open(&ways[0], consumer, onwards) || way_open(&ways[1], onwards, consumer) || sandbox_enter())
+    if (way_open(&ways[0], consumer, onwards) || way_open(&ways[1], onwards, consumer) || sandbox_enter(0))
         return EXIT_FAILURE;
     while (!ways[0].finished || !ways[1].finished) {
         struct pollfd ready[2] = {{.fd = consumer}, {.fd = onwards}};

@@ -3,7 +3,7 @@
  * The system calls that a session may make: an allow-list, so that what a later kernel adds is denied too.
  *
  * A session computes, waits, moves bytes over descriptors that it already has, maps memory, starts threads and opens
- * files for reading (dlopen). It makes no sockets, programs, processes, namespaces or mounts, looks into no other
+ * files for reading (dlopen); a vendor's library also opens the device's nodes again and again. It makes no sockets, programs, processes, namespaces or mounts, looks into no other
  * process and signals nobody else. What is denied returns EPERM; what the C library tries first and then replaces by an
  * allowed call returns ENOSYS.
  */
@@ -65,6 +65,7 @@ static const int allowed_prctl[] = {PR_SET_NAME, PR_GET_NAME, PR_SET_VMA, PR_GET
                                     PR_GET_SECCOMP, PR_GET_PDEATHSIG, PR_CAPBSET_READ};
 
 #define WRITING (O_ACCMODE | O_CREAT | O_TRUNC | O_APPEND)
+#define CREATING (O_CREAT | O_TRUNC | O_APPEND)
 #define THREAD_FLAGS (CLONE_THREAD | CLONE_VM | CLONE_SIGHAND)
 #define NEW_SPACES                                                                                                     \
     (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET)
@@ -87,8 +88,10 @@ static int allow_calls(scmp_filter_ctx filter)
     return code;
 }
 
-static int allow_with_arguments(scmp_filter_ctx filter)
+static int allow_with_arguments(scmp_filter_ctx filter, int device_nodes)
 {
+    /* The kernel's permissions and the session's own uid say which files can be opened at all. */
+    const scmp_datum_t mask = device_nodes ? CREATING : WRITING;
     const scmp_datum_t self = (scmp_datum_t)getpid();
     int code = 0;
 
@@ -103,11 +106,11 @@ static int allow_with_arguments(scmp_filter_ctx filter)
                                 SCMP_A1(SCMP_CMP_MASKED_EQ, 0xff00, (scmp_datum_t)allowed_ioctl_types[i] << 8));
     if (!code)
         code = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1,
-                                SCMP_A2(SCMP_CMP_MASKED_EQ, WRITING, O_RDONLY));
+                                SCMP_A2(SCMP_CMP_MASKED_EQ, mask, 0));
 #ifdef __NR_open
     if (!code)
         code = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(open), 1,
-                                SCMP_A1(SCMP_CMP_MASKED_EQ, WRITING, O_RDONLY));
+                                SCMP_A1(SCMP_CMP_MASKED_EQ, mask, 0));
 #endif
     if (!code)
         code = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
@@ -124,7 +127,7 @@ static int allow_with_arguments(scmp_filter_ctx filter)
     return code;
 }
 
-int sandbox_enter(void)
+int sandbox_enter(int device_nodes)
 {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
     int code;
@@ -140,7 +143,7 @@ int sandbox_enter(void)
     if (!code)
         code = allow_calls(filter);
     if (!code)
-        code = allow_with_arguments(filter);
+        code = allow_with_arguments(filter, device_nodes);
     if (!code)
         code = seccomp_load(filter);
     seccomp_release(filter);

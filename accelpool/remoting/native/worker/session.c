@@ -118,7 +118,7 @@ int session_open(struct session *s, const struct worker_params *params, int sock
         return -1;
     if (meter_open(s))
         return session_refuse(s, "the meter does not start");
-    if (sandbox_enter())
+    if (sandbox_enter(!vendor.attach))
         return session_refuse(s, "the sandbox does not close");
     if (secure_shake(s, why, sizeof why)) {
         session_end(s, why);

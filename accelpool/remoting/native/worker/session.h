@@ -41,8 +41,8 @@ int worker_session(const struct worker_params *params, int sock, int control);
 
 /*
  * Installs the seccomp filter on every thread of the process (sandbox.c has the list). Call it when the vendor library
- * is loaded and before the first tenant byte is read. Returns 0, or -1 with errno; a session must not go on after -1.
+ * is loaded and before the first tenant byte is read. device_nodes: files may be opened for writing too, but none created. Returns 0, or -1 with errno; a session must not go on after -1.
  */
-int sandbox_enter(void);
+int sandbox_enter(int device_nodes);
 
 #endif
