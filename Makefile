@@ -43,6 +43,7 @@ COMMON_SRC := $(wildcard $(REMOTING)/common/*.c)
 CLIENT_SRC := $(wildcard $(REMOTING)/client/*.c)
 CLIENT_CUDA_SRC := $(wildcard $(REMOTING)/client/cuda/*.c)
 CLIENT_ACL_SRC := $(wildcard $(REMOTING)/client/acl/*.c)
+CLIENT_NVML_SRC := $(wildcard $(REMOTING)/client/nvml/*.c)
 WORKER_SRC := $(wildcard $(REMOTING)/worker/*.c)
 WORKER_CUDA_SRC := $(wildcard $(REMOTING)/worker/cuda/*.c)
 WORKER_ACL_SRC := $(wildcard $(REMOTING)/worker/acl/*.c)
@@ -55,6 +56,7 @@ COMMON_OBJ := $(call objects,common,$(COMMON_SRC))
 CLIENT_OBJ := $(call objects,client,$(CLIENT_SRC))
 CLIENT_CUDA_OBJ := $(call objects,client-cuda,$(CLIENT_CUDA_SRC)) $(OBJ)/client-cuda-gen/cuda_client.o
 CLIENT_ACL_OBJ := $(call objects,client-acl,$(CLIENT_ACL_SRC)) $(OBJ)/client-acl-gen/acl_client.o
+CLIENT_NVML_OBJ := $(call objects,client-nvml,$(CLIENT_NVML_SRC)) $(OBJ)/client-nvml-gen/nvml_client.o
 WORKER_OBJ := $(call objects,worker,$(WORKER_SRC)) $(call objects,worker-cuda,$(WORKER_CUDA_SRC)) \
               $(call objects,worker-acl,$(WORKER_ACL_SRC)) $(OBJ)/worker-gen/cuda_worker.o $(OBJ)/worker-gen/acl_worker.o
 EMU_OBJ := $(call objects,emu,$(EMU_SRC))
@@ -62,7 +64,8 @@ EMU_ACL_OBJ := $(call objects,emu-acl,$(EMU_ACL_SRC))
 OPAPI_OBJ := $(call objects,emu-opapi,$(OPAPI_SRC))
 
 ACL := $(OUT)/lib/acl
-CLIENT := $(OUT)/lib/cuda/libcuda.so.1 $(ACL)/libacl_rt.so $(ACL)/libascendcl.so $(ACL)/libruntime.so \
+CLIENT := $(OUT)/lib/cuda/libcuda.so.1 $(OUT)/lib/cuda/libnvidia-ml.so.1 $(ACL)/libacl_rt.so $(ACL)/libascendcl.so \
+          $(ACL)/libruntime.so \
           $(ACL)/libacl_op_compiler.so $(ACL)/libhccl.so
 WORKER := $(OUT)/bin/accelpool-worker
 # What a program finds in CANN, besides the runtime: its operators, and libraries that only have to be there.
@@ -100,6 +103,8 @@ $(eval $(call compile_rule,client-cuda,$(REMOTING)/client/cuda,$(CLIENT_CUDA_INC
 $(eval $(call compile_rule,client-cuda-gen,$(GEN),$(CLIENT_CUDA_INCLUDES)))
 $(eval $(call compile_rule,client-acl,$(REMOTING)/client/acl,$(CLIENT_ACL_INCLUDES)))
 $(eval $(call compile_rule,client-acl-gen,$(GEN),$(CLIENT_ACL_INCLUDES)))
+$(eval $(call compile_rule,client-nvml,$(REMOTING)/client/nvml,-I$(REMOTING)/client/nvml))
+$(eval $(call compile_rule,client-nvml-gen,$(GEN),-I$(REMOTING)/client/nvml))
 $(eval $(call compile_rule,client-acl-beside,$(REMOTING)/client/acl/beside,))
 $(eval $(call compile_rule,worker,$(REMOTING)/worker,$(WORKER_INCLUDES) -I$(REMOTING)/worker/cuda))
 $(eval $(call compile_rule,worker-cuda,$(REMOTING)/worker/cuda,$(WORKER_INCLUDES) -I$(REMOTING)/worker/cuda))
@@ -114,6 +119,11 @@ $(OUT)/lib/cuda/libcuda.so.1: $(CLIENT_CUDA_OBJ) $(CLIENT_OBJ) $(COMMON_OBJ)
 	@mkdir -p $(@D)
 	@echo "  LD  $@"
 	@$(CC) -shared -Wl,-soname,libcuda.so.1 -o $@ $^ $(LDFLAGS) $(TLS_LIBS) -ldl -lm
+# Answers from the CUDA client library in its directory.
+$(OUT)/lib/cuda/libnvidia-ml.so.1: $(CLIENT_NVML_OBJ)
+	@mkdir -p $(@D)
+	@echo "  LD  $@"
+	@$(CC) -shared -Wl,-soname,libnvidia-ml.so.1 -o $@ $^ $(LDFLAGS) -ldl
 $(ACL)/libacl_rt.so: $(CLIENT_ACL_OBJ) $(CLIENT_OBJ) $(COMMON_OBJ)
 	@mkdir -p $(@D)
 	@echo "  LD  $@"
@@ -152,4 +162,4 @@ $(CANN)/libge_runner.so $(CANN)/libgraph.so $(CANN)/libacl_tdt_channel.so:
 clean:
 	rm -rf build/native accelpool/_native
 
--include $(COMMON_OBJ:.o=.d) $(CLIENT_OBJ:.o=.d) $(CLIENT_CUDA_OBJ:.o=.d) $(CLIENT_ACL_OBJ:.o=.d) $(WORKER_OBJ:.o=.d) $(EMU_OBJ:.o=.d) $(EMU_ACL_OBJ:.o=.d) $(OPAPI_OBJ:.o=.d)
+-include $(COMMON_OBJ:.o=.d) $(CLIENT_OBJ:.o=.d) $(CLIENT_CUDA_OBJ:.o=.d) $(CLIENT_ACL_OBJ:.o=.d) $(CLIENT_NVML_OBJ:.o=.d) $(WORKER_OBJ:.o=.d) $(EMU_OBJ:.o=.d) $(EMU_ACL_OBJ:.o=.d) $(OPAPI_OBJ:.o=.d)

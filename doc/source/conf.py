@@ -27,5 +27,5 @@ _generated.mkdir(exist_ok=True)
     capture_output=True, text=True).stdout)
 subprocess.run([sys.executable, '-m', 'accelpool.remoting.generator', '--out', str(ROOT / 'build/doc/gen')],
                cwd=ROOT, check=True)
-for _api in ('cuda', 'acl'):
+for _api in ('cuda', 'acl', 'nvml'):
     (_generated / f'{_api}_coverage.rst').write_text((ROOT / f'build/doc/gen/{_api}_coverage.rst').read_text())

@@ -7,10 +7,10 @@ from accelpool.remoting.generator.text import banner, fields, opcode
 
 def wire_header(interface: Interface) -> str:
     guard = f'ACCELPOOL_{interface.name.upper()}_WIRE_H'
-    lines = [banner(interface), f'#ifndef {guard}', f'#define {guard}', '', '#include "wire.h"', '',
-             f'enum {interface.name}_opcode {{']
-    lines += [f'    {opcode(interface, f)} = {f.opcode},' for f in interface.calls]
-    lines += ['};', '']
+    lines = [banner(interface), f'#ifndef {guard}', f'#define {guard}', '', '#include "wire.h"', '']
+    if interface.calls:
+        lines += [f'enum {interface.name}_opcode {{',
+                  *(f'    {opcode(interface, f)} = {f.opcode},' for f in interface.calls), '};', '']
     for function in interface.calls:
         lines += _structs(interface, function)
     return '\n'.join([*lines, '#endif', ''])
