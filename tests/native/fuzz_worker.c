@@ -20,8 +20,9 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-int sandbox_enter(void)
+int sandbox_enter(int device_nodes)
 {
+    (void)device_nodes;
     return 0;
 }
 

@@ -8,8 +8,9 @@
 
 #include "session.h"
 
-int sandbox_enter(void)
+int sandbox_enter(int device_nodes)
 {
+    (void)device_nodes;
     return 0;
 }
 
