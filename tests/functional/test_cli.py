@@ -52,6 +52,20 @@ class Cli(unittest.TestCase):
         self.assertIn('traits', devices[0])
         self.assertEqual(devices[:3], self.json('device', 'list', '--long', '--sort', 'memory:asc', '--limit', '3'))
 
+    def test_quotas(self) -> None:
+        shown = self.json('quota', 'set', 'default', '--slices', '1', '--memory', 'unlimited')
+        self.assertEqual((1, -1, 'project', 'default'), (
+            shown['slices']['limit'], shown['memory']['limit'], shown['memory']['source'], shown['compute']['source']))
+        made = self.json('allocation', 'create', '--profile', 'small', '--wait')
+        refused = self.run_command('allocation', 'create', '--profile', 'small')
+        self.assertEqual(1, refused.returncode)
+        self.assertIn("slices: 1 more would be over the project's limit of 1, of which 1 are in use", refused.stderr)
+        self.assertEqual(1, self.json('quota', 'list')[0]['slices']['used'])
+        self.assertIn('limit=1', self.ok('quota', 'show', 'default', entry=('openstack', 'accelpool')))
+        self.ok('allocation', 'delete', made['id'], '--wait')
+        shown = self.json('quota', 'set', 'default', '--slices', 'default', '--memory', 'default')
+        self.assertEqual({'limit': -1, 'used': 0, 'source': 'default'}, shown['slices'])
+
     def test_wait_tells_its_progress_on_stderr_alone(self) -> None:
         done = self.run_command('allocation', 'create', '--profile', 'small', '--wait', '-f', 'json')
         made = json.loads(done.stdout)
