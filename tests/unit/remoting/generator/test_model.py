@@ -8,7 +8,7 @@ import unittest
 from typing import Any
 
 from accelpool.remoting.generator import __main__ as generator
-from accelpool.remoting.generator import model
+from accelpool.remoting.generator import emit_client, emit_wire, model
 
 INTERFACES = pathlib.Path(model.__file__).parents[1] / 'interfaces'
 
@@ -142,3 +142,48 @@ class Accepted(unittest.TestCase):
             84: 'cuMemsetD2D8_v2', 85: 'cuMemsetD2D8Async', 86: 'cuMemsetD2D16_v2', 87: 'cuMemsetD2D16Async',
             88: 'cuMemsetD2D32_v2', 89: 'cuMemsetD2D32Async', 90: 'cuMemcpyDtoD_v2', 91: 'cuMemcpyDtoDAsync_v2',
             92: 'cuCtxSetLimit', 93: 'cuCtxGetLimit', 94: 'cuCtxResetPersistingL2Cache'}, calls)
+
+
+class SecondApi(unittest.TestCase):
+    """What AscendCL's description says and CUDA's does not."""
+
+    def generate(self, document: Any) -> dict[str, str]:
+        interface = model.parse(copy.deepcopy(document))
+        return {'client': emit_client.client_source(interface), 'wire': emit_wire.wire_header(interface)}
+
+    def test_without_a_look_up_there_is_no_table_of_symbols(self) -> None:
+        self.assertIn('client_symbols', self.generate(DESCRIPTION)['client'])
+        self.assertNotIn('client_symbols', self.generate(DESCRIPTION | {'lookup': False})['client'])
+
+    def test_a_refused_function_whose_result_is_no_code_gives_null(self) -> None:
+        source = self.generate(DESCRIPTION | {'lookup': False, 'undescribed': {'toyMake': 'value'}})['client']
+        self.assertIn('void *toyMake(void)\n{', source)
+        self.assertIn('return client_unsupported("toyMake", &said), NULL;', source)
+
+    def test_a_call_by_hand_on_both_sides_may_take_anything(self) -> None:
+        document = described(custom='both', args={'anything': 'struct odd *'}, refuse={})
+        generated = self.generate(document)
+        self.assertIn('TOY_OP_toySet_v2', generated['wire'])
+        self.assertNotIn('struct toy_toySet_v2_call', generated['wire'])
+
+    def test_ascendcl_carries_what_torch_npu_needs(self) -> None:
+        interface = model.load(INTERFACES / 'acl.yaml')
+        self.assertGreater(len(interface.functions), 110)
+        self.assertEqual({'wait', 'none', 'local'}, {f.reply for f in interface.functions})
+
+    def test_opcodes_of_ascendcl_never_move(self) -> None:
+        calls = {f.opcode: f.name for f in model.load(INTERFACES / 'acl.yaml').calls}
+        self.assertEqual({
+            64: 'aclrtSynchronizeDevice', 65: 'aclrtSynchronizeDeviceWithTimeout',
+            66: 'aclrtCreateStreamWithConfig', 67: 'aclrtDestroyStream', 68: 'aclrtDestroyStreamForce',
+            69: 'aclrtSynchronizeStream', 70: 'aclrtSynchronizeStreamWithTimeout', 71: 'aclrtStreamQuery',
+            72: 'aclrtStreamGetId', 73: 'aclrtCreateEventExWithFlag', 74: 'aclrtDestroyEvent',
+            75: 'aclrtRecordEvent', 76: 'aclrtResetEvent', 77: 'aclrtStreamWaitEvent', 78: 'aclrtSynchronizeEvent',
+            79: 'aclrtSynchronizeEventWithTimeout', 80: 'aclrtQueryEventStatus', 81: 'aclrtQueryEventWaitStatus',
+            82: 'aclrtEventElapsedTime', 83: 'aclrtEventGetTimestamp', 84: 'aclrtMemsetAsync',
+            85: 'aclrtMemcpyAsync', 86: 'aclrtBinaryGetFunction', 87: 'aclrtBinaryGetFunctionByEntry',
+            88: 'aclrtLaunchKernelWithHostArgs', 89: 'aclrtSetStreamOverflowSwitch',
+            90: 'aclrtGetStreamOverflowSwitch', 91: 'aclrtSetDeviceSatMode', 92: 'aclrtGetDeviceSatMode',
+            93: 'aclrtSetOpExecuteTimeOut', 94: 'aclrtSetOpExecuteTimeOutV2', 95: 'aclrtSetOpWaitTimeout',
+            96: 'aclrtGetOpExecuteTimeout', 97: 'aclrtSetStreamFailureMode', 98: 'aclrtNpuGetFloatOverFlowStatus',
+            99: 'aclrtNpuClearFloatOverFlowStatus'}, calls)
