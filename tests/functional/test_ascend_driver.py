@@ -135,7 +135,7 @@ class Inventory(AscendCase):
         self.host.device(0).utilization = 70
         device = self.look()[0]
         self.assertEqual({'temperature_celsius': 45.0, 'power_watts': 68.3, 'utilization_percent': 70.0,
-                          'memory_used_mib': 0.0}, self.driver.inventory.metrics()[device.id])
+                          'memory_used_mib': 0.0, 'memory_free_mib': 65536.0}, self.driver.inventory.metrics()[device.id])
 
     def test_no_driver_and_a_driver_that_fails(self) -> None:
         self.describe({'driver': '25.5', 'dcmi': '1', 'init_code': -8005})

@@ -63,6 +63,11 @@ class Found(nvidia.NvidiaCase):
         self.assertEqual((38.0, 61.0, 80.0, 1.0, 1.0), tuple(seen[name] for name in (
             'temperature_celsius', 'power_watts', 'utilization_percent', 'throttled', 'processes')))
         self.assertEqual(1000 + 551, seen['memory_used_mib'])
+        self.assertEqual(81559 - 1551, seen['memory_free_mib'])
+        self.assertEqual(0, seen['xid'])
+        self.host.xid(0, 43)
+        self.look()
+        self.assertEqual(43, self.driver.inventory.metrics()[device.id]['xid'])
 
     def test_direct_links_make_islands(self) -> None:
         self.describe('mixed')

@@ -97,8 +97,11 @@ class AscendInventory(base.Inventory):
     def metrics(self) -> dict[str, dict[str, float]]:
         names = {'temperature': 'temperature_celsius', 'power_watts': 'power_watts',
                  'utilization': 'utilization_percent', 'memory_used': 'memory_used_mib'}
-        return {device: {name: float(seen[key]) for key, name in names.items() if seen[key] is not None}
-                for device, seen in self._conditions.items()}
+        total = {device.id: device.memory for device in self._known.values()}
+        return {device: {
+            **{name: float(seen[key]) for key, name in names.items() if seen[key] is not None},
+            'memory_free_mib': float(total[device] - seen['memory_used'])}
+            for device, seen in self._conditions.items() if device in total}
 
     def _without_driver(self, error: errors.DriverError) -> list[Device]:
         """A host without the library has no such devices; one that had some has failed ones."""

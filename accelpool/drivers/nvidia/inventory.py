@@ -90,6 +90,7 @@ class NvidiaInventory(base.Inventory):
         self._reopen_at: float | None = None
         self._waiting: list[dict[str, Any]] = []  # events that were read ahead of a look
         self._conditions: dict[str, dict[str, Any]] = {}
+        self._last_xid: dict[str, int] = {}
 
     def discover(self) -> list[Device]:
         boot = self._boot()
@@ -103,6 +104,7 @@ class NvidiaInventory(base.Inventory):
         self._say(None)
         present = [uuid for uuid in host['devices'] if isinstance(uuid, str)]
         happened, self._waiting = self._waiting + self._events(), []
+        self._last_xid |= {one['uuid']: one['data'] for one in happened if one['kind'] == 'xid'}
         looks: dict[str, health.Look] = {}
         failures: dict[str, str] = {}
         for uuid in present:
@@ -140,6 +142,8 @@ class NvidiaInventory(base.Inventory):
             'ecc_uncorrected': 'ecc_uncorrected_errors'}
         return {describe.device_id(uuid): {
             **{name: float(seen[key]) for key, name in names.items() if seen[key] is not None},
+            'memory_free_mib': float(self._known[uuid].identity['memory'] - seen['memory_used']),
+            'xid': float(self._last_xid.get(uuid, 0)),
             'throttled': float(bool(seen['throttle'])), 'processes': float(len(seen['processes']))}
             for uuid, seen in self._conditions.items()}
 
