@@ -3,6 +3,7 @@
 
 import contextlib
 import ctypes
+import fcntl
 import mmap
 import pathlib
 import subprocess
@@ -32,11 +33,17 @@ def header(structures: Iterable[type[ctypes.Structure]], constants: Mapping[str,
 
 def build(sources: pathlib.Path, target: pathlib.Path, text: str) -> None:
     """Build a library from the C files of a directory when they are newer; ``text`` becomes layout.h."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with (target.parent / 'lock').open('w') as lock:  # tests run in several processes
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _build(sources, target, text)
+
+
+def _build(sources: pathlib.Path, target: pathlib.Path, text: str) -> None:
     newest = max(path.stat().st_mtime for path in [*sources.iterdir(), pathlib.Path(__file__)]
                  if path.suffix in {'.c', '.h', '.py'})
     if target.exists() and target.stat().st_mtime >= newest:
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
     (target.parent / 'layout.h').write_text(text)
     fresh = target.with_suffix('.new')
     subprocess.run(

@@ -40,16 +40,21 @@ def target() -> str:
     return f'nvidia: {found[0]}' if found else 'no NVIDIA GPU: the driver is loaded and finds none'
 
 
-class HardwareCase(unittest.TestCase):
-    """Skipped without a device; ``real`` says that figures count."""
+def missing() -> str:
+    """Return why nothing can be tested here; empty when it can."""
+    if target().startswith('no '):
+        return target()
+    return '' if (BUILD / 'program').exists() else 'build/hw is missing: run tools/hw/build.sh'
 
-    @classmethod
-    def setUpClass(cls) -> None:
-        if target().startswith('no '):
-            raise unittest.SkipTest(target())
-        if not (BUILD / 'program').exists():
-            raise unittest.SkipTest('build/hw is missing: run tools/hw/build.sh')
-        cls.real = target().startswith('nvidia')
+
+class HardwareCase(unittest.TestCase):
+    """Each test is skipped, and counted, without a device; ``real`` says that figures count."""
+
+    real = target().startswith('nvidia')
+
+    def setUp(self) -> None:
+        if missing():
+            self.skipTest(missing())
 
     def need_real(self) -> None:
         if not self.real:

@@ -14,6 +14,7 @@ from tests.hardware import support
 
 class DriverCase(support.HardwareCase):
     def setUp(self) -> None:
+        super().setUp()
         self.need_real()
         conf.register_all()
         place = tempfile.TemporaryDirectory()
