@@ -74,6 +74,22 @@ class Life(Case):
         self.cloud.delete(server)
         self.gone(server)
 
+    def test_an_evacuated_instance_has_its_slice_on_the_other_host(self) -> None:
+        flavor = self.flavor('mdev', MDEV)
+        server, (arq,) = self.active(flavor, 'compute1')
+        hypervisor = support.service('nova-compute-compute1')
+        (service,) = self.cloud.compute.get('/os-services?host=compute1&binary=nova-compute').json()['services']
+        hypervisor.kill()
+        self.addCleanup(hypervisor.start, wait=False)
+        self.addCleanup(self.cloud.compute.put, f'/os-services/{service["id"]}', json={'forced_down': False})
+        self.cloud.compute.put(f'/os-services/{service["id"]}', json={'forced_down': True})
+        self.assertEqual(200, self.cloud.act(server, evacuate={'host': 'compute2'}))
+        self.cloud.wait(server, 'ACTIVE')
+        (again,) = wait_for(lambda: self.cloud.arqs(server), lambda seen: [one['hostname'] for one in seen] == ['compute2'])
+        self.assertEqual(('Bound', 'MDEV'), (again['state'], again['attach_handle_type']))
+        self.assertNotEqual(arq['attach_handle_uuid'], again['attach_handle_uuid'])
+        self.assertEqual(['compute2'], [one['slices'][0]['host'] for one in self.held(server)])
+
     def test_two_slices_are_of_two_devices(self) -> None:
         server, arqs = self.active(self.flavor('pair', REMOTE, REMOTE))
         self.assertEqual([0, 1], [arq['device_profile_group_id'] for arq in arqs])
