@@ -34,7 +34,7 @@ LOG = logging.getLogger(__name__)
 
 #: How often a change is decided anew after somebody else has changed the provider.
 ATTEMPTS = 5
-#: Seconds after which a provider is read again although nothing seems to have changed: the deletion of a consumer's
+#: Seconds after which everything is read again although nothing seems to have changed: the deletion of a consumer's
 #: allocations does not raise a provider's generation.
 FRESH = 60.0
 
@@ -61,6 +61,9 @@ class Sync:
         self._host = host
         self._down_after = datetime.timedelta(seconds=down_after)
         self._local_pools = frozenset(local_pools)
+        self._mark: tuple[Any, ...] | None = None
+        self._last: dict[str, Provider] = {}     # what was wanted when the database had that mark,
+        self._until = 0.0                        # and until when that is believed
         self._known: dict[str, _Known] = {}
         self._joined: dict[str, int] = {}    # members of the aggregate -> generation when that was seen
         self._trouble: str | None = None
@@ -75,7 +78,7 @@ class Sync:
                 self.reconcile()
             else:
                 self._forget()
-        except errors.ServiceUnavailable as error:
+        except errors.AccelpoolError as error:
             self._forget()
             if self._trouble is None:
                 LOG.warning('The inventory in Placement is not kept: %s', error.detail)
@@ -92,8 +95,7 @@ class Sync:
         """
         ours = self._client.ours()
         computes = self._client.computes()
-        with db_session.reader() as session:
-            wanted = self._wanted(session, computes)
+        wanted = self._wanted(computes)
         self._join(computes if any(one.shared for one in wanted.values()) else {})
         troubles = []
         for identifier in sorted(wanted.keys() | ours.keys()):
@@ -116,20 +118,30 @@ class Sync:
         return min(working, default=None) == self._host
 
     def _forget(self) -> None:
+        self._mark = None
         self._known.clear()
         self._joined.clear()
         self._client.forget()
 
-    def _wanted(self, session: Any, computes: dict[str, Listed]) -> dict[str, Provider]:
+    def _wanted(self, computes: dict[str, Listed]) -> dict[str, Provider]:
+        up_since = models.utcnow() - self._down_after
+        hosts = {one.name: one.uuid for one in computes.values()}
+        with db_session.reader() as session:
+            mark = (hosts, *db_inventory.mark(session, up_since))
+            if mark != self._mark or time.monotonic() > self._until:
+                self._mark, self._until = mark, time.monotonic() + FRESH
+                self._last = self._read(session, up_since, hosts)
+        return self._last
+
+    def _read(self, session: Any, up_since: datetime.datetime, hosts: dict[str, str]) -> dict[str, Provider]:
         pools = {pool.id for pool in db_pool.list_page(session) if pool.name in self._local_pools} \
             if self._local_pools else set()
         holdings = [
             Holding(row.device_id, Amounts(row.compute, row.memory),
                     row.consumer_id if row.consumer_type == 'instance' else None)
             for row in db_inventory.held(session)]
-        devices = db_partition.complete(
-            session, db_device.candidates(session, models.utcnow() - self._down_after))
-        return providers(devices, holdings, {one.name: one.uuid for one in computes.values()}, pools)
+        devices = db_partition.complete(session, db_device.candidates(session, up_since))
+        return providers(devices, holdings, hosts, pools)
 
     def _join(self, computes: dict[str, Listed]) -> None:
         """Make compute hosts members of the aggregate that shared providers serve."""

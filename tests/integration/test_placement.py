@@ -92,8 +92,9 @@ class Inventory(unittest.TestCase):
         one, other = self.pool.ours().values()
         for found in (one, other):
             self.nova.ask('DELETE', f'/resource_providers/{found.uuid}')
-        self.nova.computes['stranger'] = str(uuid.uuid4())
-        self.nova.ask('POST', '/resource_providers', {'name': one.name, 'uuid': self.nova.computes['stranger']})
+        stranger = str(uuid.uuid4())
+        self.nova.ask('POST', '/resource_providers', {'name': one.name, 'uuid': stranger})
+        self.addCleanup(self.nova.remove, [stranger])
         with self.assertRaisesRegex(errors.ServiceUnavailable, one.name):
             self.pool.sync.reconcile()
         self.assertEqual({other.uuid}, self.pool.ours().keys())
@@ -276,7 +277,7 @@ class Accounts(unittest.TestCase):
         database.add_device('local', 'host-a', modes=(Isolation.WHOLE,))
         outage = silence = 0  # operations until Placement, and our loop, come back
         for _ in range(self.OPERATIONS):
-            if not outage and random.random() < 0.01:
+            if not outage and random.random() < 0.004:  # it takes seconds to start
                 compute.PLACEMENT.kill()
                 outage = random.randint(1, 10)
             if not silence and random.random() < 0.01:

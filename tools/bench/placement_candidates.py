@@ -19,6 +19,7 @@ WISH = types.Request(compute=30, memory=8192)
 
 
 def main() -> None:
+    placement.sweep()
     nova, client = placement.Nova(*(f'bench-{number}' for number in range(COMPUTES))), placement.client()
     client.ours()  # makes the resource classes
     for identifier in nova.computes.values():
@@ -43,11 +44,9 @@ def main() -> None:
             hosts = {uuid for one in found for uuid in one['allocations']} & set(nova.computes.values())
             print(f'{DEVICES} devices, {COMPUTES} compute hosts, {way}: {percentile(took, 50) * 1e3:.0f} ms, '
                   f'{len(found)} candidates on {len(hosts)} hosts')
-            for identifier in wanted:
-                nova.ask('DELETE', f'/resource_providers/{identifier}')
+            nova.remove(wanted)
     finally:
-        for identifier in nova.computes.values():
-            nova.ask('DELETE', f'/resource_providers/{identifier}')
+        placement.sweep()
 
 
 if __name__ == '__main__':

@@ -7,7 +7,7 @@ import time
 import unittest
 import urllib.parse
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from keystoneauth1 import adapter
@@ -27,6 +27,8 @@ from tests.integration.support.contender import Nobody, release
 from tests.support import database
 from tools.integration import compute, databases, identity, layout, pool, tasks
 
+#: Trait of compute hosts that are not Nova's.
+MARK = 'CUSTOM_OF_A_TEST'
 #: Seconds that requests to a Placement which is not there may take.
 TIMEOUT = 5
 
@@ -89,6 +91,14 @@ def disagreements(client: Client) -> list[str]:
     return differing + ([] if tuple(left) == free else [f'free: {left} in Placement, {free} here'])
 
 
+def sweep() -> None:
+    """Delete all of our providers and the compute hosts of tests, with the claims on them."""
+    nova = Nova()
+    nova.ask('PUT', f'/traits/{MARK}')
+    nova.remove(ours(client()))
+    nova.remove(one['uuid'] for one in nova.ask('GET', f'/resource_providers?required={MARK}')['resource_providers'])
+
+
 def agree(case: unittest.TestCase, patience: float = fault.RECOVERY) -> None:
     """Wait until Placement's accounts are those of the database that this process is connected to."""
     deadline = time.monotonic() + patience
@@ -111,7 +121,7 @@ class Nova:
         for name, identifier in self.computes.items():
             self.ask('POST', '/resource_providers', {'name': name, 'uuid': identifier})
             self.ask('PUT', f'/resource_providers/{identifier}/traits', {
-                'resource_provider_generation': 0, 'traits': [names.COMPUTE_NODE]})
+                'resource_provider_generation': 0, 'traits': [names.COMPUTE_NODE, MARK]})
             self.ask('PUT', f'/resource_providers/{identifier}/inventories', {
                 'resource_provider_generation': 1, 'inventories': {'VCPU': {'total': 10_000}}})
 
@@ -145,6 +155,13 @@ class Nova:
         assert answer.status_code in {204, 409}, answer.text
         return bool(answer.status_code == 204)
 
+    def remove(self, providers: Iterable[str]) -> None:
+        """Delete providers with their consumers' claims."""
+        for identifier in list(providers):
+            for consumer in self.ask('GET', f'/resource_providers/{identifier}/allocations')['allocations']:
+                self.delete(consumer)
+            self.ask('DELETE', f'/resource_providers/{identifier}')
+
     def delete(self, instance: str) -> None:
         self.ask('DELETE', f'/allocations/{instance}')
 
@@ -155,6 +172,7 @@ class Pool:
     def __init__(self, case: unittest.TestCase, *computes: str) -> None:
         database.use(case)
         case.addCleanup(self._clear)
+        sweep()
         self.nova = Nova(*computes)
         self.scheduler = SchedulerService(Nobody, down_after=86400)
         self.client = client()
@@ -218,8 +236,4 @@ class Pool:
     def _clear(self) -> None:
         """Leave Placement as it was."""
         compute.PLACEMENT.start()
-        for found in self.ours().values():
-            for consumer in found.allocations:
-                self.nova.delete(consumer)
-        for identifier in [*self.ours(), *self.nova.computes.values()]:
-            self.nova.ask('DELETE', f'/resource_providers/{identifier}')
+        sweep()
