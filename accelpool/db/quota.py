@@ -69,10 +69,9 @@ def charge(session: orm.Session, project_id: str, more: Amounts, given: Limits =
     """
     if not more or _add(session, _ADD_WITHIN, project_id, more, given):
         return
-    if session.get(models.Quota, project_id) is None:
-        ensure(session, project_id)
-        if _add(session, _ADD_WITHIN, project_id, more, given):
-            return
+    ensure(session, project_id)  # there was no row, or there is no room; another one may have made the row meanwhile
+    if _add(session, _ADD_WITHIN, project_id, more, given):
+        return
     raise _exceeded(session, project_id, more, given)
 
 
