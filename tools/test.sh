@@ -23,7 +23,7 @@ unset OS_CLOUD OS_CLIENT_CONFIG_FILE ACCELPOOL_HOME ACCELPOOL_ATTACHMENT
 lint() {
     ruff check .
     python -m flake8 --select=H --ignore=H104,H202,H301,H306,H403,H404,H405 accelpool tests
-    bashate -i E006,E020 tools/*.sh tools/integration/*.sh .ci/run
+    bashate -i E006,E020 tools/*.sh tools/devstack_harness/*.sh devstack/plugin.sh devstack/settings tools/integration/*.sh .ci/run
     doc8 -q --ignore D001 --ignore-path doc/source/generated --ignore-path doc/source/user/cuda-coverage.rst --ignore-path doc/source/user/acl-coverage.rst --ignore-path doc/source/user/nvml-coverage.rst doc/source README.rst
     codespell accelpool tests doc/source tools examples README.rst
     reno -q lint
