@@ -33,7 +33,7 @@ def _daemon(name: str, config: str = 'nova', suffix: str = '', ready: str = '') 
 
 CONDUCTOR = _daemon('nova-conductor')
 SCHEDULER = _daemon('nova-scheduler')
-HYPERVISORS = {host: _daemon('nova-compute', host, f'-{host}', 'Created resource provider record') for host in COMPUTES}
+HYPERVISORS = {host: _daemon('nova-compute', host, f'-{host}', 'Looking for unclaimed instances') for host in COMPUTES}
 
 _NOVA_CONFIG = """\
 [DEFAULT]
