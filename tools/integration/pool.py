@@ -91,7 +91,8 @@ def configure() -> None:
         credentials=identity.credentials('accelpool'), authtoken=identity.authtoken('accelpool'),
         nova_bus=layout.bus(), url=layout.url('accelpool')))
     for name in SCHEDULERS:
-        layout.write(_ETC / f'{name}.conf', f'[scheduler]\nhost = {name}\nmetrics_port = {layout.port(f"metrics-{name}")}\n')
+        metrics = layout.port(f'metrics-{name}')
+        layout.write(_ETC / f'{name}.conf', f'[scheduler]\nhost = {name}\nmetrics_port = {metrics}\n')
     for host in AGENTS:
         layout.write(_ETC / f'conductor-{host}.conf', (
             f'[conductor]\nhost = {host}\nstate_dir = {state(host)}\nmetrics_port = {layout.port(f"metrics-{host}")}\n'
