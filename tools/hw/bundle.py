@@ -19,7 +19,8 @@ ROOTS = ('accelpool.cmd.all', 'accelpool.cmd.agent', 'accelpool.cli.shell', 'acc
          'oslo_reports.guru_meditation_report', 'oslo_reports.opts', 'openstack', 'openstack.config',
          'openstack.config.loader', 'openstack.connection', 'osc_lib.command.command', 'cliff.formatters.json_format')
 #: Parts of packages that no service runs.
-LEFT_OUT = shutil.ignore_patterns('__pycache__', 'tests', 'test', 'testing', '*.pyi', 'locale', 'locale-data')
+LEFT_OUT = shutil.ignore_patterns('__pycache__', 'tests', 'test', 'testing', '*.pyi', 'locale', 'locale-data',
+                                  'oui.*', 'iab.*')
 
 
 def main(target: pathlib.Path) -> None:
