@@ -71,13 +71,18 @@ static int send_if_free(struct session *s, uint16_t opcode, const struct iovec *
     return result;
 }
 
+/* Whoever takes it sends it, so it goes out once. */
 static void send_pending_recall(struct session *s)
 {
-    struct wire_recall recall = {atomic_load(&s->sender.recall), atomic_load(&s->memory.recalls)};
-    struct iovec part = {&recall, sizeof recall};
+    for (int attempt = 0; attempt < 2; attempt++) { /* a sender may have finished while this one had taken it */
+        struct wire_recall recall = {atomic_exchange(&s->sender.recall, 0), atomic_load(&s->memory.recalls)};
+        struct iovec part = {&recall, sizeof recall};
+        uint64_t none = 0;
 
-    if (recall.bytes && send_if_free(s, WIRE_RECALL, &part, 1) == 0)
-        atomic_store(&s->sender.recall, 0);
+        if (!recall.bytes || send_if_free(s, WIRE_RECALL, &part, 1) == 0)
+            return;
+        atomic_compare_exchange_strong(&s->sender.recall, &none, recall.bytes);
+    }
 }
 
 void send_recall(struct session *s, uint64_t bytes)
