@@ -14,10 +14,11 @@ from keystoneauth1 import adapter
 
 from accelpool import errors, types
 from accelpool.allocations.states import State
-from accelpool.db import allocation, host, inventory, models, service, session
+from accelpool.db import allocation, host, models, service, session
 from accelpool.placement import names
 from accelpool.placement.client import MICROVERSION, Client
 from accelpool.placement.difference import Found
+from accelpool.placement.groups import groups
 from accelpool.placement.providers import Amounts, same_host
 from accelpool.placement.sync import Sync
 from accelpool.scheduler.service import SchedulerService
@@ -67,10 +68,19 @@ def ours(client: Client) -> dict[str, Found]:
 
 
 def disagreements(client: Client) -> list[str]:
-    """Compare Placement's accounts with the database's, instance by instance and in sum; returns what differs."""
+    """Compare Placement's accounts with the database's, instance by instance and in sum; returns what differs.
+
+    An instance that has a whole device or a partition may have more than it has asked for: what is free in sum shows
+    whether Placement knows.
+    """
+    mine: dict[str, Amounts] = {}
+    free = Amounts()
     with session.reader() as reader:
-        held = inventory.held(reader)
-        free = Amounts()
+        for one in reader.query(models.Allocation).filter_by(consumer_type='instance').where(
+                models.Allocation.slices.any()):
+            (group,) = groups(types.Request.from_dict(one.request))
+            asked = Amounts(*(int(group.get(f'resources:{name}', 0)) for name in (names.COMPUTE, names.MEMORY)))
+            mine[one.consumer_id] = mine.get(one.consumer_id, Amounts()).plus(asked)
         for one in reader.query(models.Device).filter_by(enabled=True, health='ok'):
             free = free.plus(Amounts(one.free_compute, one.free_memory))
     theirs: dict[str, Amounts] = {}
@@ -82,10 +92,6 @@ def disagreements(client: Client) -> list[str]:
             offered = found.inventories[name]
             taken = sum(amounts[kind] for amounts in found.allocations.values())
             left[kind] += offered['total'] - offered['reserved'] - taken
-    mine: dict[str, Amounts] = {}
-    for row in held:
-        if row.consumer_type == 'instance':
-            mine[row.consumer_id] = mine.get(row.consumer_id, Amounts()).plus(Amounts(row.compute, row.memory))
     differing = [f'{consumer}: {theirs.get(consumer)} in Placement, {mine.get(consumer)} here'
                  for consumer in sorted(theirs.keys() | mine.keys()) if theirs.get(consumer) != mine.get(consumer)]
     return differing + ([] if tuple(left) == free else [f'free: {left} in Placement, {free} here'])
@@ -132,10 +138,10 @@ class Nova:
         assert answer.status_code < 400, answer.text
         return answer.json() if answer.content else {}
 
-    def candidates(self, groups: Sequence[Mapping[str, str]], limit: int = 100) -> list[dict[str, Any]]:
+    def candidates(self, wanted: Sequence[Mapping[str, str]], limit: int = 100) -> list[dict[str, Any]]:
         """Return the answers to a flavor of one VCPU with the groups of a device profile."""
         query = {'resources': 'VCPU:1', 'group_policy': 'none', 'limit': str(limit)}
-        for number, group in enumerate(groups):
+        for number, group in enumerate(wanted):
             query[f'resources_dp{number}'] = ','.join(
                 f'{key.partition(":")[2]}:{value}' for key, value in group.items() if key.startswith('resources:'))
             traits = [('!' if value == 'forbidden' else '') + key.partition(':')[2]
