@@ -12,7 +12,6 @@ from accelpool import types
 from accelpool.allocations.states import State
 from accelpool.db import allocation, session
 from accelpool.scheduler.service import SchedulerService
-from tests.support import database
 
 #: Processes, each with a scheduler; clients of all of them together.
 SCHEDULERS, CLIENTS = 2, 16
@@ -94,7 +93,8 @@ def _client(scheduler: SchedulerService, claims: int, capacity: int) -> tuple[co
     mine: list[str] = []
     wanted = 2 * capacity // CLIENTS + 1  # together about twice what there is
     for _ in range(claims):
-        identifier = database.add_allocation(types.Request(compute=100 // capacity, memory=1))
+        identifier = session.retrying(lambda writer: allocation.create(
+            writer, request=types.Request(compute=100 // capacity, memory=1), project_id='p', user_id='u')).id
         scheduler.schedule(identifier)
         with session.reader() as reader:
             found = allocation.get(reader, identifier)

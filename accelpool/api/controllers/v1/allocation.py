@@ -131,24 +131,28 @@ class AllocationsController(resource.Resource):
     @resource.endpoint(body=schemas.UPDATE, response=schemas.SHOW)
     def patch(self, call: resource.Call, allocation_id: str) -> dict[str, Any]:
         """Extend: the time to live starts again now."""
-        with db.writer() as session:
+        def extend(session: orm.Session) -> dict[str, Any]:
             found = ownership.visible(session, call.context, allocation_id)
             policy.authorize(call.context, rules.EXTEND, {'project_id': found.project_id})
             db_allocation.extend(session, found.id, call.body['ttl'])
             session.refresh(found)
             return show(found)
 
+        return db.retrying(extend)
+
     @resource.endpoint(status=202)
     def delete(self, call: resource.Call, allocation_id: str) -> resource.Answer:
         """Release; asking twice is no error."""
-        with db.writer() as session:
+        def release(session: orm.Session) -> tuple[State, list[str]]:
             found = ownership.visible(session, call.context, allocation_id)
             policy.authorize(call.context, rules.DELETE, {'project_id': found.project_id})
             if db_arq.of_allocation(session, found.id) and not policy.allows(call.context, rules.ALL_PROJECTS):
                 raise errors.Conflict(
                     f'Allocation {allocation_id} belongs to the instance {found.consumer_id}: delete that')
             state = db_allocation.release(session, found.id, detail=f'by user {call.context.user_id}')
-            hosts = sorted({item.host for item in found.slices})
+            return state, sorted({item.host for item in found.slices})
+
+        state, hosts = db.retrying(release)
         for host in hosts:
             _cast(client.ConductorClient(host).release, allocation_id)
         headers: Mapping[str, str] = {}
