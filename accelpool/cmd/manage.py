@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from oslo_config import cfg
 
 from accelpool import conf
-from accelpool.db import allocation, migration, models, online, session
+from accelpool.db import allocation, enrolment, migration, models, online, session
 
 
 def sync(_options: argparse.Namespace) -> int:
@@ -39,7 +39,9 @@ def purge(options: argparse.Namespace) -> int:
     before = models.utcnow() - datetime.timedelta(days=options.days)
     with session.writer() as writer:
         count = allocation.purge(writer, before)
-    print(f'{count} allocation(s) released before {before:%Y-%m-%d %H:%M} UTC deleted, with their events')
+        guests = enrolment.purge(writer, before)
+    print(f'{count} allocation(s) released before {before:%Y-%m-%d %H:%M} UTC deleted, with their events; '
+          f'{guests} enrolment(s) of guests that have nothing since')
     return 0
 
 

@@ -13,10 +13,8 @@ from typing import Any, Protocol
 
 from accelpool.runtime.guest import config, delivery, enrolled, files, loader, owner, remote, report, standing
 
-#: Seconds before the next attempt after a failure: twice as long each time.
+#: Seconds before the next attempt after a failure, or while something is not active yet: twice as long each time.
 FIRST_RETRY, LONGEST_RETRY = 1.0, 30.0
-#: Seconds until something that is not active yet is looked at again.
-SOON = 2.0
 
 
 class Source(Protocol):
@@ -67,10 +65,11 @@ class Keeper:
         try:
             found = self._where.fetch()
             status = self._apply(found)
-            delay = found.renew if status['state'] == 'attached' and not status['detail'] else min(SOON, found.renew)
-            self._retry = FIRST_RETRY
+            delay = found.renew if status['state'] == 'attached' and not status['detail'] else self._back_off()
         except (standing.NotNow, remote.Unreachable, config.Invalid, loader.Missing, OSError) as failure:
             status, delay = self._failed(failure, before)
+        if status['state'] == 'attached' and not status['detail']:
+            self._retry = FIRST_RETRY
         files.write_json(self._conf.status_file, status, mode=0o644)
         self._say(status)
         return delay
@@ -83,9 +82,13 @@ class Keeper:
         warnings = [f'there is no user {name}' for name in delivery.unknown_users(self._conf)]
         return {**report.attached(found, warnings), 'updated': time.time(), 'pid': os.getpid()}
 
+    def _back_off(self) -> float:
+        self._retry, delay = min(2 * self._retry, LONGEST_RETRY), self._retry
+        return delay
+
     def _failed(self, failure: Exception, before: dict[str, Any]) -> tuple[dict[str, Any], float]:
         """What was delivered stays: sessions go on, and the credentials may be good for a while yet."""
-        self._retry, delay = min(2 * self._retry, LONGEST_RETRY), self._retry
+        delay = self._back_off()
         if isinstance(failure, standing.NotNow):
             return report.without('refused', failure, failure.advice, before), delay
         if isinstance(failure, remote.Unreachable):
