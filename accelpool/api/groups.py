@@ -106,7 +106,8 @@ def _isolation(group: Mapping[str, str], required: list[str]) -> str:
     mode = next((_MODES[name] for name in required if name in _MODES), None)
     if mode is not None:
         return mode
-    ours = any(name.startswith((RESOURCES + _PREFIX, OWN + 'compute', OWN + 'memory', OWN + 'template')) for name in group)
+    shares = (RESOURCES + _PREFIX, OWN + 'compute', OWN + 'memory', OWN + 'template')
+    ours = any(name.startswith(shares) for name in group)
     return types.Isolation.SHARED if ours else types.Isolation.WHOLE
 
 

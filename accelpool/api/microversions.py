@@ -56,7 +56,8 @@ def check_body(version: Version, body: Any) -> None:
         since = FIELDS.get(name) or (VALUES.get((name, value)) if isinstance(value, str) else None)
         if since is not None and version < since:
             raise errors.InvalidRequest(
-                f'{name}: {value if name not in FIELDS else "it"} is known from version {since} of the API on', field=name)
+                f'{name}: {value if name not in FIELDS else "it"} is known from version {since} of the API on',
+                field=name)
 
 
 def as_seen(version: Version, body: Any) -> Any:

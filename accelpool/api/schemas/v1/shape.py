@@ -15,7 +15,8 @@ ISOLATION: common.Schema = {'type': 'string', 'enum': [str(item) for item in typ
 #: What may be asked for.
 ASKED: common.Schema = {'type': 'string', 'enum': [*ISOLATION['enum'], types.ANY_ISOLATION]}
 #: The name of a partition, as ``device show`` lists them.
-TEMPLATE: common.Schema = {'type': 'string', 'minLength': 1, 'maxLength': 64, 'pattern': r'^[A-Za-z0-9][A-Za-z0-9 .+_:-]*\Z'}
+TEMPLATE: common.Schema = {
+    'type': 'string', 'minLength': 1, 'maxLength': 64, 'pattern': r'^[A-Za-z0-9][A-Za-z0-9 .+_:-]*\Z'}
 LOCALITY: common.Schema = {'type': 'string', 'enum': [str(item) for item in types.Locality]}
 TECHNIQUE: common.Schema = {'type': 'string', 'enum': list(TECHNIQUES)}
 
@@ -42,6 +43,7 @@ PROPERTIES: common.Schema = {
 
 #: The same fields in a response.
 SHOWN: common.Schema = {
-    **PROPERTIES, 'template': common.nullable(common.STRING), 'vendor': common.nullable(common.STRING), 'model': common.nullable(common.STRING),
+    **PROPERTIES, 'template': common.nullable(common.STRING),
+    'vendor': common.nullable(common.STRING), 'model': common.nullable(common.STRING),
     'pool': common.nullable(common.STRING), 'data_network': common.nullable(common.STRING),
 }
