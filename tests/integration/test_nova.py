@@ -80,15 +80,19 @@ class Life(Case):
         hypervisor = support.service('nova-compute-compute1')
         (service,) = self.cloud.compute.get('/os-services?host=compute1&binary=nova-compute').json()['services']
         hypervisor.kill()
-        self.addCleanup(hypervisor.start, wait=False)
-        self.addCleanup(self.cloud.compute.put, f'/os-services/{service["id"]}', json={'forced_down': False})
-        self.cloud.compute.put(f'/os-services/{service["id"]}', json={'forced_down': True})
+        # Nova takes the host back when its compute service has come again and cleared up what was evacuated.
+        self.addCleanup(wait_for, lambda: self.forced_down(service['id'], False), bool)
+        self.addCleanup(hypervisor.start)
+        self.assertTrue(self.forced_down(service['id'], True))
         self.assertEqual(200, self.cloud.act(server, evacuate={'host': 'compute2'}))
         self.cloud.wait(server, 'ACTIVE')
         (again,) = wait_for(lambda: self.cloud.arqs(server), lambda seen: [one['hostname'] for one in seen] == ['compute2'])
         self.assertEqual(('Bound', 'MDEV'), (again['state'], again['attach_handle_type']))
         self.assertNotEqual(arq['attach_handle_uuid'], again['attach_handle_uuid'])
         self.assertEqual(['compute2'], [one['slices'][0]['host'] for one in self.held(server)])
+
+    def forced_down(self, service: str, down: bool) -> bool:
+        return bool(self.cloud.compute.put(f'/os-services/{service}', json={'forced_down': down}).status_code == 200)
 
     def test_two_slices_are_of_two_devices(self) -> None:
         server, arqs = self.active(self.flavor('pair', REMOTE, REMOTE))
