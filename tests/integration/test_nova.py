@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Instances of an unmodified Nova that have slices: their whole life, and what can go wrong in it."""
 
-import functools
 import unittest
 import uuid
 from typing import Any
@@ -11,7 +10,10 @@ from tests.integration.support.client import Client
 from tests.integration.support.nova import Cloud, wait_for
 from tools.integration import layout
 
-setUpModule = functools.partial(support.up, 'compute')
+
+def setUpModule() -> None:
+    support.up('compute')
+
 
 REMOTE = {'accel:compute': '10', 'accel:memory': '256'}
 PCI = {'accel:isolation': 'whole', 'accel:model': 'gpu-pci', 'accel:locality': 'host'}
