@@ -15,7 +15,7 @@ from tests.integration.support import contender
 from tests.support import database
 from tools.integration import layout
 
-CLAIMS = int(os.environ.get('ACCELPOOL_CLAIMS', '640'))
+CLAIMS = int(os.environ.get('ACCELPOOL_CLAIMS', '320'))
 
 setUpModule = support.databases
 
