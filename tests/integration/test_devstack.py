@@ -55,6 +55,7 @@ class Plugin(unittest.TestCase):
             'PYTHONPATH': str(guest.ROOT), 'PATH': f'{layout.VENV}/bin:{layout.OURS}/bin:{os.environ["PATH"]}',
         }
         cls.plugin('openstack region show devstack >/dev/null 2>&1 || openstack region create devstack; '
+                   'openstack endpoint list --region devstack -f value -c ID | xargs -r openstack endpoint delete; '
                    'for service in placement compute; do get_or_create_endpoint $service devstack '
                    f'$(openstack endpoint list --service $service --interface public --region {layout.REGION} '
                    '-f value -c URL); done')

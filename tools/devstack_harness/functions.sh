@@ -10,6 +10,7 @@ DEST=$HARNESS/dest DATA_DIR=$HARNESS/data
 SERVICE_PROTOCOL=http SERVICE_HOST=127.0.0.1 HOST_IP=127.0.0.1
 ENABLE_DEBUG_LOG_LEVEL=False
 NOVA_CONF=$HARNESS/nova.conf
+RABBIT_USERID=openstack
 
 function define_plugin { :; }
 function plugin_requires { :; }
@@ -100,6 +101,7 @@ function write_uwsgi_config {
     for option in 'master true' 'die-on-term true' 'enable-threads true' 'lazy-apps true' 'buffer-size 65535'; do
         iniset "$1" uwsgi ${option}
     done
+    iniset "$1" uwsgi add-header "Connection: close"
 }
 function remove_uwsgi_config { rm -f "$1"; }
 
