@@ -60,6 +60,7 @@ class Plugin(unittest.TestCase):
                    f'$(openstack endpoint list --service $service --interface public --region {layout.REGION} '
                    '-f value -c URL); done')
         cls.phase('stack', 'post-config')
+        cls.addClassCleanup(cls.clean)
         cls.addClassCleanup(cls.phase, 'unstack')
         cls.phase('stack', 'extra')
         guest.until(lambda: cls.answers(cls.port, '/v1'), 'the API answers')
@@ -79,6 +80,14 @@ class Plugin(unittest.TestCase):
     def phase(cls, *words: str) -> None:
         cls.plugin(f'export OS_REGION_NAME={REGION if words == ("stack", "extra") else layout.REGION}; '
                    f'accelpool_phase {words[0]} "{"".join(words[1:])}"')
+
+    @classmethod
+    def clean(cls) -> None:
+        """What `clean.sh` does; nothing of the plugin's is left."""
+        cls.phase('clean')
+        left = sorted(path.name for path in cls.place.iterdir() if path.suffix not in {'.log', '.conf'})
+        if left != ['data', 'rabbitmqctl'] or any((cls.place / 'data').iterdir()):
+            raise AssertionError(f'left behind: {left}')
 
     @staticmethod
     def answers(port: int, path: str) -> int | None:
