@@ -24,4 +24,6 @@ OPTS: list[cfg.Opt] = [
     cfg.BoolOpt(
         'drain_foreign', default=True,
         help='Give no new slices on a chip that processes outside the pool use.'),
+    cfg.StrOpt(
+        'sysfs', default='/sys', help='Where sysfs is mounted: NUMA nodes, PCI functions, mediated devices.'),
 ]

@@ -24,7 +24,9 @@ class AscendCase(unittest.TestCase):
         self.dir = pathlib.Path(place.name)
         self.programs: dict[int, str] = {}
         conf.register_all()
-        for name, value in (('deadline', 1.0), ('vnpu_deadline', 2.0), ('retry_interval', 0.1)):
+        self.sysfs = self.dir / 'sys'
+        for name, value in (('deadline', 1.0), ('vnpu_deadline', 2.0), ('retry_interval', 0.1),
+                            ('sysfs', str(self.sysfs))):
             cfg.CONF.set_override(name, value, group='ascend')
             self.addCleanup(cfg.CONF.clear_override, name, group='ascend')
 
@@ -79,6 +81,38 @@ class Inventory(AscendCase):
         self.assertEqual(devices, self.look())
         self.driver = self.start()
         self.assertEqual(devices, self.look())
+
+    def test_hosts_of_950_are_asked_by_functions_of_their_own(self) -> None:
+        self.describe('atlas-950')
+        first, second = self.look()
+        self.assertEqual(('Ascend 950PR', 131072, '0000:11:00.0', Health.OK, 0, '26.0.0'), (
+            first.model, first.memory, first.pci_address, first.health, first.options['phy_id'],
+            first.options['driver']))
+        self.assertIn('CUSTOM_ASCEND_950', first.traits)
+        self.assertNotEqual(first.id, second.id)
+        self.assertEqual(68.3, self.driver.inventory.metrics()[first.id]['power_watts'])
+        self.host.device(1).health, self.host.device(1).error = 2, 0x80E18005
+        self.assertIn('major alarm (80E18005)', self.look()[1].health_reason or '')
+        self.host.start_process(0, 77)
+        self.assertIn('outside the pool (77)', self.look()[0].health_reason or '')
+        self.host.device(0).gone = 1
+        self.assertEqual([second.id], [one.id for one in self.look()])
+
+    def test_hccs_islands_and_numa_nodes(self) -> None:
+        for node, cpus in ((0, '0-47'), (1, '48-95'), (2, '96-143'), (3, '144-191')):
+            place = self.sysfs / f'devices/system/node/node{node}'
+            place.mkdir(parents=True)
+            (place / 'cpulist').write_text(f'{cpus}\n')
+        self.describe('atlas-800t-a2')
+        for index in range(4, 8):
+            self.host.device(index).island = 2 if index < 7 else 0
+        devices = self.look()
+        self.assertEqual(['host-a/hccs-0000:81:00.0'] * 4 + ['host-a/hccs-0000:01:00.0'] * 3 + [None],
+                         [one.fabric for one in devices])
+        self.assertEqual([3, 3, 2, 2, 0, 0, 1, 1], [one.numa_node for one in devices])
+        with self.host.failing('dcmi_get_topo_info_by_device_id', code=-8255):
+            self.driver = self.start()
+            self.assertEqual({None}, {one.fabric for one in self.look()})
 
     def test_two_chips_of_one_card(self) -> None:
         self.describe('atlas-300i-duo')

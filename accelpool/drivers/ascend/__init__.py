@@ -35,7 +35,7 @@ class AscendDriver(base.Driver):
             return vendor.Channel('DCMI', PROGRAM, deadline, chosen.dcmi_dir, DcmiError)
 
         self.inventory = AscendInventory(
-            channel(chosen.deadline), isolations=book.isolations, retry_interval=chosen.retry_interval,
+            host, channel(chosen.deadline), sysfs=pathlib.Path(chosen.sysfs), isolations=book.isolations, retry_interval=chosen.retry_interval,
             ours=lambda device_id: {entry['vnpu'] for entry in book.of_device(device_id) if entry['way'] == 'vnpu'},
             drain_foreign=chosen.drain_foreign)
         self.slicing = AscendSlicing(book, {'whole': Whole(), 'vnpu': Vnpu(channel(chosen.vnpu_deadline), book)})

@@ -34,11 +34,50 @@ def model(identity: Mapping[str, Any]) -> str:
 def traits(identity: Mapping[str, Any]) -> tuple[str, ...]:
     """Return a chip's traits: what it speaks, its family and its very name.  os-traits has none for NPUs."""
     name = re.sub(r'[^A-Z0-9]+', '_', identity['name'].removeprefix('Ascend').upper()).strip('_')
-    family = re.match(r'310P|910B|910', name)
+    family = re.match(r'310P|310B|310|910B|910|950', name)
     found = {'CUSTOM_NPU_API_ACL', 'CUSTOM_ASCEND', f'CUSTOM_ASCEND_{name}'}
     if family is not None:
         found.add('CUSTOM_ASCEND_A3' if identity['pci_id'] == A3 else f'CUSTOM_ASCEND_{family[0]}')
     return tuple(sorted(found))
+
+
+def islands(host: str, addresses: Sequence[str], pairs: Sequence[Sequence[int]]) -> dict[str, str]:
+    """Return PCI address -> fabric domain of the chips that reach each other over HCCS, directly or through others.
+
+    A chip that reaches nobody is in no domain.  A domain is named after the host and its lowest PCI address.
+
+    :param pairs: places in ``addresses`` that are joined
+    """
+    lowest = {address: address for address in addresses}
+
+    def root(address: str) -> str:
+        while lowest[address] != address:
+            address = lowest[address]
+        return address
+
+    for one, other in pairs:
+        first, second = sorted((root(addresses[one]), root(addresses[other])))
+        lowest[second] = first
+    joined = {addresses[place] for pair in pairs for place in pair}
+    return {address: f'{host}/hccs-{root(address)}' for address in joined}
+
+
+def numa_node(cpus: str | None, nodes: Mapping[int, str]) -> int | None:
+    """Return the NUMA node with all CPUs that are near a chip; None when there is not one such.
+
+    :param cpus: a list as the kernel writes it (``0-23,96-119``)
+    :param nodes: such lists by node
+    """
+    near = _cpus(cpus or '')
+    return next((node for node, text in nodes.items() if near and near <= _cpus(text)), None)
+
+
+def _cpus(text: str) -> set[int]:
+    found: set[int] = set()
+    for piece in filter(None, text.strip().split(',')):
+        first, _, last = piece.partition('-')
+        found |= set(range(int(first), int(last or first) + 1))
+    return found
 
 
 def verdict(health: int, errors: Sequence[str], foreign: Sequence[int]) -> tuple[Health, str | None]:

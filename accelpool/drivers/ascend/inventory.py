@@ -4,7 +4,9 @@
 A call that does not return in time costs a look one deadline and makes that chip failed.
 """
 
+import dataclasses
 import os
+import pathlib
 import time
 from collections.abc import Callable
 from typing import Any
@@ -54,14 +56,18 @@ def program(pid: int) -> str:
 class AscendInventory(base.Inventory):
     """The Ascend chips of this host."""
 
-    def __init__(self, channel: vendor.Channel, *, ours: Callable[[str], set[int]],
+    def __init__(self, host: str, channel: vendor.Channel, *, sysfs: pathlib.Path, ours: Callable[[str], set[int]],
                  isolations: Callable[[str], set[str]], retry_interval: float, drain_foreign: bool,
                  program_of: Callable[[int], str] = program) -> None:
         """
+        :param host: its name
+        :param sysfs: where it is mounted
         :param ours: gives the ids of the vNPUs that the pool made on a device
         :param isolations: gives the isolations of the slices that a device carries
         """
+        self._host = host
         self._channel = channel
+        self._sysfs = sysfs
         self._ours = ours
         self._isolations = isolations
         self._retry = retry_interval
@@ -72,6 +78,7 @@ class AscendInventory(base.Inventory):
         self._conditions: dict[str, dict[str, Any]] = {}
         self._asked_again: dict[tuple[int, int], float] = {}
         self._trouble: str | None = None
+        self._fabric: tuple[tuple[str, ...], dict[str, str]] = ((), {})
 
     def discover(self) -> list[Device]:
         self._conditions = {}
@@ -92,7 +99,8 @@ class AscendInventory(base.Inventory):
                 found.append(device)
         for place in self._known.keys() - set(present):  # taken out
             del self._known[place]
-        return found
+        return [dataclasses.replace(device, fabric=self._domains(present).get(device.pci_address or ''))
+                for device in found]
 
     def metrics(self) -> dict[str, dict[str, float]]:
         names = {'temperature': 'temperature_celsius', 'power_watts': 'power_watts',
@@ -134,12 +142,30 @@ class AscendInventory(base.Inventory):
         geometry = None if host['mode'] else describe.geometry(identity, seen, self._ours(device_id))
         return Device(
             id=device_id, driver='ascend', vendor='huawei', model=describe.model(identity), memory=identity['memory'],
-            traits=describe.traits(identity), pci_address=identity['pci'], health=health, health_reason=reason,
+            traits=describe.traits(identity), pci_address=identity['pci'],
+            numa_node=describe.numa_node(identity['cpus'], self._numa_nodes()), health=health, health_reason=reason,
             partitions=None if geometry is None else geometry.to_dict(),
             options={'card': place[0], 'chip': place[1], 'die': identity['die'], 'logic_id': identity['logic'],
                      'phy_id': identity['physical'], 'aicore': identity['aicore'], 'pci_id': identity['pci_id'],
                      'cpus': identity['cpus'], 'driver': host['driver'], 'dcmi': host['dcmi'],
                      'vnpu_mode': 'vm' if host['mode'] else 'container'})
+
+    def _domains(self, present: list[tuple[int, int]]) -> dict[str, str]:
+        """Return PCI address -> fabric domain; asked anew only when other chips are there than before."""
+        places = [place for place in present if place in self._identities]
+        addresses = tuple(self._identities[place]['pci'] for place in places)
+        if addresses != self._fabric[0]:
+            try:
+                pairs = self._channel.ask('islands', places) or []
+            except errors.DriverError as error:
+                LOG.warning('Which chips reach each other is not known now: %s', error.detail)
+                return self._fabric[1]
+            self._fabric = addresses, describe.islands(self._host, addresses, pairs)
+        return self._fabric[1]
+
+    def _numa_nodes(self) -> dict[int, str]:
+        return {int(path.parent.name.removeprefix('node')): path.read_text()
+                for path in self._sysfs.glob('devices/system/node/node*/cpulist')}
 
     def _foreign(self, device_id: str, seen: dict[str, Any]) -> tuple[int, ...]:
         """Return the processes that are not the pool's; a whole chip and its vNPUs are their consumers' own."""

@@ -2,72 +2,20 @@
 // libdcmi.so for tests.  Names, argument orders and layouts are DCMI's ABI; the state file is named by FAKE_DCMI_STATE.
 #include <fcntl.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "layout.h"
+#include "dcmi.h"
 
-#define EXPORT __attribute__((visibility("default")))
-
-enum {
-    OK = 0, INVALID_PARAMETER = -8001, NOT_PERMITTED = -8002, INNER_ERROR = -8005, DEVICE_NOT_EXIST = -8008,
-    NOT_READY = -8012, RESOURCE_OCCUPIED = -8020, CONFIG_NOT_EXIST = -8023, NOT_SUPPORT = -8255,
-};
-
-struct chip_info_v2 { unsigned char type[32], name[32], version[32]; unsigned aicore; unsigned char npu[32]; };
-struct pcie_info { unsigned vendor, subvendor, device, subdevice; int domain; unsigned bus, slot, function; unsigned char spare[32]; };
-struct die { unsigned soc[5]; };
-struct hbm_info { unsigned long long size; unsigned frequency; unsigned long long usage; int temperature; unsigned bandwidth; };
-struct memory_info {
-    unsigned long long size, available;
-    unsigned frequency;
-    unsigned long hugepage_size, hugepages_total, hugepages_free;
-    unsigned utilization;
-    unsigned char spare[60];
-};
-struct process_info { int pid; unsigned long usage; };
-struct base_resource { unsigned long long token, most, timeout; unsigned group; unsigned char vip, spare[31]; };
-struct computing {
-    float aic, aiv;
-    unsigned short dsa, rtsq, acsq, cdqm, c_core, ffts, sdma, dma;
-    unsigned long long memory;
-    unsigned event, notify, stream, model;
-    unsigned short topic_aicpu, host_cpu, host_aicpu, device_aicpu, topic_slot;
-    unsigned utilization;
-    unsigned long long total, free;
-    unsigned char spare[12];
-};
-struct media { float jpegd, jpege, vpc, vdec, pngd, venc; unsigned char spare[32]; };
-struct create { unsigned id, group; char name[32]; unsigned char spare[64]; };
-struct created { unsigned id, bus, slot, function, group; unsigned char spare[32]; };
-struct query {
-    char name[16];
-    unsigned status, container_used, vfid, group;
-    unsigned long long container;
-    struct base_resource base;
-    struct computing computing;
-    struct media media;
-};
-struct query_one { unsigned id; struct query info; };
-struct total { unsigned count, ids[32], groups, bitmap; struct base_resource base; struct computing computing; struct media media; };
-struct free { unsigned groups, bitmap; struct base_resource base; struct computing computing; struct media media; };
-_Static_assert(sizeof(struct chip_info_v2) == 132 && sizeof(struct pcie_info) == 64 && sizeof(struct hbm_info) == 32
-               && sizeof(struct memory_info) == 112 && sizeof(struct base_resource) == 64
-               && sizeof(struct computing) == 96 && sizeof(struct media) == 56 && sizeof(struct create) == 104
-               && sizeof(struct created) == 52 && sizeof(struct query_one) == 264 && sizeof(struct total) == 360
-               && sizeof(struct free) == 224, "DCMI's layouts");
-
-static struct state_state *state;
+struct state_state *state;
+int initialised;
 static int file = -1;
-static int initialised;
 
-static int obey(const char *function, unsigned device) {
+int obey(const char *function, unsigned device) {
     for (unsigned i = 0; i < STATE_RULES; i++) {
         volatile struct state_rule *rule = &state->rules[i];
         const char *name = state->rules[i].function;
@@ -84,6 +32,8 @@ static int obey(const char *function, unsigned device) {
 static int enter(const char *function, int card, int chip, struct state_device **found) {
     if (!initialised)
         return NOT_READY;
+    if (state->v2)
+        return NOT_SUPPORT;
     for (unsigned i = 0; i < state->devices_count; i++)
         if (!state->devices[i].gone && (int)state->devices[i].card == card && (int)state->devices[i].chip == chip) {
             *found = &state->devices[i];
@@ -100,7 +50,7 @@ static int enter(const char *function, int card, int chip, struct state_device *
             return entered_;                                         \
     } while (0)
 
-EXPORT int dcmi_init(void) {
+static int map(void) {
     const char *path = getenv("FAKE_DCMI_STATE");
     struct stat status;
     if (!state) {
@@ -112,13 +62,24 @@ EXPORT int dcmi_init(void) {
             return INNER_ERROR;
         state = mapped;
     }
-    if (state->init_code)
-        return state->init_code;
-    initialised = 1;
-    return obey(__func__, 0xffffffffu);
+    return state->init_code;
 }
 
-static int text(char *target, size_t room, const char *value) {
+int start(unsigned v2, const char *function) {
+    int answer = map();
+    if (answer != OK)
+        return answer;
+    if (state->v2 != v2)
+        return NOT_SUPPORT;
+    initialised = 1;
+    return obey(function, 0xffffffffu);
+}
+
+EXPORT int dcmi_init(void) {
+    return start(0, __func__);
+}
+
+int text(char *target, size_t room, const char *value) {
     if (strlen(value) >= room)
         return INVALID_PARAMETER;
     strcpy(target, value);
@@ -136,6 +97,8 @@ EXPORT int dcmi_get_dcmi_version(char *version, int length) {
 EXPORT int dcmi_get_card_list(int *count, int *cards, int room) {
     if (!initialised)
         return NOT_READY;
+    if (state->v2)
+        return NOT_SUPPORT;
     int answer = obey(__func__, 0xffffffffu);
     if (answer != OK)
         return answer;
@@ -179,19 +142,27 @@ EXPORT int dcmi_get_device_phyid_from_logicid(unsigned logic, unsigned *physical
     return initialised ? OK : NOT_READY;
 }
 
-EXPORT int dcmi_get_device_chip_info_v2(int card, int chip, struct chip_info_v2 *info) {
-    ENTER(device);
+int chip_info(const struct state_device *device, struct chip_info_v2 *info) {
     *info = (struct chip_info_v2){.type = "Ascend", .version = "V1", .aicore = device->aicore};
     memcpy(info->name, device->name, sizeof info->name);
     memcpy(info->npu, device->name, sizeof info->npu);
     return OK;
 }
 
-EXPORT int dcmi_get_device_pcie_info_v2(int card, int chip, struct pcie_info *info) {
+EXPORT int dcmi_get_device_chip_info_v2(int card, int chip, struct chip_info_v2 *info) {
     ENTER(device);
+    return chip_info(device, info);
+}
+
+int pcie_info(const struct state_device *device, struct pcie_info *info) {
     *info = (struct pcie_info){.vendor = device->vendor, .device = device->pci_id, .domain = device->pci_domain,
                                .bus = device->pci_bus};
     return OK;
+}
+
+EXPORT int dcmi_get_device_pcie_info_v2(int card, int chip, struct pcie_info *info) {
+    ENTER(device);
+    return pcie_info(device, info);
 }
 
 EXPORT int dcmi_get_device_die_v2(int card, int chip, int type, struct die *die) {
@@ -202,12 +173,16 @@ EXPORT int dcmi_get_device_die_v2(int card, int chip, int type, struct die *die)
     return OK;
 }
 
-EXPORT int dcmi_get_device_hbm_info(int card, int chip, struct hbm_info *info) {
-    ENTER(device);
+int hbm_info(const struct state_device *device, struct hbm_info *info) {
     if (!device->hbm)
         return NOT_SUPPORT;
     *info = (struct hbm_info){.size = device->memory, .usage = device->used, .temperature = device->temperature};
     return OK;
+}
+
+EXPORT int dcmi_get_device_hbm_info(int card, int chip, struct hbm_info *info) {
+    ENTER(device);
+    return hbm_info(device, info);
 }
 
 EXPORT int dcmi_get_device_memory_info_v3(int card, int chip, struct memory_info *info) {
@@ -224,12 +199,16 @@ EXPORT int dcmi_get_device_health(int card, int chip, unsigned *health) {
     return OK;
 }
 
-EXPORT int dcmi_get_device_errorcode_v2(int card, int chip, int *count, unsigned *codes, unsigned room) {
-    ENTER(device);
+int error_codes(const struct state_device *device, int *count, unsigned *codes, unsigned room) {
     *count = device->error && room ? 1 : 0;
     if (*count)
         codes[0] = device->error;
     return OK;
+}
+
+EXPORT int dcmi_get_device_errorcode_v2(int card, int chip, int *count, unsigned *codes, unsigned room) {
+    ENTER(device);
+    return error_codes(device, count, codes, room);
 }
 
 EXPORT int dcmi_get_device_temperature(int card, int chip, int *temperature) {
@@ -259,8 +238,7 @@ EXPORT int dcmi_get_device_utilization_rate(int card, int chip, int type, unsign
     return OK;
 }
 
-EXPORT int dcmi_get_device_resource_info(int card, int chip, struct process_info *infos, int *count) {
-    ENTER(device);
+int processes(const struct state_device *device, struct process_info *infos, int *count) {
     *count = 0;
     for (unsigned i = 0; i < STATE_PROCESSES; i++)
         if (device->processes[i].pid)
@@ -268,9 +246,50 @@ EXPORT int dcmi_get_device_resource_info(int card, int chip, struct process_info
     return OK;
 }
 
+EXPORT int dcmi_get_device_resource_info(int card, int chip, struct process_info *infos, int *count) {
+    ENTER(device);
+    return processes(device, infos, count);
+}
+
 EXPORT int dcmi_get_affinity_cpu_info_by_device_id(int card, int chip, char *cpus, int *length) {
     ENTER(device);
     *length = snprintf(cpus, (size_t)*length, "%u-%u", device->cpu_first, device->cpu_last);
+    return OK;
+}
+
+// 0 the chip itself, 1 through the nodes of the host, 3 HCCS
+EXPORT int dcmi_get_topo_info_by_device_id(int card, int chip, int other_card, int other_chip, int *kind) {
+    ENTER(device);
+    struct state_device *other;
+    int answer = enter(__func__, other_card, other_chip, &other);
+    if (answer == OK)
+        *kind = device == other ? 0 : device->island && device->island == other->island ? 3 : 1;
+    return answer;
+}
+
+EXPORT int dcmi_get_npu_work_mode(int card, unsigned char *mode) {
+    for (unsigned i = 0; i < state->devices_count; i++)
+        if ((int)state->devices[i].card == card) {
+            *mode = (unsigned char)state->devices[i].smp;
+            return OK;
+        }
+    return DEVICE_NOT_EXIST;
+}
+
+EXPORT int dcmi_set_vdevice_mode(int mode) {
+    if (!initialised)
+        return NOT_READY;
+    if (mode != 0 && mode != 1)
+        return INVALID_PARAMETER;
+    int answer = obey(__func__, 0xffffffffu);
+    if (answer != OK)
+        return answer;
+    for (unsigned i = 0; i < state->devices_count; i++)
+        if (vdevices(&state->devices[i]) && (int)state->mode != mode)
+            return RESOURCE_OCCUPIED;
+        else if (mode && state->devices[i].pci_id == 0xd803)
+            return NOT_SUPPORT;
+    state->mode = (unsigned)mode;
     return OK;
 }
 
@@ -345,7 +364,7 @@ EXPORT int dcmi_get_device_info(int card, int chip, int command, unsigned what, 
 
 EXPORT int dcmi_create_vdevice(int card, int chip, const struct create *wanted, struct created *made) {
     ENTER(device);
-    if (state->mode)
+    if (state->mode || device->smp)
         return RESOURCE_OCCUPIED;
     int answer = NOT_SUPPORT;
     flock(file, LOCK_EX);

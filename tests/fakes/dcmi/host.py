@@ -44,6 +44,7 @@ class Host(statefile.StateFile):
         state = self.state
         state.driver, state.dcmi = description['driver'].encode(), description['dcmi'].encode()
         state.mode, state.init_code = description.get('mode', 0), description.get('init_code', 0)
+        state.v2 = description.get('v2', 0)
         entries = description.get('devices', [])
         for index, entry in enumerate(entries):
             self._fill(index, {**_models()[entry['model']], **entry})
@@ -88,7 +89,7 @@ class Host(statefile.StateFile):
 
     def _fill(self, index: int, given: dict[str, Any]) -> None:
         device = self.state.devices[index]
-        for name in ('card', 'chip', 'pci_id', 'aicore', 'aicpu', 'jpegd', 'memory', 'hbm', 'health'):
+        for name in ('card', 'chip', 'pci_id', 'aicore', 'aicpu', 'jpegd', 'memory', 'hbm', 'health', 'island', 'smp'):
             setattr(device, name, given.get(name, 0))
         device.name, device.vendor, device.pci_bus = given['name'].encode(), 0x19e5, given['bus']
         digest = uuid.uuid5(NAMESPACE, f'{given["model"]}/{index}').int

@@ -4,7 +4,7 @@
 import ctypes
 from ctypes import c_char, c_int32, c_uint32, c_uint64
 
-VERSION = 1
+VERSION = 2
 DEVICES = 16
 TEMPLATES = 8
 VDEVICES = 16       # of a device
@@ -30,14 +30,19 @@ class Process(ctypes.Structure):
 
 
 class Device(ctypes.Structure):
-    """One chip.  ``health`` as DCMI: 0 well, 1 minor, 2 major, 3 critical alarm, 0xffffffff absent."""
+    """One chip.
+
+    ``health`` as DCMI: 0 well, 1 minor, 2 major, 3 critical alarm, 0xffffffff absent.  Chips of one ``island`` (not 0)
+    reach each other over HCCS.
+    """
 
     _fields_ = [
         ('gone', c_uint32), ('card', c_uint32), ('chip', c_uint32), ('name', c_char * 32), ('vendor', c_uint32),
         ('pci_id', c_uint32), ('pci_domain', c_int32), ('pci_bus', c_uint32), ('die', c_uint32 * 5),
         ('aicore', c_uint32), ('aicpu', c_uint32), ('jpegd', c_uint32), ('memory', c_uint64), ('used', c_uint64),
         ('hbm', c_uint32), ('health', c_uint32), ('error', c_uint32), ('temperature', c_int32), ('power', c_int32),
-        ('utilization', c_uint32), ('cpu_first', c_uint32), ('cpu_last', c_uint32), ('templates_count', c_uint32),
+        ('utilization', c_uint32), ('cpu_first', c_uint32), ('cpu_last', c_uint32), ('island', c_uint32), ('smp', c_uint32),
+        ('templates_count', c_uint32),
         ('templates', Template * TEMPLATES), ('vdevices', Vdevice * VDEVICES), ('processes', Process * PROCESSES)]
 
 
@@ -49,9 +54,9 @@ class Rule(ctypes.Structure):
 
 
 class State(ctypes.Structure):
-    """The host.  ``mode``: 0 vNPUs are for containers, 1 for VMs."""
+    """The host.  ``mode``: 0 vNPUs are for containers, 1 for VMs.  ``v2``: it has 950s and their functions."""
 
-    _fields_ = [('version', c_uint32), ('devices_count', c_uint32), ('init_code', c_int32), ('mode', c_uint32),
+    _fields_ = [('version', c_uint32), ('devices_count', c_uint32), ('init_code', c_int32), ('mode', c_uint32), ('v2', c_uint32), ('spare', c_uint32),
                 ('driver', c_char * 64), ('dcmi', c_char * 64), ('rules', Rule * RULES), ('devices', Device * DEVICES)]
 
 
