@@ -116,10 +116,11 @@ class Instances(GuestCase):
         """Killed as soon as each of its files appears, and again and again at random points before that."""
         self.offer(self.allocate())
         here = self.guest()
-        for name in ('state/pending.json', 'state/enrolment.json', f'run/{here.attachment.name}', 'run/environment',
-                     'run/status.json'):
+        # The first one gives way to the second as soon as the service has answered: either will do for the first time.
+        for names in (('state/pending.json', 'state/enrolment.json'), ('state/enrolment.json',),
+                      (f'run/{here.attachment.name}',), ('run/environment',), ('run/status.json',)):
             here.start()
-            guest.until((here.place / name).exists, name)
+            guest.until(lambda names=names: any((here.place / name).exists() for name in names), names[0])
             here.kill()
         here.start()
         here.wait()
