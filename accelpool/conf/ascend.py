@@ -12,6 +12,11 @@ OPTS: list[cfg.Opt] = [
     cfg.StrOpt(
         'dcmi_dir', default=None, sample_default='where the driver installs it',
         help='Directory of libdcmi.so, which tells of the devices.'),
+    cfg.StrOpt(
+        'npu_smi', default='npu-smi',
+        help='The program npu-smi: lists the vNPU templates of this host, and the chips where there is no libdcmi.so.'),
+    cfg.FloatOpt(
+        'npu_smi_deadline', default=10.0, min=0.1, help='Seconds that npu-smi may take for one chip.'),
     cfg.FloatOpt(
         'deadline', default=1.5, min=0.1,
         help='Seconds that a look at a chip may take.  A chip that takes longer is failed until it answers again; the '

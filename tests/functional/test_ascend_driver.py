@@ -26,7 +26,7 @@ class AscendCase(unittest.TestCase):
         conf.register_all()
         self.sysfs = self.dir / 'sys'
         for name, value in (('deadline', 1.0), ('vnpu_deadline', 2.0), ('retry_interval', 0.1),
-                            ('sysfs', str(self.sysfs))):
+                            ('sysfs', str(self.sysfs)), ('npu_smi', str(self.dir / 'npu-smi'))):
             cfg.CONF.set_override(name, value, group='ascend')
             self.addCleanup(cfg.CONF.clear_override, name, group='ascend')
 
@@ -43,6 +43,7 @@ class AscendCase(unittest.TestCase):
         inventory: Any = driver.inventory
         inventory._program = lambda pid: self.programs.get(pid, 'python3')
         self.addCleanup(inventory._channel.close)
+        self.addCleanup(inventory._smi.channel.close)
         self.addCleanup(driver.need_slicing()._ways['vnpu']._channel.close)  # type: ignore[attr-defined]
         return driver
 
@@ -183,6 +184,44 @@ class Inventory(AscendCase):
             with self.assertLogs('accelpool.drivers.ascend.inventory', 'INFO') as logged:
                 self.assertEqual([], self.look())
         self.assertIn('install the Ascend driver', logged.output[0])
+
+    def test_npu_smi_where_there_is_no_libdcmi(self) -> None:
+        for description in ('atlas-800t-a2', 'atlas-300i-duo'):
+            self.describe(description)
+            self.host.device(1).utilization = 30
+            self.host.start_process(1, 77)
+            before, sensors = self.look(), self.driver.inventory.metrics()
+            self.host.smi()
+            with mock.patch.dict(os.environ, {'LD_LIBRARY_PATH': str(self.dir)}):
+                self.driver = self.start()
+                seen = self.look()
+                self.assertEqual(sensors, self.driver.inventory.metrics())
+                self.host.device(1).health = 2
+                self.host.end_process(1, 77)
+                self.assertEqual([Health.OK, Health.FAILED], [one.health for one in self.look()][:2])
+                self.host.add_vdevice(0, self.host.device(0).templates[0].name.decode())
+                self.assertNotIn(Isolation.WHOLE, self.driver.need_slicing().modes(self.look()[0]))
+            for one, other in zip(before, seen, strict=True):
+                self.assertIsNone(other.partitions)
+                for name in ('id', 'model', 'memory', 'traits', 'pci_address', 'health', 'health_reason'):
+                    self.assertEqual(getattr(one, name), getattr(other, name))
+                for name in ('card', 'chip', 'die', 'logic_id', 'phy_id', 'aicore', 'pci_id', 'driver'):
+                    self.assertEqual(one.options[name], other.options[name])
+            (self.dir / 'npu-smi').unlink()
+
+    def test_templates_of_the_host_win_over_the_table(self) -> None:
+        self.describe('atlas-800t-a2')
+        self.host.smi()
+        for index in range(8):
+            self.host.device(index).templates[0].name = b'vir05_2c_16g'
+            self.host.device(index).templates[0].aicpu = 2
+            self.host.device(index).templates[0].memory = 16384
+        device = self.look()[0]
+        assert device.partitions is not None
+        self.assertEqual([('vir05_2c_16g', 16384, 2), ('vir10_3c_32g', 30720, 3)], [
+            (one['name'], one['memory'], one['needs']['aicpu']) for one in device.partitions['templates']])
+        self.carve(device, template='vir05_2c_16g')
+        self.assertEqual([('vir05_2c_16g', 100)], self.host.vdevices(0))
 
     def test_a_driver_that_goes_away_and_comes_back(self) -> None:
         self.describe('atlas-300i-duo')

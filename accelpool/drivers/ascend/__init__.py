@@ -12,7 +12,7 @@ from oslo_config import cfg
 
 from accelpool.conf import ascend as options
 from accelpool.drivers import base, vendor
-from accelpool.drivers.ascend.inventory import AscendInventory, DcmiError
+from accelpool.drivers.ascend.inventory import AscendInventory, DcmiError, Smi
 from accelpool.drivers.ascend.remoting import AscendRemoting
 from accelpool.drivers.ascend.slicing import AscendSlicing, Vnpu, Whole
 from accelpool.drivers.book import Book
@@ -35,7 +35,11 @@ class AscendDriver(base.Driver):
             return vendor.Channel('DCMI', PROGRAM, deadline, chosen.dcmi_dir, DcmiError)
 
         self.inventory = AscendInventory(
-            host, channel(chosen.deadline), sysfs=pathlib.Path(chosen.sysfs), isolations=book.isolations, retry_interval=chosen.retry_interval,
+            host, channel(chosen.deadline),
+            Smi(vendor.Channel('npu-smi', PROGRAM.with_name('smi.py'), chosen.npu_smi_deadline, None, DcmiError),
+                chosen.npu_smi),
+            sysfs=pathlib.Path(chosen.sysfs), isolations=book.isolations,
+            retry_interval=chosen.retry_interval,
             ours=lambda device_id: {entry['vnpu'] for entry in book.of_device(device_id) if entry['way'] == 'vnpu'},
             drain_foreign=chosen.drain_foreign)
         self.slicing = AscendSlicing(book, {'whole': Whole(), 'vnpu': Vnpu(channel(chosen.vnpu_deadline), book)})

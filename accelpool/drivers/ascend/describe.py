@@ -19,6 +19,8 @@ NAMESPACE = uuid.UUID('c0a1f8b2-6f0e-4d0b-9f53-2d2f7f0f3b61')
 ABSENT = 0xffffffff
 #: PCI ids of Huawei's chips whose DCMI name does not tell them apart.
 A3 = '19e5:d803'
+#: vNPUs of a chip, at most, whatever it is.
+MOST_VNPUS = 16
 
 
 def device_id(die: str) -> str:
@@ -103,23 +105,32 @@ def _sets() -> list[dict[str, Any]]:
     return found
 
 
-def geometry(identity: Mapping[str, Any], condition: Mapping[str, Any], ours: set[int]) -> Geometry | None:
+def geometry(identity: Mapping[str, Any], condition: Mapping[str, Any], ours: set[int],
+             offered: Mapping[str, Sequence[int]] | None = None) -> Geometry | None:
     """Return the vNPUs that a chip can have; None when its model has no templates, or its driver cannot.
 
+    Templates that the host offers win over the table.  Of those that the table knows, it says how much memory a vNPU
+    gets: what the host lists includes what the driver keeps back.
+
     :param ours: ids of the vNPUs that this driver made; the others are taken for good
+    :param offered: rows of the host's templates; None: it was not asked
     """
     capacity = condition['capacity']
     if not capacity:
         return None
     found = next((one for one in _sets() if re.match(one['chip'], identity['name'])
                   and identity['aicore'] == one['aicore'] and identity['memory'] >= one['memory']), None)
-    if found is None:
+    known, rare = (found['templates'], found.get('named', {})) if found else ({}, {})
+    rows = {**known, **rare}
+    if offered is not None:
+        rows = {name: [*row[:3], min(row[3], rows[name][3] if name in rows else row[3])]
+                for name, row in offered.items()}
+    if not rows:
         return None
-    templates = [Template(
-        name=name, compute=100 * row[0] // found['aicore'], memory=row[3], special=special,
-        needs={'aicore': row[0], 'aicpu': row[1], 'jpegd': row[2], 'memory': row[3], 'vnpus': 1})
-        for special, rows in ((False, found['templates']), (True, found.get('named', {})))
-        for name, row in rows.items()]
     return Geometry(
-        templates=tuple(templates), capacity={**capacity, 'vnpus': found['vnpus']},
+        templates=tuple(Template(
+            name=name, compute=100 * row[0] // identity['aicore'], memory=row[3], special=name in rare,
+            needs={'aicore': row[0], 'aicpu': row[1], 'jpegd': row[2], 'memory': row[3], 'vnpus': 1})
+            for name, row in rows.items()),
+        capacity={**capacity, 'vnpus': found['vnpus'] if found else MOST_VNPUS},
         taken=tuple(Span(needs={**one['needs'], 'vnpus': 1}) for one in condition['vdevices'] if one['id'] not in ours))

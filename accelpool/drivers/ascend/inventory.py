@@ -53,20 +53,38 @@ def program(pid: int) -> str:
         return ''
 
 
+class Smi:
+    """npu-smi, asked like DCMI."""
+
+    def __init__(self, channel: vendor.Channel, program: str) -> None:
+        self.channel = channel
+        self._program = program
+
+    def ask(self, call: str, *arguments: Any) -> Any:
+        """:raises DriverError: it refused, is not there, or did not answer in time"""
+        return self.channel.ask(call, self._program, *arguments)
+
+
 class AscendInventory(base.Inventory):
     """The Ascend chips of this host."""
 
-    def __init__(self, host: str, channel: vendor.Channel, *, sysfs: pathlib.Path, ours: Callable[[str], set[int]],
+    def __init__(self, host: str, channel: vendor.Channel, smi: Smi, *, sysfs: pathlib.Path, ours: Callable[[str], set[int]],
                  isolations: Callable[[str], set[str]], retry_interval: float, drain_foreign: bool,
                  program_of: Callable[[int], str] = program) -> None:
         """
         :param host: its name
+        :param channel: to DCMI
+        :param smi: asked for templates, and for everything where there is no DCMI
         :param sysfs: where it is mounted
         :param ours: gives the ids of the vNPUs that the pool made on a device
         :param isolations: gives the isolations of the slices that a device carries
         """
         self._host = host
         self._channel = channel
+        self._smi = smi
+        self._source: vendor.Channel | Smi = channel
+        self._offered: dict[int, dict[str, list[int]] | None] = {}
+        self._lists_templates = True
         self._sysfs = sysfs
         self._ours = ours
         self._isolations = isolations
@@ -83,7 +101,7 @@ class AscendInventory(base.Inventory):
     def discover(self) -> list[Device]:
         self._conditions = {}
         try:
-            host = self._channel.ask('host')
+            host = self._host_of()
         except errors.DriverError as error:
             return self._without_driver(error)
         self._trouble = None
@@ -101,6 +119,37 @@ class AscendInventory(base.Inventory):
             del self._known[place]
         return [dataclasses.replace(device, fabric=self._domains(present).get(device.pci_address or ''))
                 for device in found]
+
+    def _host_of(self) -> dict[str, Any]:
+        """Ask DCMI, and npu-smi only where there is no DCMI.
+
+        :raises DriverError: neither answers
+        """
+        try:
+            found: dict[str, Any] = self._channel.ask('host')
+            self._source = self._channel
+        except DcmiError as missing:
+            if missing.number != NOT_FOUND:
+                raise
+            try:
+                found = self._smi.ask('host')
+            except DcmiError as error:
+                raise (missing if error.number == NOT_FOUND else error) from None
+            self._source = self._smi
+        return found
+
+    def _templates(self, card: int) -> dict[str, list[int]] | None:
+        """Return the templates that npu-smi lists; None where it cannot."""
+        if card not in self._offered and self._lists_templates:
+            try:
+                self._offered[card] = self._smi.ask('templates', card) or None
+            except DcmiError as error:
+                self._offered[card] = None
+                self._lists_templates = error.number != NOT_FOUND
+            except errors.DriverError as error:
+                LOG.warning('The table of vNPU templates counts, because npu-smi does not tell: %s', error.detail)
+                self._lists_templates = False
+        return self._offered.get(card)
 
     def metrics(self) -> dict[str, dict[str, float]]:
         names = {'temperature': 'temperature_celsius', 'power_watts': 'power_watts',
@@ -129,8 +178,8 @@ class AscendInventory(base.Inventory):
         try:
             identity = self._identities.get(place)
             if identity is None:
-                identity = self._identities[place] = self._channel.ask('identity', *place)
-            seen = self._channel.ask('condition', *place)
+                identity = self._identities[place] = self._source.ask('identity', *place)
+            seen = self._source.ask('condition', *place)
         except vendor.Hung:
             self._asked_again[place] = time.monotonic() + self._retry
             raise
@@ -139,7 +188,8 @@ class AscendInventory(base.Inventory):
         device_id = describe.device_id(identity['die'])
         self._conditions[device_id] = seen
         health, reason = describe.verdict(seen['health'], seen['errors'], self._foreign(device_id, seen))
-        geometry = None if host['mode'] else describe.geometry(identity, seen, self._ours(device_id))
+        geometry = None if host['mode'] else describe.geometry(
+            identity, seen, self._ours(device_id), self._templates(place[0]) if seen['capacity'] else None)
         return Device(
             id=device_id, driver='ascend', vendor='huawei', model=describe.model(identity), memory=identity['memory'],
             traits=describe.traits(identity), pci_address=identity['pci'],
@@ -148,6 +198,7 @@ class AscendInventory(base.Inventory):
             options={'card': place[0], 'chip': place[1], 'die': identity['die'], 'logic_id': identity['logic'],
                      'phy_id': identity['physical'], 'aicore': identity['aicore'], 'pci_id': identity['pci_id'],
                      'cpus': identity['cpus'], 'driver': host['driver'], 'dcmi': host['dcmi'],
+                     'split': any(one['id'] not in self._ours(device_id) for one in seen['vdevices']),
                      'vnpu_mode': 'vm' if host['mode'] else 'container'})
 
     def _domains(self, present: list[tuple[int, int]]) -> dict[str, str]:
@@ -156,7 +207,7 @@ class AscendInventory(base.Inventory):
         addresses = tuple(self._identities[place]['pci'] for place in places)
         if addresses != self._fabric[0]:
             try:
-                pairs = self._channel.ask('islands', places) or []
+                pairs = self._source.ask('islands', places) or []
             except errors.DriverError as error:
                 LOG.warning('Which chips reach each other is not known now: %s', error.detail)
                 return self._fabric[1]

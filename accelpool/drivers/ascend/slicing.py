@@ -19,11 +19,10 @@ class AscendSlicing(BookedSlicing):
     """A chip that is split has no other use, and a chip in use is not split."""
 
     def modes(self, device: Device) -> tuple[Isolation, ...]:
-        if device.partitions is None:
-            return (Isolation.WHOLE, Isolation.SHARED)
-        if device.partitions['taken']:  # split by somebody else
-            return (Isolation.PARTITION,)
-        return (Isolation.WHOLE, Isolation.PARTITION, Isolation.SHARED)
+        partition = () if device.partitions is None else (Isolation.PARTITION,)
+        if device.options['split']:  # by somebody else
+            return partition
+        return (Isolation.WHOLE, *partition, Isolation.SHARED)
 
     def way(self, device: Device, wanted: Slice) -> str:
         return 'vnpu' if wanted.isolation == Isolation.PARTITION else 'whole'

@@ -3,6 +3,7 @@
 
 import functools
 import pathlib
+import sys
 import uuid
 from typing import Any
 
@@ -53,6 +54,13 @@ class Host(statefile.StateFile):
     @property
     def env(self) -> dict[str, str]:
         return {'FAKE_DCMI_STATE': str(self.path), 'LD_LIBRARY_PATH': str(library())}
+
+    def smi(self) -> pathlib.Path:
+        """Return a program that is npu-smi on this host."""
+        program = self.path.with_name('npu-smi')
+        program.write_text(f'#!/bin/sh\nexec {sys.executable} -P {HERE / "npu_smi.py"} "$@"\n')
+        program.chmod(0o755)
+        return program
 
     def vdevices(self, device: int) -> list[tuple[str, int]]:
         """Return the vNPUs: template's name, id."""
