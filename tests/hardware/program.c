@@ -8,6 +8,7 @@
 //     program KERNELS stray                       the CUDA error of a write to nowhere
 //     program KERNELS fill|remains BYTES          write a pattern and leave; count words that are not zero
 //     program KERNELS device                      name and memory
+//     program KERNELS idle BYTES                  allocate, say so, and rest until the input ends
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -205,6 +206,14 @@ static void remains(size_t bytes) {
     printf("{\"words\": %llu}\n", got);
 }
 
+static void idle(size_t bytes) {
+    allocate(bytes);
+    printf("{\"bytes\": %zu}\n", bytes);
+    fflush(stdout);
+    while (getchar() != EOF)
+        ;
+}
+
 static void device(int number) {
     char name[256];
     size_t bytes;
@@ -229,6 +238,10 @@ int main(int count, char **words) {
     CALL(cuCtxSetCurrent, (void *), context);
     if (!strcmp(words[2], "device")) {
         device(number);
+        return 0;
+    }
+    if (!strcmp(words[2], "idle") && count > 3) {
+        idle((size_t)strtod(words[3], NULL));
         return 0;
     }
     CALL(cuModuleLoadData, (void **, const void *), &module, load(words[1]));

@@ -1,21 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """The device under test, programs on it natively and on slices, and where the figures go."""
 
+import dataclasses
 import functools
 import json
 import os
 import pathlib
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
+from collections.abc import Mapping
 from typing import Any
 
 from accelpool import errors
 from accelpool.drivers.nvidia import remoting
 from accelpool.drivers.nvidia.channel import Channel
 from accelpool.remoting import artefacts
+from tests.hardware.verdicts import Verdict
 
 ROOT = pathlib.Path(__file__).parents[2]
 BUILD = ROOT / 'build/hw'
@@ -71,6 +76,45 @@ def note(name: str, **figures: Any) -> None:
         file.write_text(json.dumps(known | {name: figures}, indent=1))
 
 
+#: What was judged in this run.
+verdicts: list[Verdict] = []
+
+
+def judge(*found: Verdict) -> None:
+    """Keep verdicts; on an emulated device figures say nothing, and nothing is judged."""
+    if not EMULATED:
+        verdicts.extend(found)
+        for one in found:
+            note(f'verdict {one.name}', **dataclasses.asdict(one))
+
+
+def transport_rate(tcp: bool, seconds: float = 1.0) -> float:
+    """Return the GB/s that a bare socket carries on this machine: loopback TCP, or a pair of unix sockets."""
+    if tcp:
+        with socket.create_server(('127.0.0.1', 0)) as server:
+            near = socket.create_connection(server.getsockname())
+            far, _ = server.accept()
+    else:
+        near, far = socket.socketpair()
+    block = bytes(4 << 20)
+
+    def send() -> None:
+        end = time.monotonic() + seconds
+        with near:
+            while time.monotonic() < end:
+                near.sendall(block)
+
+    sender = threading.Thread(target=send)
+    with far:
+        buffer, got, begin = bytearray(4 << 20), 0, time.monotonic()
+        sender.start()
+        while count := far.recv_into(buffer):
+            got += count
+        took = time.monotonic() - begin
+        sender.join()
+    return got / took / 1e9
+
+
 def kernels() -> list[pathlib.Path]:
     """Return the images to try: PTX, and the cubin of this device."""
     found = [BUILD / 'kernels.ptx']
@@ -89,10 +133,11 @@ def command(*words: object, image: pathlib.Path | None = None) -> list[str]:
     return [str(BUILD / 'program'), str(image or BUILD / 'kernels.ptx'), *map(str, words)]
 
 
-def native(*words: object, image: pathlib.Path | None = None) -> dict[str, Any]:
-    """Run the program on the device itself."""
+def native(*words: object, image: pathlib.Path | None = None, extra: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Run the program on the device itself; ``extra`` is added to its environment."""
     with tempfile.TemporaryDirectory() as place:
         environment = {key: value for key, value in os.environ.items() if not key.startswith('ACCELPOOL_ATTACHMENT')}
+        environment |= extra or {}
         if EMULATED:
             pathlib.Path(place, 'libcuda.so.1').symlink_to(artefacts.emulated_library('cuda'))
             environment |= {'LD_LIBRARY_PATH': place, 'ACCELPOOL_EMU_DEVICE': EMULATED_DEVICE,
@@ -115,12 +160,17 @@ def answer(output: str, errors_: str = '') -> dict[str, Any]:
 class Pool:
     """The whole service on this machine with the one device in it."""
 
-    def __init__(self) -> None:
+    def __init__(self, drivers: str | None = None) -> None:
+        """:param drivers: options of another driver than the one of the target, beginning with ``[conductor]``"""
         self._place = tempfile.TemporaryDirectory(prefix='acp-', dir='/tmp')
         place = pathlib.Path(self._place.name)
-        options = f'[embedded]\nhosts = {HOST}\n[conductor]\ndrivers = {"mock" if EMULATED else "nvidia"}\n'
-        if EMULATED:
-            options += f'[mock:{HOST}]\ndevices = rehearsal:2GiB:1\n'
+        options = f'[embedded]\nhosts = {HOST}\n'
+        if drivers is not None:
+            options += drivers
+        elif EMULATED:
+            options += f'[conductor]\ndrivers = mock\n[mock:{HOST}]\ndevices = rehearsal:2GiB:1\n'
+        else:
+            options += '[conductor]\ndrivers = nvidia\n'
         (place / 'service.conf').write_text(options)
         self._log = place / 'service.log'
         self.environment = {**os.environ, 'ACCELPOOL_HOME': str(place / 'state'), 'OS_CLOUD': 'accelpool',
@@ -158,7 +208,7 @@ class Pool:
         return subprocess.Popen(
             self.cli('run', *where, *(options or ('--compute', 100, '--memory', 1024)), '--',
                      *command(*words, image=image)),
-            env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            env=self.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def run(self, *words: object, **how: Any) -> dict[str, Any]:
         """Run the program on a slice and return what it says."""

@@ -2,9 +2,12 @@
 """The inventory against what NVIDIA's own tool says."""
 
 import pathlib
+import shutil
 import subprocess
 import tempfile
 from xml.etree import ElementTree
+
+from oslo_config import cfg
 
 from accelpool import conf
 from accelpool.drivers.nvidia import NvidiaDriver
@@ -19,8 +22,13 @@ class DriverCase(support.HardwareCase):
         conf.register_all()
         place = tempfile.TemporaryDirectory()
         self.addCleanup(place.cleanup)
-        self.driver = NvidiaDriver(support.HOST, pathlib.Path(place.name))
-        self.addCleanup(self.driver.inventory._channel.close)  # type: ignore[attr-defined]
+        self.dir = pathlib.Path(place.name)
+        self.driver = self.start()
+
+    def start(self) -> NvidiaDriver:
+        driver = NvidiaDriver(support.HOST, self.dir)
+        self.addCleanup(driver.inventory._channel.close)  # type: ignore[attr-defined]
+        return driver
 
 
 class Inventory(DriverCase):
@@ -67,7 +75,7 @@ class Mutations(DriverCase):
     def setUp(self) -> None:
         super().setUp()
         if not support.MUTATE:
-            self.skipTest('it makes MIG instances: set ACCELPOOL_HW_MUTATE=1 on a machine of your own')
+            self.skipTest('it makes MIG instances and MPS daemons: set ACCELPOOL_HW_MUTATE=1 on a machine of your own')
 
     def test_mig_instances_of_every_profile(self) -> None:
         slicing = self.driver.need_slicing()
@@ -85,3 +93,27 @@ class Mutations(DriverCase):
                         self.assertEqual(['hw'], [carved.slice_id for carved in slicing.list()])
                         slicing.destroy('hw')
                         self.assertEqual([], slicing.list())
+
+    def test_mps_clients_keep_to_their_limits(self) -> None:
+        if shutil.which('nvidia-cuda-mps-control') is None:
+            self.skipTest('nvidia-cuda-mps-control is not installed')
+        cfg.CONF.set_override('mps', True, group='nvidia')
+        self.addCleanup(cfg.CONF.clear_override, 'mps', group='nvidia')
+        driver = self.start()
+        slicing = driver.need_slicing()
+        device = next((one for one in driver.inventory.discover() if Isolation.MPS in slicing.modes(one)), None)
+        if device is None:
+            self.skipTest('MIG is on, or vGPUs are served, on every device: none takes MPS clients')
+        carved = slicing.carve(device, Slice(
+            id='hw', allocation_id='hw', device_id=device.id, host=support.HOST, compute=30, memory=2048,
+            isolation=Isolation.MPS))
+        self.addCleanup(slicing.destroy, 'hw')
+        full = support.native('triad', 5)
+        limited = support.native('triad', 5, extra=carved.env)
+        self.assertEqual((True, True), (full['right'], limited['right']))
+        support.note('mps 30 %', native=full['work'] / full['seconds'], limited=limited['work'] / limited['seconds'])
+        quota = support.native('quota', 1 << 20, extra=carved.env)
+        self.assertEqual(2, quota['error'])  # CUDA_ERROR_OUT_OF_MEMORY
+        self.assertLessEqual(quota['bytes'], 2048 << 20)
+        slicing.destroy('hw')
+        self.assertEqual([], slicing.list())

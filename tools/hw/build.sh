@@ -4,6 +4,7 @@
 # suite's program, its kernels as PTX and cubins, and the Python packages.  Carry build/hw along.
 #
 # VENV=DIR    the virtual environment of tools/setup.sh --test     NVCC=PROGRAM
+# CARRY_MIB=N what may be carried (default: 64); numba-cuda goes along where that is enough for it, too
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 VENV=${VENV:-$PWD/.venv-test}
@@ -27,4 +28,22 @@ rm -rf "$out/native"
 cp -r accelpool/_native "$out/native"
 find "$out/native" "$out/site" \( -name '*.so*' -o -path '*/bin/*' \) -type f -exec strip --strip-unneeded {} +
 "$VENV/bin/python" -c 'import sys; print("%d.%d" % sys.version_info[:2])' >"$out/python-version"
+
+# numba-cuda with all that it loads.
+rm -rf "$out/numba"
+packages=$("$VENV/bin/python" -c 'import sysconfig; print(sysconfig.get_path("platlib"))')
+parts=()
+for part in numba numba_cuda llvmlite llvmlite.libs numpy numpy.libs cuda nvidia _numba_cuda_redirector.{pth,py} \
+        {numba,numba_cuda,llvmlite,numpy,cuda_*,nvidia_*}-*.dist-info; do
+    for found in "$packages"/$part; do [ ! -e "$found" ] || parts+=("$found"); done
+done
+carried=$(du -sm "$out" | cut -f1)
+if [ ! -e "$packages/numba_cuda" ]; then
+    echo "hw/build: numba-cuda is not installed in $VENV: its test will be skipped"
+elif wanted=$(du -smc "${parts[@]}" | tail -n 1 | cut -f1) && [ $((carried + wanted)) -le "${CARRY_MIB:-64}" ]; then
+    mkdir "$out/numba"
+    cp -r "${parts[@]}" "$out/numba"
+else
+    echo "hw/build: numba-cuda needs $wanted MiB beside the $carried MiB that are there: not carried, its test will be skipped"
+fi
 du -sm "$out"
