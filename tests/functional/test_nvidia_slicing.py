@@ -11,7 +11,7 @@ from accelpool import errors
 from accelpool.drivers.book import Book
 from accelpool.drivers.nvidia import mig
 from accelpool.partitions import Geometry
-from accelpool.types import Device, Isolation, Slice
+from accelpool.types import Device, Health, Isolation, Slice
 from tests.functional import nvidia
 from tests.functional.nvidia import wanted
 
@@ -41,7 +41,31 @@ class WholeAndShared(SlicingCase):
         self.assertEqual(('/dev/nvidia0', '/dev/nvidiactl', '/dev/nvidia-uvm', '/dev/nvidia-uvm-tools'), carved.nodes)
         self.assertEqual({'CUDA_VISIBLE_DEVICES': self.host.uuid(0)}, carved.env)
         assert carved.handle is not None
-        self.assertEqual(('PCI', '0000:19:00.0'), (carved.handle.type, carved.handle.address))
+        self.assertEqual({'type': 'PCI', 'uuid': None, 'info': {
+            'domain': '0000', 'bus': '19', 'device': '00', 'function': '0'}}, carved.handle.to_dict())
+
+    def test_a_device_that_an_instance_has_is_not_broken(self) -> None:
+        self.describe('h100')
+        device, = self.look()
+        self.carve(device, wanted(device, isolation=Isolation.WHOLE))
+        function = self.dir / 'sys/bus/pci/devices/0000:19:00.0'
+        function.mkdir(parents=True)
+        (function / 'driver').symlink_to('../../drivers/vfio-pci')
+        self.host.pull(0)  # that is what NVML sees of it
+        self.assertEqual([(device.id, Health.OK, None)], [(one.id, one.health, one.health_reason) for one in self.look()])
+        self.driver = self.start()
+        self.assertEqual([(device.id, Health.OK)], [(one.id, one.health) for one in self.look()])
+        (function / 'driver').unlink()
+        (function / 'driver').symlink_to('../../drivers/nvidia')
+        self.host.put_back(0)
+        self.assertEqual(device, self.until(lambda found: found[0].traits == device.traits)[0])
+
+    def test_a_whole_device_that_nobody_has_and_that_is_not_there_is_gone(self) -> None:
+        self.describe('h100')
+        device, = self.look()
+        self.carve(device, wanted(device, isolation=Isolation.WHOLE))
+        self.host.pull(0)
+        self.assertEqual([], self.look())
 
     def test_shared_changes_nothing_and_survives_a_restart(self) -> None:
         self.describe('h100')

@@ -32,13 +32,14 @@ class NvidiaDriver(base.Driver):
         conf.register_opts(options.OPTS, group=options.GROUP)
         chosen = conf[options.GROUP]
         book = Book(state_dir / 'nvidia-slices.json')
-        mdev = Mdev(pathlib.Path(chosen.mdev_root))
+        sysfs = pathlib.Path(chosen.mdev_root)
+        mdev = Mdev(sysfs)
         self.inventory = NvidiaInventory(
             host, state_dir / 'nvidia-devices.json', Channel(chosen.deadline, chosen.library_dir),
             ours=lambda device_id: {entry['start'] for entry in book.of_device(device_id) if entry['way'] == 'mig'},
             isolations=book.isolations,
             retry_interval=chosen.retry_interval, drain_foreign=chosen.drain_foreign,
-            reserved=chosen.session_overhead_mib * chosen.max_shared, types=mdev.geometry)
+            reserved=chosen.session_overhead_mib * chosen.max_shared, types=mdev.geometry, sysfs=sysfs)
         self.slicing = NvidiaSlicing(book, {
             'whole': Whole(), 'shared': Shared(), 'mdev': mdev,
             'mig': Mig(Channel(chosen.mig_deadline, chosen.library_dir)),

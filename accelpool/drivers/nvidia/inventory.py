@@ -34,6 +34,9 @@ LIBRARY_NOT_FOUND, GPU_IS_LOST = 12, 15
 WORKER = 'accelpool-worker'
 MPS_SERVER = 'nvidia-cuda-mps-server'
 
+#: The kernel's driver of a PCI function that an instance has; NVML does not see the device meanwhile.
+PASSTHROUGH = 'vfio-pci'
+
 
 @dataclasses.dataclass
 class Known:
@@ -67,12 +70,14 @@ class NvidiaInventory(base.Inventory):
     def __init__(self, host: str, state_file: pathlib.Path, channel: Channel, *,
                  ours: Callable[[str], Set[int]], isolations: Callable[[str], set[str]],
                  types: Callable[[Device], Geometry | None], retry_interval: float, drain_foreign: bool, reserved: int,
-                 boot: Callable[[], str] = boot_id, program_of: Callable[[int], str] = program) -> None:
+                 sysfs: pathlib.Path, boot: Callable[[], str] = boot_id,
+                 program_of: Callable[[int], str] = program) -> None:
         """
         :param ours: gives the first slots of the MIG instances that the pool made on a device
         :param isolations: gives the isolations of the slices that a device carries
         :param types: gives what a device can be cut in beside MIG, None: nothing
         :param reserved: MiB of a device that are kept back for the contexts of sessions
+        :param sysfs: where it is mounted
         """
         self._host = host
         self._file = state_file
@@ -83,6 +88,7 @@ class NvidiaInventory(base.Inventory):
         self._retry = retry_interval
         self._drain_foreign = drain_foreign
         self._reserved = reserved
+        self._sysfs = sysfs
         self._boot = boot
         self._program = program_of
         self._known = self._read()
@@ -200,7 +206,8 @@ class NvidiaInventory(base.Inventory):
         if known is not None and time.monotonic() < known.asked_again_at:
             raise errors.DriverError('NVML did not answer for it; it is asked again soon')
         try:
-            if known is None or known.device is None or known.device.health == Health.FAILED:
+            if uuid not in self._conditions or known is None or known.device is None \
+                    or known.device.health == Health.FAILED:
                 identity = self._channel.ask('identity', uuid)
                 if known is None:
                     known = self._known[uuid] = Known(identity)
@@ -235,10 +242,21 @@ class NvidiaInventory(base.Inventory):
         try:
             self._channel.ask('probe', self._known[uuid].identity['bus_id'])
         except NvmlError as error:
-            return error.detail if error.number == GPU_IS_LOST else None
+            if error.number == GPU_IS_LOST or self._handed_over(uuid):
+                return error.detail
         except Hung as error:
             return error.detail
         return None
+
+    def _handed_over(self, uuid: str) -> bool:
+        """Return whether an instance has a device: it is a whole slice, and the host's own driver has let it go."""
+        if Isolation.WHOLE not in self._isolations(describe.device_id(uuid)):
+            return False
+        link = self._sysfs / 'bus/pci/devices' / _pci(self._known[uuid].identity['bus_id']) / 'driver'
+        try:
+            return os.path.basename(os.readlink(link)) == PASSTHROUGH
+        except OSError:
+            return False
 
     def _device(self, identity: dict[str, Any], host: dict[str, Any], domain: str | None, condition: Health,
                 reason: str | None) -> Device:
@@ -267,6 +285,7 @@ class NvidiaInventory(base.Inventory):
         return device if geometry is None else dataclasses.replace(device, partitions=geometry.to_dict())
 
     def _failed(self, uuid: str, reason: str) -> Device:
+        """Return a device that NVML does not answer for: failed, unless an instance has it."""
         known = self._known[uuid]
         self._conditions.pop(uuid, None)
         if known.device is None:  # remembered from before a restart
@@ -275,7 +294,8 @@ class NvidiaInventory(base.Inventory):
                 model=known.identity['name'].removeprefix('NVIDIA '), memory=known.identity['memory'] - self._reserved,
                 pci_address=_pci(known.identity['bus_id']), numa_node=known.identity['numa_node'],
                 options={'uuid': uuid})
-        known.device = dataclasses.replace(known.device, health=Health.FAILED, health_reason=reason[:255])
+        condition, why = (Health.OK, None) if self._handed_over(uuid) else (Health.FAILED, reason[:255])
+        known.device = dataclasses.replace(known.device, health=condition, health_reason=why)
         return known.device
 
     def _forget(self, seen: set[str]) -> None:
