@@ -30,5 +30,9 @@ OPTS: list[cfg.Opt] = [
         'drain_foreign', default=True,
         help='Give no new slices on a chip that processes outside the pool use.'),
     cfg.StrOpt(
+        'vnpu_mode', default=None, choices=['container', 'vm'], sample_default='as the host has it',
+        help='What the vNPUs of this host are for.  It is changed only while there are none of the other mode; until '
+             'then no new ones are made.'),
+    cfg.StrOpt(
         'sysfs', default='/sys', help='Where sysfs is mounted: NUMA nodes, PCI functions, mediated devices.'),
 ]

@@ -13,6 +13,7 @@ from oslo_config import cfg
 from accelpool.conf import ascend as options
 from accelpool.drivers import base, vendor
 from accelpool.drivers.ascend.inventory import AscendInventory, DcmiError, Smi
+from accelpool.drivers.ascend.mdev import VnpuMdev
 from accelpool.drivers.ascend.remoting import AscendRemoting
 from accelpool.drivers.ascend.slicing import AscendSlicing, Vnpu, Whole
 from accelpool.drivers.book import Book
@@ -31,6 +32,8 @@ class AscendDriver(base.Driver):
         chosen = conf[options.GROUP]
         book = Book(state_dir / 'ascend-slices.json')
 
+        mdev = VnpuMdev(pathlib.Path(chosen.sysfs))
+
         def channel(deadline: float) -> vendor.Channel:
             return vendor.Channel('DCMI', PROGRAM, deadline, chosen.dcmi_dir, DcmiError)
 
@@ -38,9 +41,10 @@ class AscendDriver(base.Driver):
             host, channel(chosen.deadline),
             Smi(vendor.Channel('npu-smi', PROGRAM.with_name('smi.py'), chosen.npu_smi_deadline, None, DcmiError),
                 chosen.npu_smi),
-            sysfs=pathlib.Path(chosen.sysfs), isolations=book.isolations,
-            retry_interval=chosen.retry_interval,
-            ours=lambda device_id: {entry['vnpu'] for entry in book.of_device(device_id) if entry['way'] == 'vnpu'},
-            drain_foreign=chosen.drain_foreign)
-        self.slicing = AscendSlicing(book, {'whole': Whole(), 'vnpu': Vnpu(channel(chosen.vnpu_deadline), book)})
+            mdev, state_dir / 'ascend-devices.json', sysfs=pathlib.Path(chosen.sysfs), vnpu_mode=chosen.vnpu_mode,
+            isolations=book.isolations, retry_interval=chosen.retry_interval, drain_foreign=chosen.drain_foreign,
+            ours=lambda device_id: {entry[entry['way']] for entry in book.of_device(device_id)
+                                    if entry['way'] in ('vnpu', 'mdev')})
+        self.slicing = AscendSlicing(book, {
+            'whole': Whole(), 'vnpu': Vnpu(channel(chosen.vnpu_deadline), book), 'mdev': mdev})
         self.remoting = AscendRemoting(chosen.library_dir)

@@ -19,6 +19,7 @@ NAMESPACE = uuid.UUID('c0a1f8b2-6f0e-4d0b-9f53-2d2f7f0f3b61')
 ABSENT = 0xffffffff
 #: PCI ids of Huawei's chips whose DCMI name does not tell them apart.
 A3 = '19e5:d803'
+A5 = frozenset({'19e5:d806', '19e5:d808'})
 #: vNPUs of a chip, at most, whatever it is.
 MOST_VNPUS = 16
 
@@ -80,6 +81,25 @@ def _cpus(text: str) -> set[int]:
         first, _, last = piece.partition('-')
         found |= set(range(int(first), int(last or first) + 1))
     return found
+
+
+def no_vnpus(identity: Mapping[str, Any], mode: str) -> str | None:
+    """Return why the hardware refuses to split a chip; None when it may be split.
+
+    :param mode: what the host's vNPUs are for: container or vm
+    """
+    name, pci = identity['name'].removeprefix('Ascend'), identity['pci_id']
+    if pci == '19e5:d100' or name == '310':
+        return 'an Ascend 310 has no vNPUs'
+    if pci == '19e5:d105' or name.startswith('310B'):
+        return 'an Ascend 310B has no vNPUs'
+    if identity['smp']:
+        return 'its card works in SMP mode, in which there are no vNPUs; they need AMP mode'
+    if pci == A3 and mode == 'vm':
+        return 'an A3 has no vNPUs for VMs'
+    if pci in A5 and mode == 'container':
+        return 'a 950 has vNPUs for VMs only'
+    return None
 
 
 def verdict(health: int, errors: Sequence[str], foreign: Sequence[int]) -> tuple[Health, str | None]:

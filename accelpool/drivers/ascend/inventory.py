@@ -5,6 +5,7 @@ A call that does not return in time costs a look one deadline and makes that chi
 """
 
 import dataclasses
+import json
 import os
 import pathlib
 import time
@@ -15,23 +16,12 @@ from oslo_log import log as logging
 
 from accelpool import errors
 from accelpool.drivers import base, vendor
-from accelpool.drivers.ascend import describe
+from accelpool.drivers.ascend import describe, remedies
+from accelpool.drivers.ascend.mdev import VnpuMdev
+from accelpool.partitions import Geometry
 from accelpool.types import Device, Health, Isolation
 
 LOG = logging.getLogger(__name__)
-
-NOT_FOUND = -1
-#: DCMI's error numbers and what an operator should do about them.
-REMEDIES = {
-    -1: 'install the Ascend driver, name the directory in [ascend] dcmi_dir, or take ascend out of [conductor] drivers',
-    -8002: 'permission denied: run the conductor as root',
-    -8005: 'the kernel modules of the Ascend driver do not answer: load them, or restart the host',
-    -8012: 'the driver is not ready: wait until it has started (npu-smi info), or restart the host',
-    -8013: 'the driver refuses this in a container: run the conductor on the host',
-    -8017: 'the firmware is being upgraded: it is asked again until that is done',
-    -8020: 'it is in use, or the host\'s vNPU mode is for VMs (npu-smi info -t vnpu-mode)',
-    -8255: 'the chip or its driver does not support it',
-}
 
 #: What serves sessions: a process of that name on a chip belongs to the pool.
 WORKER = 'accelpool-worker'
@@ -41,8 +31,7 @@ class DcmiError(vendor.VendorError):
     """DCMI answered with an error; ``number`` is DCMI's."""
 
     def __init__(self, number: int, text: str) -> None:
-        remedy = REMEDIES.get(number)
-        super().__init__(number, f'{text}: {remedy}' if remedy else text)
+        super().__init__(number, f'{text}: {remedies.remedy(number)}')
 
 
 def program(pid: int) -> str:
@@ -68,20 +57,27 @@ class Smi:
 class AscendInventory(base.Inventory):
     """The Ascend chips of this host."""
 
-    def __init__(self, host: str, channel: vendor.Channel, smi: Smi, *, sysfs: pathlib.Path, ours: Callable[[str], set[int]],
+    def __init__(self, host: str, channel: vendor.Channel, smi: Smi, mdev: VnpuMdev, file: pathlib.Path, *,
+                 sysfs: pathlib.Path, vnpu_mode: str | None, ours: Callable[[str], set[Any]],
                  isolations: Callable[[str], set[str]], retry_interval: float, drain_foreign: bool,
                  program_of: Callable[[int], str] = program) -> None:
         """
         :param host: its name
         :param channel: to DCMI
         :param smi: asked for templates, and for everything where there is no DCMI
+        :param mdev: finds the vNPUs of VMs
+        :param file: remembers the chips, so that one that is lost while the conductor restarts is failed, not missing
+        :param vnpu_mode: container or vm: what the host's vNPUs are to be for; None: it stays as it is
         :param sysfs: where it is mounted
-        :param ours: gives the ids of the vNPUs that the pool made on a device
+        :param ours: gives the ids (UUIDs of those for VMs) of the vNPUs that the pool made on a device
         :param isolations: gives the isolations of the slices that a device carries
         """
         self._host = host
         self._channel = channel
         self._smi = smi
+        self._mdev = mdev
+        self._file = file
+        self._vnpu_mode = vnpu_mode
         self._source: vendor.Channel | Smi = channel
         self._offered: dict[int, dict[str, list[int]] | None] = {}
         self._lists_templates = True
@@ -91,7 +87,8 @@ class AscendInventory(base.Inventory):
         self._retry = retry_interval
         self._drain_foreign = drain_foreign
         self._program = program_of
-        self._known: dict[tuple[int, int], Device] = {}
+        self._written = ''
+        self._known = self._read()
         self._identities: dict[tuple[int, int], dict[str, Any]] = {}
         self._conditions: dict[str, dict[str, Any]] = {}
         self._asked_again: dict[tuple[int, int], float] = {}
@@ -106,6 +103,7 @@ class AscendInventory(base.Inventory):
             return self._without_driver(error)
         self._trouble = None
         present = [(card, chip) for card, chip in host['chips']]
+        host['waits'] = self._switch(host, present)
         found = []
         for place in present:
             try:
@@ -115,10 +113,46 @@ class AscendInventory(base.Inventory):
             if device is not None:
                 self._known[place] = device
                 found.append(device)
-        for place in self._known.keys() - set(present):  # taken out
-            del self._known[place]
-        return [dataclasses.replace(device, fabric=self._domains(present).get(device.pci_address or ''))
-                for device in found]
+        found += self._lost(set(present), {device.id for device in found})
+        self._write()
+        domains = self._domains(present)
+        return [dataclasses.replace(device, fabric=None if self._is_split(device) else domains.get(
+            device.pci_address or '')) for device in found]
+
+    def _is_split(self, device: Device) -> bool:
+        """Whether a chip carries vNPUs, which have no part in collectives."""
+        return device.options.get('split', False) or Isolation.PARTITION in self._isolations(device.id)
+
+    def _lost(self, present: set[tuple[int, int]], found: set[str]) -> list[Device]:
+        """Return the chips that DCMI lists no more and that are still on the PCI bus; forget those taken out."""
+        lost = []
+        for place in sorted(self._known.keys() - present):
+            device = self._known[place]
+            if device.id not in found and (self._sysfs / 'bus/pci/devices' / str(device.pci_address)).exists():
+                lost.append(self._as_failed(device, 'the driver lists it no more, though it is on the PCI bus: reset '
+                                                    'it (npu-smi set -t reset), or restart the host'))
+            else:
+                del self._known[place]
+                self._identities.pop(place, None)
+        return lost
+
+    def _switch(self, host: dict[str, Any], present: list[tuple[int, int]]) -> str | None:
+        """Give the host the vNPU mode that the operator wants; return why that has to wait."""
+        wanted = self._vnpu_mode
+        if wanted is None or host['mode'] is None or host['mode'] == (wanted == 'vm'):
+            return None
+        try:
+            there = [place for place in present if self._source.ask('condition', *place)['vdevices']
+                     or self._mdev.present(self._identity(place)['pci'])]
+            if there:
+                cards = ', '.join(str(card) for card in sorted({card for card, _ in there}))
+                return (f'[ascend] vnpu_mode wants vNPUs for {wanted}, and the host cannot change while there are '
+                        f'others (card {cards}): destroy them')
+            self._channel.ask('set_mode', int(wanted == 'vm'))
+        except errors.DriverError as error:
+            return f'[ascend] vnpu_mode wants vNPUs for {wanted}: {error.detail}'
+        host['mode'] = int(wanted == 'vm')
+        return None
 
     def _host_of(self) -> dict[str, Any]:
         """Ask DCMI, and npu-smi only where there is no DCMI.
@@ -129,12 +163,12 @@ class AscendInventory(base.Inventory):
             found: dict[str, Any] = self._channel.ask('host')
             self._source = self._channel
         except DcmiError as missing:
-            if missing.number != NOT_FOUND:
+            if missing.number != remedies.NOT_FOUND:
                 raise
             try:
                 found = self._smi.ask('host')
             except DcmiError as error:
-                raise (missing if error.number == NOT_FOUND else error) from None
+                raise (missing if error.number == remedies.NOT_FOUND else error) from None
             self._source = self._smi
         return found
 
@@ -145,7 +179,7 @@ class AscendInventory(base.Inventory):
                 self._offered[card] = self._smi.ask('templates', card) or None
             except DcmiError as error:
                 self._offered[card] = None
-                self._lists_templates = error.number != NOT_FOUND
+                self._lists_templates = error.number != remedies.NOT_FOUND
             except errors.DriverError as error:
                 LOG.warning('The table of vNPU templates counts, because npu-smi does not tell: %s', error.detail)
                 self._lists_templates = False
@@ -163,7 +197,7 @@ class AscendInventory(base.Inventory):
     def _without_driver(self, error: errors.DriverError) -> list[Device]:
         """A host without the library has no such devices; one that had some has failed ones."""
         if error.detail != self._trouble:
-            missing = isinstance(error, DcmiError) and error.number == NOT_FOUND and not self._known
+            missing = isinstance(error, DcmiError) and error.number == remedies.NOT_FOUND and not self._known
             (LOG.info if missing else LOG.error)('Ascend devices cannot be used: %s', error.detail)
         self._trouble = error.detail
         return [self._as_failed(device, error.detail) for device in self._known.values()]
@@ -176,9 +210,7 @@ class AscendInventory(base.Inventory):
         if time.monotonic() < self._asked_again.get(place, 0.0):
             raise errors.DriverError('DCMI did not answer for it; it is asked again soon')
         try:
-            identity = self._identities.get(place)
-            if identity is None:
-                identity = self._identities[place] = self._source.ask('identity', *place)
+            identity = self._identity(place)
             seen = self._source.ask('condition', *place)
         except vendor.Hung:
             self._asked_again[place] = time.monotonic() + self._retry
@@ -188,8 +220,12 @@ class AscendInventory(base.Inventory):
         device_id = describe.device_id(identity['die'])
         self._conditions[device_id] = seen
         health, reason = describe.verdict(seen['health'], seen['errors'], self._foreign(device_id, seen))
-        geometry = None if host['mode'] else describe.geometry(
-            identity, seen, self._ours(device_id), self._templates(place[0]) if seen['capacity'] else None)
+        mode = self._mode(host, identity)
+        refused = describe.no_vnpus(identity, mode) or host['waits']
+        geometry = None if refused else self._geometry(mode, identity, seen)
+        ours = self._ours(device_id)
+        split = any(one['id'] not in ours for one in seen['vdevices']) or not self._mdev.present(
+            identity['pci']) <= ours
         return Device(
             id=device_id, driver='ascend', vendor='huawei', model=describe.model(identity), memory=identity['memory'],
             traits=describe.traits(identity), pci_address=identity['pci'],
@@ -198,8 +234,24 @@ class AscendInventory(base.Inventory):
             options={'card': place[0], 'chip': place[1], 'die': identity['die'], 'logic_id': identity['logic'],
                      'phy_id': identity['physical'], 'aicore': identity['aicore'], 'pci_id': identity['pci_id'],
                      'cpus': identity['cpus'], 'driver': host['driver'], 'dcmi': host['dcmi'],
-                     'split': any(one['id'] not in self._ours(device_id) for one in seen['vdevices']),
-                     'vnpu_mode': 'vm' if host['mode'] else 'container'})
+                     'split': split, 'no_vnpus': refused, 'vnpu_mode': mode})
+
+    def _identity(self, place: tuple[int, int]) -> dict[str, Any]:
+        if place not in self._identities:
+            self._identities[place] = self._source.ask('identity', *place)
+        return self._identities[place]
+
+    def _mode(self, host: dict[str, Any], identity: dict[str, Any]) -> str:
+        """Return what vNPUs are for; a driver that does not say (950) has those for VMs when the kernel offers them."""
+        vm = bool(self._mdev.functions(identity['pci'])) if host['mode'] is None else bool(host['mode'])
+        return 'vm' if vm else 'container'
+
+    def _geometry(self, mode: str, identity: dict[str, Any], seen: dict[str, Any]) -> Geometry | None:
+        ours = self._ours(describe.device_id(identity['die']))
+        if mode == 'vm':
+            return self._mdev.vnpus(identity['pci'], identity['aicore'], identity['memory'], ours)
+        offered = self._templates(identity['card']) if seen['capacity'] else None
+        return describe.geometry(identity, seen, ours, offered)
 
     def _domains(self, present: list[tuple[int, int]]) -> dict[str, str]:
         """Return PCI address -> fabric domain; asked anew only when other chips are there than before."""
@@ -230,6 +282,25 @@ class AscendInventory(base.Inventory):
             LOG.warning('The chip %d of card %d is left out: %s', place[1], place[0], error.detail)
             return None
         return self._as_failed(known, error.detail)
+
+    def _read(self) -> dict[tuple[int, int], Device]:
+        try:
+            self._written = self._file.read_text()
+            return {(one['card'], one['chip']): Device.from_dict(one['device']) for one in json.loads(self._written)}
+        except FileNotFoundError:
+            return {}
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            LOG.error('%s is damaged and is made anew: %s', self._file, error)
+            return {}
+
+    def _write(self) -> None:
+        content = json.dumps([{'card': card, 'chip': chip, 'device': device.to_dict()}
+                              for (card, chip), device in sorted(self._known.items())])
+        if content != self._written:
+            fresh = self._file.with_name(self._file.name + '.new')
+            fresh.write_text(content)
+            os.replace(fresh, self._file)
+            self._written = content
 
     @staticmethod
     def _as_failed(device: Device, reason: str) -> Device:

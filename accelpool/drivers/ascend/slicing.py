@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cutting chips: whole, vNPUs of container mode from the vendor's templates, metered shares.
+"""Cutting chips: whole, vNPUs from the vendor's templates (for VMs: mediated devices), metered shares.
 
 The scheduler has chosen the template (:mod:`accelpool.partitions`); where a vNPU goes on its chip the firmware decides.
 A vNPU's number is only known after it was made, so the book has an entry without one while it is being made: what then
@@ -20,12 +20,23 @@ class AscendSlicing(BookedSlicing):
 
     def modes(self, device: Device) -> tuple[Isolation, ...]:
         partition = () if device.partitions is None else (Isolation.PARTITION,)
-        if device.options['split']:  # by somebody else
+        if device.options.get('split'):  # by somebody else
             return partition
         return (Isolation.WHOLE, *partition, Isolation.SHARED)
 
+    def refuse_mixture(self, device: Device, wanted: Slice) -> None:
+        place, refused = f'{device.model} at {device.pci_address}', device.options.get('no_vnpus')
+        if wanted.isolation == Isolation.PARTITION and refused:
+            raise errors.NotSupported(f'{place} cannot be split: {refused}')
+        if wanted.isolation != Isolation.PARTITION and device.options.get('split'):
+            raise errors.NotSupported(f'{place} is split into vNPUs by somebody else: it can be cut only as '
+                                      'partition, or destroy them (npu-smi set -t destroy-vnpu)')
+        super().refuse_mixture(device, wanted)
+
     def way(self, device: Device, wanted: Slice) -> str:
-        return 'vnpu' if wanted.isolation == Isolation.PARTITION else 'whole'
+        if wanted.isolation != Isolation.PARTITION:
+            return 'whole'
+        return 'mdev' if device.options['vnpu_mode'] == 'vm' else 'vnpu'
 
 
 class Whole:

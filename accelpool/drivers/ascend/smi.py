@@ -38,7 +38,8 @@ def run(program: str, *arguments: str) -> str:
     """Return what npu-smi prints.  :raises Failed: it is not there, or says no"""
     try:
         done = subprocess.run(
-            [program, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+            [program, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, errors='replace',
+            check=False)
     except OSError as error:
         raise Failed(NOT_FOUND, f'{program}: {error.strerror}') from error
     if done.returncode:
@@ -71,7 +72,7 @@ def overview(text: str) -> dict[tuple[int, int], dict[str, Any]]:
 def numbers(text: str) -> dict[tuple[int, int], tuple[int, int]]:
     """Return the logical and physical number of each chip from ``npu-smi info -m``."""
     lines = [re.split(r'\s{2,}', line.strip()) for line in text.splitlines() if line.strip()]
-    if not lines:
+    if not lines or 'Chip Logic ID' not in lines[0]:
         return {}
     header, rows = lines[0], [row for row in lines[1:] if len(row) == len(lines[0])]
     logic = header.index('Chip Logic ID')
