@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Ascend driver over the stand-in of DCMI: what cannot be split, and vNPUs for VMs."""
+
+from typing import Any
+
+from oslo_config import cfg
+
+from accelpool import errors
+from accelpool.drivers.ascend.remedies import remedy
+from accelpool.partitions import Geometry
+from accelpool.types import Isolation
+from tests.functional import test_ascend_driver as ascend
+
+
+class Refusals(ascend.AscendCase):
+    """What the hardware refuses is refused before it is asked, with the reason."""
+
+    def refused(self, model: str, reason: str, **values: Any) -> None:
+        self.describe({'driver': '25.5', 'dcmi': '1', **values,
+                       'devices': [{'model': model, 'card': 0, 'bus': 1, 'smp': int(model == '910a')}]})
+        device, = self.look()
+        self.assertIsNone(device.partitions)
+        with self.host.hanging('dcmi_create_vdevice'), self.assertRaisesRegex(errors.NotSupported, reason):
+            self.carve(device, template='vir02')
+        self.carve(device, isolation=Isolation.WHOLE)
+        self.driver.need_slicing().destroy('s1')
+
+    def test_310_and_310b(self) -> None:
+        self.refused('310', 'an Ascend 310 has no vNPUs')
+        self.refused('310b', 'an Ascend 310B has no vNPUs')
+
+    def test_910a_in_smp_mode(self) -> None:
+        self.refused('910a', 'SMP mode')
+        self.host.device(0).smp = 0
+        self.driver = self.start()
+        self.carve(self.look()[0], template='vir02')
+        self.assertEqual([('vir02', 100)], self.host.vdevices(0))
+
+    def test_a3_for_vms_and_950_for_containers(self) -> None:
+        self.refused('910c', 'an A3 has no vNPUs for VMs', mode=1)
+        self.refused('950', 'a 950 has vNPUs for VMs only', v2=1)
+
+    def test_a_split_chip_is_not_used_whole(self) -> None:
+        self.describe('atlas-800t-a2')
+        self.host.add_vdevice(0, 'vir05_1c_16g')
+        device = self.look()[0]
+        with self.assertRaisesRegex(errors.NotSupported, 'split into vNPUs by somebody else'):
+            self.carve(device, isolation=Isolation.WHOLE)
+
+    def test_a_vnpu_has_no_part_in_collectives(self) -> None:
+        self.describe('atlas-800t-a2')
+        devices = self.look()
+        self.carve(devices[0], template='vir05_1c_16g')
+        self.host.add_vdevice(1, 'vir05_1c_16g')
+        self.assertEqual([None, None] + [devices[2].fabric] * 6, [one.fabric for one in self.look()])
+        self.driver.need_slicing().destroy('s1')
+        self.assertEqual(devices[0], self.look()[0])
+
+    def test_every_error_of_dcmi_says_what_to_do(self) -> None:
+        self.describe('atlas-300i-duo')
+        device = self.look()[0]
+        for code in [*range(-8023, -8000), -8255]:
+            with self.subTest(code), self.host.failing('dcmi_create_vdevice', code=code), \
+                    self.assertRaises(errors.DriverError) as caught:
+                self.carve(device, template='vir02')
+            self.assertIn(f'answered {code}: {remedy(code)}', caught.exception.detail)
+            self.assertEqual(set(), self.slices())
+
+
+class ForVms(ascend.AscendCase):
+    """The host's vNPUs are mediated devices."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.function = self.sysfs / 'bus/pci/devices/0000:01:00.0'
+        for name, cores, memory, free in (('vir02', 2, 6, 3), ('vir04', 4, 12, 1)):
+            kind = self.function / f'mdev_supported_types/vnpu-{name}'
+            (kind / 'devices').mkdir(parents=True)
+            (kind / 'description').write_text(f'aicore num: {cores}\nmemory size: {memory}GB\n')
+            (kind / 'available_instances').write_text(f'{free}\n')
+            (kind / 'create').touch()
+        self.describe({'driver': '25.5', 'dcmi': '1', 'mode': 1,
+                       'devices': [{'model': '310p3', 'card': 0, 'bus': 1}]})
+
+    def made(self, kind: str, identifier: str | None = None) -> str:
+        """Do what the kernel does after a write to create, or after somebody's; return the UUID."""
+        path = self.function / f'mdev_supported_types/vnpu-{kind}'
+        identifier = identifier or (path / 'create').read_text()
+        (self.sysfs / 'bus/mdev/devices' / identifier).mkdir(parents=True)
+        (path / 'devices' / identifier).mkdir()
+        free = int((path / 'available_instances').read_text())
+        (path / 'available_instances').write_text(f'{free - 1}\n')
+        return identifier
+
+    def test_made_for_a_vm_and_removed(self) -> None:
+        device = self.look()[0]
+        assert device.partitions is not None
+        self.assertEqual('vm', device.options['vnpu_mode'])
+        self.assertEqual([('vir02', 25, 6144), ('vir04', 50, 12288)], [
+            (one['name'], one['compute'], one['memory']) for one in device.partitions['templates']])
+        chosen = Geometry.from_dict(device.partitions).choose([], 40, 8000)
+        assert chosen is not None
+        carved = self.carve(device, template=chosen.template.name)
+        assert carved.handle is not None
+        self.assertEqual(('MDEV', '0000:01:00.0', 'vnpu-vir04', self.made('vir04')), (
+            carved.handle.type, carved.handle.address, carved.handle.asked_type, carved.handle.uuid))
+        self.driver = self.start()
+        self.assertEqual({'s1'}, self.slices())
+        again = self.look()[0]
+        assert again.partitions is not None
+        self.assertIsNone(Geometry.from_dict(again.partitions).choose([('vir04', None)], 50, None))
+        self.assertFalse(again.options['split'])  # by the pool itself, not by somebody else
+        self.driver.need_slicing().destroy('s1')
+        self.assertEqual('1', (self.sysfs / f'bus/mdev/devices/{carved.handle.uuid}/remove').read_text())
+
+    def test_somebody_elses(self) -> None:
+        self.made('vir04', '6f2d9e1c-0000-4000-8000-000000000001')
+        device = self.look()[0]
+        assert device.partitions is not None
+        self.assertEqual([4], [one['needs']['aicore'] for one in device.partitions['taken']])
+        self.assertIsNone(Geometry.from_dict(device.partitions).choose([], 50, None))
+        with self.assertRaisesRegex(errors.NotSupported, 'split into vNPUs by somebody else'):
+            self.carve(device, isolation=Isolation.WHOLE)
+
+    def wanted_mode(self, mode: str) -> None:
+        cfg.CONF.set_override('vnpu_mode', mode, group='ascend')
+        self.addCleanup(cfg.CONF.clear_override, 'vnpu_mode', group='ascend')
+        self.driver = self.start()
+
+    def test_the_mode_is_not_switched_while_vnpus_of_the_other_are_there(self) -> None:
+        identifier = self.made('vir02', '6f2d9e1c-0000-4000-8000-000000000002')
+        self.wanted_mode('container')
+        device = self.look()[0]
+        self.assertEqual((1, 'vm'), (self.host.state.mode, device.options['vnpu_mode']))
+        with self.assertRaisesRegex(errors.NotSupported, r'wants vNPUs for container.*others \(card 0\): destroy them'):
+            self.carve(device, template='vir02')
+        (self.function / f'mdev_supported_types/vnpu-vir02/devices/{identifier}').rmdir()
+        self.assertEqual('container', self.look()[0].options['vnpu_mode'])
+        self.assertEqual(0, self.host.state.mode)
+        self.carve(self.look()[0], template='vir02')
+        self.wanted_mode('vm')
+        self.assertIn('wants vNPUs for vm', self.look()[0].options['no_vnpus'])
+        self.driver.need_slicing().destroy('s1')
+        self.assertEqual(('vm', None), tuple(self.look()[0].options[name] for name in ('vnpu_mode', 'no_vnpus')))
+        self.assertEqual(1, self.host.state.mode)
+
+    def test_a_switch_that_the_driver_refuses(self) -> None:
+        self.wanted_mode('container')
+        with self.host.failing('dcmi_set_vdevice_mode', code=-8002):
+            self.assertIn('run the conductor as root', self.look()[0].options['no_vnpus'])
+        self.assertEqual('container', self.look()[0].options['vnpu_mode'])
