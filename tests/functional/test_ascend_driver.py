@@ -111,6 +111,14 @@ class Inventory(AscendCase):
         self.assertEqual(['host-a/hccs-0000:81:00.0'] * 4 + ['host-a/hccs-0000:01:00.0'] * 3 + [None],
                          [one.fabric for one in devices])
         self.assertEqual([3, 3, 2, 2, 0, 0, 1, 1], [one.numa_node for one in devices])
+        self.driver = self.start()
+        with self.host.hanging('dcmi_get_topo_info_by_device_id'), \
+                self.assertLogs('accelpool.drivers.ascend.inventory', 'WARNING'):
+            self.assertEqual([Health.OK] * 8, [one.health for one in self.look()])
+        for _ in range(100):
+            if self.look()[0].fabric:
+                break
+        self.assertEqual(devices, self.look())
         with self.host.failing('dcmi_get_topo_info_by_device_id', code=-8255):
             self.driver = self.start()
             self.assertEqual({None}, {one.fabric for one in self.look()})

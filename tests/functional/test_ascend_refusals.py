@@ -113,6 +113,18 @@ class ForVms(ascend.AscendCase):
         self.driver.need_slicing().destroy('s1')
         self.assertEqual('1', (self.sysfs / f'bus/mdev/devices/{carved.handle.uuid}/remove').read_text())
 
+    def test_a_950_has_them_when_the_kernel_offers_them(self) -> None:
+        (self.function / 'mdev_supported_types/vnpu-vir04').rename(
+            self.function / 'mdev_supported_types/vnpu-vir16_7c_60g')
+        (self.function / 'mdev_supported_types/vnpu-vir16_7c_60g/description').write_text(
+            'aicore num: 16\nmemory size: 60GB\n')
+        self.describe({'driver': '26.0', 'dcmi': '2', 'v2': 1, 'devices': [{'model': '950', 'card': 0, 'bus': 1}]})
+        device = self.look()[0]
+        carved = self.carve(device, template='vir16_7c_60g')
+        assert carved.handle is not None
+        self.assertEqual(('MDEV', 'vnpu-vir16_7c_60g', None), (
+            carved.handle.type, carved.handle.asked_type, device.options['no_vnpus']))
+
     def test_somebody_elses(self) -> None:
         self.made('vir04', '6f2d9e1c-0000-4000-8000-000000000001')
         device = self.look()[0]

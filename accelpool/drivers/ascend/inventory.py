@@ -93,6 +93,7 @@ class AscendInventory(base.Inventory):
         self._conditions: dict[str, dict[str, Any]] = {}
         self._asked_again: dict[tuple[int, int], float] = {}
         self._trouble: str | None = None
+        self._fabric_again = 0.0
         self._fabric: tuple[tuple[str, ...], dict[str, str]] = ((), {})
 
     def discover(self) -> list[Device]:
@@ -257,10 +258,11 @@ class AscendInventory(base.Inventory):
         """Return PCI address -> fabric domain; asked anew only when other chips are there than before."""
         places = [place for place in present if place in self._identities]
         addresses = tuple(self._identities[place]['pci'] for place in places)
-        if addresses != self._fabric[0]:
+        if addresses != self._fabric[0] and time.monotonic() >= self._fabric_again:
             try:
                 pairs = self._source.ask('islands', places) or []
             except errors.DriverError as error:
+                self._fabric_again = time.monotonic() + self._retry
                 LOG.warning('Which chips reach each other is not known now: %s', error.detail)
                 return self._fabric[1]
             self._fabric = addresses, describe.islands(self._host, addresses, pairs)
