@@ -9,7 +9,7 @@ import functools
 import re
 import threading
 import time
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping
 
 from oslo_config import cfg
 
@@ -43,33 +43,39 @@ def wanted(call: resource.Call) -> int:
     return min(int(found[1]), LONGEST) if found else 0
 
 
-def until(call: resource.Call, allocation_id: str, states: Container[State] = SETTLED) -> Mapping[str, str]:
+def until(call: resource.Call, allocation_id: str, states: Container[State] = SETTLED, *,
+          now: State | None = None, begin: Callable[[], None] = lambda: None) -> Mapping[str, str]:
     """Wait until the allocation's state is one of ``states``, or as long as the caller prefers.
 
     Returns the headers that tell the caller so; none when there was no waiting.
 
+    :param now: its state, if the caller knows it
+    :param begin: sets going what is waited for
     :raises NotFound: there is no such allocation (any more)
     """
     seconds = wanted(call)
     if not seconds or not _places().acquire(blocking=False):
+        begin()
         return {}
     try:
-        _wait(allocation_id, states, time.monotonic() + seconds)
+        with watch.watching(allocation_id) as watcher:  # before it begins: it may be done at once
+            begin()
+            _wait(watcher, allocation_id, states, now, time.monotonic() + seconds)
     finally:
         _places().release()
     return {'Preference-Applied': f'wait={seconds}'}
 
 
-def _wait(allocation_id: str, states: Container[State], deadline: float) -> None:
-    pause = LOOK_FIRST
-    with watch.watching(allocation_id) as watcher:
-        state: State | None = None
-        while True:
-            if state is None:
-                with db.reader() as session:
-                    state = db_allocation.state(session, allocation_id)
-                pause = min(pause * 1.5, LOOK_LONGEST)
-            left = deadline - time.monotonic()
-            if state in states or left <= 0:
-                return
-            state = watcher.next(min(left, pause))
+def _wait(watcher: watch.Watcher, allocation_id: str, states: Container[State], state: State | None,
+          deadline: float) -> None:
+    # All services of an SQLite file are in this process, which is told of everything.
+    pause = LOOK_LONGEST if db.one_writer() else LOOK_FIRST
+    while True:
+        if state is None:
+            with db.reader() as session:
+                state = db_allocation.state(session, allocation_id)
+            pause = min(pause * 1.5, LOOK_LONGEST)
+        left = deadline - time.monotonic()
+        if state in states or left <= 0:
+            return
+        state = watcher.next(min(left, pause))

@@ -108,8 +108,9 @@ class AllocationsController(resource.Resource):
                 lambda session: show(db_allocation.create(session, request=request, given=given, **values)))
         except errors.Conflict as taken:
             return resource.Answer(self._same(call, request, taken), status=200)
-        _cast(client.SchedulerClient().schedule, shown['id'])
-        headers = {'Location': f'{call.request.path_url}/{shown["id"]}', **waiting.until(call, shown['id'])}
+        waited = waiting.until(call, shown['id'], now=State.PENDING,
+                               begin=lambda: _cast(client.SchedulerClient().schedule, shown['id']))
+        headers = {'Location': f'{call.request.path_url}/{shown["id"]}', **waited}
         if 'Preference-Applied' in headers:
             with db.reader() as session:
                 shown = show(db_allocation.get(session, shown['id']))
@@ -146,18 +147,21 @@ class AllocationsController(resource.Resource):
         def release(session: orm.Session) -> tuple[State, list[str]]:
             found = ownership.visible(session, call.context, allocation_id)
             policy.authorize(call.context, rules.DELETE, {'project_id': found.project_id})
-            if db_arq.of_allocation(session, found.id) and not policy.allows(call.context, rules.ALL_PROJECTS):
+            if (found.consumer_type == 'instance' and db_arq.of_allocation(session, found.id)
+                    and not policy.allows(call.context, rules.ALL_PROJECTS)):
                 raise errors.Conflict(
                     f'Allocation {allocation_id} belongs to the instance {found.consumer_id}: delete that')
             state = db_allocation.release(session, found.id, detail=f'by user {call.context.user_id}')
             return state, sorted({item.host for item in found.slices})
 
         state, hosts = db.retrying(release)
-        for host in hosts:
-            _cast(client.ConductorClient(host).release, allocation_id)
-        headers: Mapping[str, str] = {}
-        if waiting.wanted(call) and state != State.RELEASED:
-            headers = waiting.until(call, allocation_id, {State.RELEASED})
+
+        def tell() -> None:
+            for host in hosts:
+                _cast(client.ConductorClient(host).release, allocation_id)
+
+        headers = waiting.until(call, allocation_id, {State.RELEASED}, now=state, begin=tell)
+        if headers:
             with db.reader() as session:
                 state = db_allocation.state(session, allocation_id)
         done = state == State.RELEASED and call.version >= microversions.PREFER_WAIT
