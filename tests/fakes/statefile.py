@@ -4,12 +4,15 @@
 import contextlib
 import ctypes
 import fcntl
+import functools
 import mmap
 import pathlib
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from ctypes import c_char, c_int32, c_uint32, c_uint64
 from typing import Any
+
+import yaml
 
 _NAMES = {c_uint32: 'uint32_t', c_int32: 'int32_t', c_uint64: 'uint64_t', c_char: 'char'}
 ANY_DEVICE = 0xffffffff
@@ -51,6 +54,24 @@ def _build(sources: pathlib.Path, target: pathlib.Path, text: str) -> None:
          '-fvisibility=hidden', '-pthread', f'-Wl,-soname,{target.name}', f'-I{target.parent}', f'-I{sources}',
          '-o', str(fresh), *sorted(str(path) for path in sources.glob('*.c'))], check=True)
     fresh.replace(target)
+
+
+def describe(place: pathlib.Path, description: str | dict[str, Any]) -> dict[str, Any]:
+    """Return the description of a host.
+
+    :param description: the name of a file in ``hosts/`` of the stand-in's directory, or its content
+    """
+    if isinstance(description, str):
+        description = yaml.safe_load((place / 'hosts' / f'{description}.yaml').read_text())
+    assert isinstance(description, dict)
+    return description
+
+
+@functools.cache
+def models(place: pathlib.Path) -> dict[str, Any]:
+    """Return what a stand-in knows of its models (``models.yaml``)."""
+    found: dict[str, Any] = yaml.safe_load((place / 'models.yaml').read_text())
+    return found
 
 
 class StateFile:

@@ -9,7 +9,7 @@ import unittest
 from typing import Any
 from unittest import mock
 
-from accelpool.drivers.nvidia import inventory
+from accelpool.drivers import programs
 from accelpool.drivers.nvidia.channel import Channel
 from accelpool.remoting import artefacts
 from tests.fakes.nvml import host as fake
@@ -47,7 +47,7 @@ class Rehearsal(unittest.TestCase):
         self.addCleanup(pool.close)
         channel = Channel(20.0, str(libraries))
         self.addCleanup(channel.close)
-        found = overhead.measure(pool, channel, host.uuid(0), lambda pid: inventory.WORKER if pid == PID else '')
+        found = overhead.measure(pool, channel, host.uuid(0), lambda pid: programs.WORKER if pid == PID else '')
         charged = found['charged_mib'] or 0.0
         self.assertGreaterEqual(charged, overhead.ALLOCATED / overhead.MIB)  # leases may be a little more
         self.assertEqual({'process_mib': SHOWN - charged, 'device_mib': SHOWN - charged, 'charged_mib': charged}, found)

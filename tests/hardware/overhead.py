@@ -4,7 +4,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from accelpool.drivers.nvidia import inventory
+from accelpool.drivers import programs
 from accelpool.drivers.nvidia.channel import Channel
 from tests.hardware import support
 
@@ -14,7 +14,7 @@ ALLOCATED = 4 * MIB
 
 
 def beyond(before: Mapping[str, Any], during: Mapping[str, Any], charged: int,
-           program_of: Callable[[int], str] = inventory.program) -> dict[str, float | None]:
+           program_of: Callable[[int], str] = programs.program) -> dict[str, float | None]:
     """Return MiB beyond the ledger: of the session's worker, and of the device.
 
     NVML does not tell a process's memory everywhere (not inside a container), the device's it always does.
@@ -25,13 +25,13 @@ def beyond(before: Mapping[str, Any], during: Mapping[str, Any], charged: int,
     """
     known = {process['pid'] for process in before['processes']}
     workers = [process['memory'] for process in during['processes']
-               if process['pid'] not in known and process['memory'] and program_of(process['pid']) == inventory.WORKER]
+               if process['pid'] not in known and process['memory'] and program_of(process['pid']) == programs.WORKER]
     return {'process_mib': workers[0] - charged / MIB if len(workers) == 1 else None,
             'device_mib': during['memory_used'] - before['memory_used'] - charged / MIB}
 
 
 def measure(pool: support.Pool, channel: Channel, uuid: str,
-            program_of: Callable[[int], str] = inventory.program) -> dict[str, float | None]:
+            program_of: Callable[[int], str] = programs.program) -> dict[str, float | None]:
     """Open a session, let it rest, and compare NVML with the ledger.
 
     :param uuid: NVML's, of the only device in the pool

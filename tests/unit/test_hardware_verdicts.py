@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import unittest
 
-from accelpool.drivers.nvidia import inventory
+from accelpool.drivers import programs
 from tests.hardware import overhead, verdicts
 
 
@@ -25,7 +25,7 @@ class Overhead(unittest.TestCase):
         before = {'memory_used': 600, 'processes': [{'pid': 1, 'memory': 50}]}
         during = {'memory_used': 1030, 'processes': [
             {'pid': 1, 'memory': 50}, *({'pid': pid, 'memory': memory} for pid, memory in processes)]}
-        return overhead.beyond(before, during, 4 << 20, lambda pid: inventory.WORKER if pid < 100 else 'python3')
+        return overhead.beyond(before, during, 4 << 20, lambda pid: programs.WORKER if pid < 100 else 'python3')
 
     def test_of_the_new_worker(self) -> None:
         self.assertEqual({'process_mib': 416.0, 'device_mib': 426.0}, self.beyond((7, 420), (107, 10)))

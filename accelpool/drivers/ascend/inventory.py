@@ -15,7 +15,7 @@ from typing import Any
 from oslo_log import log as logging
 
 from accelpool import errors
-from accelpool.drivers import base, vendor
+from accelpool.drivers import base, programs, vendor
 from accelpool.drivers.ascend import describe, remedies
 from accelpool.drivers.ascend.mdev import VnpuMdev
 from accelpool.partitions import Geometry
@@ -23,8 +23,6 @@ from accelpool.types import Device, Health, Isolation
 
 LOG = logging.getLogger(__name__)
 
-#: What serves sessions: a process of that name on a chip belongs to the pool.
-WORKER = 'accelpool-worker'
 
 
 class DcmiError(vendor.VendorError):
@@ -32,14 +30,6 @@ class DcmiError(vendor.VendorError):
 
     def __init__(self, number: int, text: str) -> None:
         super().__init__(number, f'{text}: {remedies.remedy(number)}')
-
-
-def program(pid: int) -> str:
-    """Return the name of a process's program; empty when it has gone."""
-    try:
-        return os.path.basename(os.readlink(f'/proc/{pid}/exe'))
-    except OSError:
-        return ''
 
 
 class Smi:
@@ -60,7 +50,7 @@ class AscendInventory(base.Inventory):
     def __init__(self, host: str, channel: vendor.Channel, smi: Smi, mdev: VnpuMdev, file: pathlib.Path, *,
                  sysfs: pathlib.Path, vnpu_mode: str | None, ours: Callable[[str], set[Any]],
                  isolations: Callable[[str], set[str]], retry_interval: float, drain_foreign: bool,
-                 program_of: Callable[[int], str] = program) -> None:
+                 program_of: Callable[[int], str] = programs.program) -> None:
         """
         :param host: its name
         :param channel: to DCMI
@@ -276,7 +266,7 @@ class AscendInventory(base.Inventory):
         """Return the processes that are not the pool's; a whole chip and its vNPUs are their consumers' own."""
         if not self._drain_foreign or self._isolations(device_id) & {Isolation.WHOLE, Isolation.PARTITION}:
             return ()
-        return tuple(sorted(pid for pid in seen['processes'] if self._program(pid) != WORKER))
+        return tuple(sorted(pid for pid in seen['processes'] if self._program(pid) != programs.WORKER))
 
     def _failed(self, place: tuple[int, int], error: errors.DriverError) -> Device | None:
         known = self._known.get(place)

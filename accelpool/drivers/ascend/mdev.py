@@ -11,7 +11,7 @@ from collections.abc import Collection
 
 from accelpool.drivers.ascend.describe import MOST_VNPUS
 from accelpool.drivers.book import Entry
-from accelpool.drivers.nvidia.mdev import Mdev
+from accelpool.drivers.mdev import Mdev
 from accelpool.partitions import Geometry, Span, Template
 from accelpool.types import Device, Slice
 

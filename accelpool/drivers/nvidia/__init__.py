@@ -15,7 +15,7 @@ from accelpool.drivers import base
 from accelpool.drivers.book import Book
 from accelpool.drivers.nvidia.channel import Channel
 from accelpool.drivers.nvidia.inventory import NvidiaInventory
-from accelpool.drivers.nvidia.mdev import Mdev
+from accelpool.drivers.nvidia.mdev import VgpuMdev
 from accelpool.drivers.nvidia.mig import Mig
 from accelpool.drivers.nvidia.mps import Mps
 from accelpool.drivers.nvidia.remoting import NvidiaRemoting
@@ -33,7 +33,7 @@ class NvidiaDriver(base.Driver):
         chosen = conf[options.GROUP]
         book = Book(state_dir / 'nvidia-slices.json')
         sysfs = pathlib.Path(chosen.mdev_root)
-        mdev = Mdev(sysfs)
+        mdev = VgpuMdev(sysfs)
         self.inventory = NvidiaInventory(
             host, state_dir / 'nvidia-devices.json', Channel(chosen.deadline, chosen.library_dir),
             ours=lambda device_id: {entry['start'] for entry in book.of_device(device_id) if entry['way'] == 'mig'},

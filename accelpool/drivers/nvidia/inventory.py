@@ -18,7 +18,7 @@ from typing import Any
 from oslo_log import log as logging
 
 from accelpool import errors
-from accelpool.drivers import base
+from accelpool.drivers import base, programs
 from accelpool.drivers.nvidia import describe, health
 from accelpool.drivers.nvidia.channel import Channel, Hung, NvmlError
 from accelpool.partitions import Geometry
@@ -30,8 +30,6 @@ LOG = logging.getLogger(__name__)
 REOPEN = {1, 9, 12, 15, 16, 18, 999}
 LIBRARY_NOT_FOUND, GPU_IS_LOST = 12, 15
 
-#: What serves sessions: a process of that name on a device belongs to the pool.
-WORKER = 'accelpool-worker'
 MPS_SERVER = 'nvidia-cuda-mps-server'
 
 #: The kernel's driver of a PCI function that an instance has; NVML does not see the device meanwhile.
@@ -56,14 +54,6 @@ def boot_id() -> str:
         return ''
 
 
-def program(pid: int) -> str:
-    """Return the name of a process's program; empty when it has gone."""
-    try:
-        return os.path.basename(os.readlink(f'/proc/{pid}/exe'))
-    except OSError:
-        return ''
-
-
 class NvidiaInventory(base.Inventory):
     """The NVIDIA devices of this host."""
 
@@ -71,7 +61,7 @@ class NvidiaInventory(base.Inventory):
                  ours: Callable[[str], Set[int]], isolations: Callable[[str], set[str]],
                  types: Callable[[Device], Geometry | None], retry_interval: float, drain_foreign: bool, reserved: int,
                  sysfs: pathlib.Path, boot: Callable[[], str] = boot_id,
-                 program_of: Callable[[int], str] = program) -> None:
+                 program_of: Callable[[int], str] = programs.program) -> None:
         """
         :param ours: gives the first slots of the MIG instances that the pool made on a device
         :param isolations: gives the isolations of the slices that a device carries
@@ -235,7 +225,7 @@ class NvidiaInventory(base.Inventory):
         own = {one['id'] for one in seen['instances'] if one['start'] in self._ours(describe.device_id(uuid))}
         return tuple(sorted(process['pid'] for process in seen['processes']
                             if process['instance'] not in own and process['instance'] is None
-                            and self._program(process['pid']) not in (WORKER, MPS_SERVER)))
+                            and self._program(process['pid']) not in (programs.WORKER, MPS_SERVER)))
 
     def _absent(self, uuid: str) -> str | None:
         """Return why a known device is not there; None when it was taken out."""

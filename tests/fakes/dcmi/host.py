@@ -7,8 +7,6 @@ import sys
 import uuid
 from typing import Any
 
-import yaml
-
 from tests.fakes import statefile
 from tests.fakes.dcmi import layout
 
@@ -24,12 +22,6 @@ def library() -> pathlib.Path:
     return BUILD
 
 
-@functools.cache
-def _models() -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load((HERE / 'models.yaml').read_text())
-    return found
-
-
 class Host(statefile.StateFile):
     """The state file of one host; ``env`` makes a process see it."""
 
@@ -38,17 +30,15 @@ class Host(statefile.StateFile):
         :param description: the name of a file in ``hosts/``, or its content
         :param path: where the state file goes
         """
-        if isinstance(description, str):
-            description = yaml.safe_load((HERE / 'hosts' / f'{description}.yaml').read_text())
-        assert isinstance(description, dict)
+        found = statefile.describe(HERE, description)
         super().__init__(layout.State, path)
         state = self.state
-        state.driver, state.dcmi = description['driver'].encode(), description['dcmi'].encode()
-        state.mode, state.init_code = description.get('mode', 0), description.get('init_code', 0)
-        state.v2 = description.get('v2', 0)
-        entries = description.get('devices', [])
+        state.driver, state.dcmi = found['driver'].encode(), found['dcmi'].encode()
+        state.mode, state.init_code = found.get('mode', 0), found.get('init_code', 0)
+        state.v2 = found.get('v2', 0)
+        entries = found.get('devices', [])
         for index, entry in enumerate(entries):
-            self._fill(index, {**_models()[entry['model']], **entry})
+            self._fill(index, {**statefile.models(HERE)[entry['model']], **entry})
         state.devices_count, state.version = len(entries), layout.VERSION
 
     @property

@@ -7,8 +7,6 @@ import pathlib
 import uuid
 from typing import Any
 
-import yaml
-
 from tests.fakes import statefile
 from tests.fakes.nvml import layout
 
@@ -28,12 +26,6 @@ def library() -> pathlib.Path:
     return BUILD
 
 
-@functools.cache
-def _models() -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load((HERE / 'models.yaml').read_text())
-    return found
-
-
 class Host(statefile.StateFile):
     """The state file of one host; ``env`` makes a process see it."""
 
@@ -42,11 +34,9 @@ class Host(statefile.StateFile):
         :param description: the name of a file in ``hosts/``, or its content
         :param path: where the state file goes
         """
-        if isinstance(description, str):
-            description = yaml.safe_load((HERE / 'hosts' / f'{description}.yaml').read_text())
-        assert isinstance(description, dict)
+        found = statefile.describe(HERE, description)
         super().__init__(layout.State, path)
-        self._fill(description)
+        self._fill(found)
 
     @property
     def env(self) -> dict[str, str]:
@@ -140,7 +130,7 @@ class Host(statefile.StateFile):
         state.cuda, state.init_code = description['cuda'], description.get('init_code', 0)
         entries = description.get('devices', [])
         for index, entry in enumerate(entries):
-            self._device(index, {**_models()[entry['model']], **entry}, description)
+            self._device(index, {**statefile.models(HERE)[entry['model']], **entry}, description)
         state.devices_count = len(entries)
         for index, entry in enumerate(entries):
             for instance in entry.get('instances', []):
@@ -177,7 +167,7 @@ class Host(statefile.StateFile):
 
     @staticmethod
     def _mig(device: Any, given: dict[str, Any]) -> None:
-        table = _models()[given['model']].get('mig')
+        table = statefile.models(HERE)[given['model']].get('mig')
         if table is None:
             return
         device.mig_capable, device.mig_slots = 1, table['slots']
