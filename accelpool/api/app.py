@@ -10,7 +10,7 @@ import webob
 from oslo_config import cfg
 from oslo_middleware import healthcheck, http_proxy_to_wsgi, request_id
 
-from accelpool.api import audit, auth, context, cyborg, faults, health, microversions, registration
+from accelpool.api import audit, auth, context, cyborg, faults, health, microversions, registration, resource
 from accelpool.api.controllers import root
 
 #: Paths that answer without authentication: what versions there are.
@@ -58,6 +58,17 @@ class _Frame(pecan.hooks.PecanHook):  # type: ignore[misc]
             headers[microversions.HEADER] = f'{microversions.SERVICE_TYPE} {version}'
 
 
+class _Pecan(pecan.Pecan):  # type: ignore[misc]
+    """pecan without its guesses, which cost more than the rest of it: resources know their methods."""
+
+    def route(self, req: webob.Request, node: resource.Resource, path: str) -> tuple[Callable[..., Any], list[str]]:
+        return node.route(path.split('/')[1:], req)
+
+    def invoke_controller(self, controller: Callable[..., webob.Response], args: list[str], _kwargs: dict[str, Any],
+                          state: Any) -> None:
+        state.response = controller(*args)
+
+
 class _Front:
     """Answers ``/healthcheck`` and what proves itself without authentication, and whatever a middleware fails on."""
 
@@ -87,12 +98,14 @@ def make_app(protect: Callable[[auth.WSGIApp], auth.WSGIApp] = auth.protect) -> 
 
     :param protect: puts authentication in front; the default follows ``[api] auth_strategy``
     """
-    application: auth.WSGIApp = pecan.make_app(
-        root.RootController(), debug=False, force_canonical=False, guess_content_type_from_ext=False,
-        hooks=[_Frame()], request_cls=_Request)
+    application: auth.WSGIApp = _Pecan(
+        root.RootController(), force_canonical=False, guess_content_type_from_ext=False, hooks=[_Frame()],
+        request_cls=_Request)
     application = audit.wrap(_Front(protect(application), application))
     application = request_id.RequestId(application, cfg.CONF)
-    application = http_proxy_to_wsgi.HTTPProxyToWSGI(application, cfg.CONF)
+    parsing = http_proxy_to_wsgi.HTTPProxyToWSGI(application, cfg.CONF)
+    if cfg.CONF.oslo_middleware.enable_proxy_headers_parsing:
+        application = parsing
     if cfg.CONF.api.metrics:
         from accelpool.api import metrics  # 5 MiB that only this option needs
 

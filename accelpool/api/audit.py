@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Audit: every request that changes something or asks for a credential becomes a CADF event, also a refused one."""
 
+import datetime
 import functools
 import json
 import logging
@@ -12,6 +13,7 @@ from oslo_config import cfg
 from oslo_middleware import request_id
 
 from accelpool.api import auth, context
+from accelpool.db import models
 
 LOG = logging.getLogger('accelpool.audit')
 
@@ -23,6 +25,8 @@ HARMLESS = ('/v1/candidates',)
 CREDENTIALS = 'attachment'
 #: Bytes of an answer in which the new object's id is looked for.
 LONGEST = 65536
+#: Whoever or whatever the request does not name.
+UNKNOWN = 'unknown'
 
 Start = Callable[..., Any]
 
@@ -64,32 +68,35 @@ def action_of(environ: dict[str, Any]) -> str | None:
 
 
 def event(environ: dict[str, Any], action: str, status: int, made: str | None) -> dict[str, Any]:
-    """Return the CADF event of a request that was answered.
+    """Return the CADF event (DMTF DSP0262) of a request that was answered; what is not known is left out.
+
+    Written here because pycadf takes as long for one as the rest of a request.
 
     :param made: id of the object that it made
     """
-    from pycadf import cadftaxonomy, host, reason, resource
-    from pycadf import event as cadf
-
     who: context.Context | None = environ.get(context.ENVIRON)
-    address = host.Host(address=environ.get('REMOTE_ADDR'), agent=environ.get('HTTP_USER_AGENT'))
-    initiator = resource.Resource(
-        id=(who.user_id if who else None) or 'unknown', typeURI=cadftaxonomy.ACCOUNT_USER,
-        name=who.user_name if who else None, host=address, domain=who.user_domain_id if who else None)
-    initiator.project_id = who.project_id if who else None
-    initiator.request_id = environ.get(request_id.ENV_REQUEST_ID)
     path = environ.get('PATH_INFO', '')
     tree, *parts = [part for part in path.split('/') if part] or ['']
-    found = cadf.Event(
-        eventType='activity', action=action, initiator=initiator,
-        outcome=cadftaxonomy.OUTCOME_SUCCESS if status < 400 else cadftaxonomy.OUTCOME_FAILURE,
-        reason=reason.Reason(reasonType='HTTP', reasonCode=str(status)),
-        target=resource.Resource(id=made or (parts[1] if len(parts) > 1 else 'unknown'),
-                                 typeURI='/'.join(('service', 'accelerator', tree, *parts[::2]))),
-        observer=resource.Resource(id=cfg.CONF.api.name, typeURI='service/accelerator', name='accelpool-api'))
-    shown: dict[str, Any] = found.as_dict()
-    shown['requestPath'] = path
-    return shown
+    initiator = {
+        'id': (who.user_id if who else None) or UNKNOWN, 'typeURI': 'service/security/account/user',
+        'name': who.user_name if who else None, 'domain': who.user_domain_id if who else None,
+        'host': _known({'address': environ.get('REMOTE_ADDR'), 'agent': environ.get('HTTP_USER_AGENT')}),
+        'project_id': who.project_id if who else None, 'request_id': environ.get(request_id.ENV_REQUEST_ID)}
+    return {
+        'typeURI': 'http://schemas.dmtf.org/cloud/audit/1.0/event', 'eventType': 'activity', 'id': models.new_id(),
+        'eventTime': datetime.datetime.now(datetime.UTC).strftime('%Y-%m-%dT%H:%M:%S.%f%z'),
+        'action': action, 'outcome': 'success' if status < 400 else 'failure',
+        'reason': {'reasonType': 'HTTP', 'reasonCode': str(status)},
+        'initiator': _known(initiator),
+        'target': {'id': made or (parts[1] if len(parts) > 1 else UNKNOWN),
+                   'typeURI': '/'.join(('service', 'accelerator', tree, *parts[::2]))},
+        'observer': {'id': cfg.CONF.api.name, 'typeURI': 'service/accelerator', 'name': 'accelpool-api'},
+        'requestPath': path,
+    }
+
+
+def _known(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _made(headers: dict[str, str], body: bytes) -> str | None:
@@ -103,15 +110,10 @@ def _made(headers: dict[str, str], body: bytes) -> str | None:
 
 def _tell(found: dict[str, Any]) -> None:
     if cfg.CONF.audit.destination == 'log':
-        LOG.info('%s', json.dumps(found, default=_plain))
+        LOG.info('%s', json.dumps(found))
         return
     from accelpool import notifications
 
     notifications.outbox().put(functools.partial(
         notifications.notifier_of(tuple(cfg.CONF.audit.topics), f'accelpool-api:{socket.gethostname()}').info,
-        {}, 'audit.http.response', json.loads(json.dumps(found, default=_plain))))
-
-
-def _plain(value: Any) -> Any:
-    """pycadf leaves objects inside of what it calls a dict."""
-    return value.as_dict()
+        {}, 'audit.http.response', found))

@@ -75,9 +75,8 @@ class Resource:
     children: ClassVar[Mapping[str, 'Resource']] = {}
     directory: ClassVar[bool] = False
 
-    @pecan.expose()  # type: ignore[untyped-decorator]
-    def _route(self, segments: list[str], request: webob.Request) -> tuple[Callable[..., Any], list[str]]:
-        """Find the method for a path and the ids in it (pecan calls this)."""
+    def route(self, segments: list[str], request: webob.Request) -> tuple[Callable[..., Any], list[str]]:
+        """Find the method for a path and the ids in it."""
         node, ids, table = self, [], COLLECTION
         rest = list(segments)
         if rest and not rest[-1]:

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Binding accelerator requests to instances, and giving everything of an instance back.
 
-A metered slice is usable when its claim commits: its conductor carves it when it hears of it, and at the latest when a
-session wants it.  Everything else is carved first, and Nova is told when that has ended (:mod:`.nova`).
+A metered slice is usable when its claim commits: its conductor hears of it soon and carves it, unless the instance has
+given it back by then.  Everything else is carved first, and Nova is told when that has ended (:mod:`.nova`).
 """
 
 import dataclasses
 import functools
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from oslo_config import cfg
 from sqlalchemy import orm
@@ -42,6 +43,15 @@ class Binding:
     project_id: str | None = None
 
 
+@dataclasses.dataclass(frozen=True)
+class Claimed:
+    """A slice that an accelerator request has got; ``usable`` before it is carved."""
+
+    host: str
+    allocation_id: str
+    usable: bool
+
+
 @functools.cache
 def _claimer() -> claim.Claimer:
     return claim.Claimer(cfg.CONF.scheduler.down_after)
@@ -62,7 +72,7 @@ def bind(bindings: Mapping[str, Binding], visible: str | None) -> None:
     deadline = time.monotonic() + LEAVING
     while True:
         try:
-            hosts = claim.transaction(lambda session, contested: _bind(session, bindings, visible, contested, given))
+            claimed = claim.transaction(lambda session, contested: _bind(session, bindings, visible, contested, given))
             break
         except (errors.NoCandidates, errors.ClaimConflict) as failure:
             if time.monotonic() > deadline or not _leaving():
@@ -72,9 +82,25 @@ def bind(bindings: Mapping[str, Binding], visible: str | None) -> None:
         except errors.QuotaExceeded as failure:
             _remember(bindings, failure.detail)
             raise
-    for host, allocation_ids in hosts.items():
-        for allocation_id in allocation_ids:
-            later.cast(client.ConductorClient(host).bind, allocation_id)
+    for one in claimed:
+        if one.usable:
+            _soon().put(one)
+        else:
+            later.cast(client.ConductorClient(one.host).bind, one.allocation_id)
+
+
+@functools.cache
+def _soon() -> later.Batches[Claimed]:
+    return later.Batches(_tell_to_bind)
+
+
+def _tell_to_bind(claimed: Sequence[Claimed]) -> None:
+    """Have conductors carve what instances can use already, unless that has been given back meanwhile."""
+    with db_session.reader() as session:
+        scheduled = db_allocation.scheduled(session, [one.allocation_id for one in claimed])
+    for one in claimed:
+        if one.allocation_id in scheduled:
+            client.ConductorClient(one.host).bind(one.allocation_id)
 
 
 def _limits(bindings: Mapping[str, Binding]) -> dict[str, Limits]:
@@ -91,33 +117,40 @@ def _leaving() -> bool:
 
 
 def _bind(session: orm.Session, bindings: Mapping[str, Binding], visible: str | None,
-          contested: set[str], given: Mapping[str, Limits]) -> dict[str, list[str]]:
-    """Claim, and return the allocations by host."""
-    found = _found(session, bindings, visible)
+          contested: set[str], given: Mapping[str, Limits]) -> list[Claimed]:
+    """Claim, in one transaction."""
     instances = {binding.instance_uuid for binding in bindings.values()}
-    for instance in sorted(instances):
-        if db_arq.of_instance(session, instance):
+    involved = {arq.id: arq for arq in db_arq.involved(session, bindings, instances)}
+    _check(involved, bindings, visible)
+    for arq in involved.values():
+        if arq.instance_uuid in instances:
             raise errors.InvalidRequest(
-                f"Couldn't apply patch. Reason: Instance {instance} already has accelerator requests. "
+                f"Couldn't apply patch. Reason: Instance {arq.instance_uuid} already has accelerator requests. "
                 'Cannot bind additional ARQs.')
-    known = db_host.names(session)
     taken: dict[str, set[str]] = {instance: set() for instance in instances}
-    hosts: dict[str, list[str]] = {}
+    claimed = []
     for identifier, binding in bindings.items():
-        arq = found[identifier]
+        arq, allocation_id = involved[identifier], models.new_id()
         project = binding.project_id or arq.project_id
-        request = _request(arq, binding, known)
-        allocation_id = _allocate(session, arq, binding, request)
-        (chosen,) = _claimer().claim(session, allocation_id, request, contested,
-                                     frozenset(taken[binding.instance_uuid]), given.get(project, UNSAID))
+        candidates = _claimer().look(session, contested)
+        hosts = {one.host for one in candidates}
+        if binding.hostname not in hosts:
+            hosts.update(db_host.names(session))
+        request = _request(arq, binding, hosts)
+        choice = _claimer().choose(request, allocation_id, candidates, frozenset(taken[binding.instance_uuid]))
+        contested.update(choice.generations)
+        db_allocation.create_claimed(
+            session, request=request, slices=choice.slices, generations=choice.generations,
+            given=given.get(project, UNSAID), **_of_instance(arq, binding, request))
+        (chosen,) = choice.slices
         taken[binding.instance_uuid].add(chosen.device_id)
-        hosts.setdefault(chosen.host, []).append(allocation_id)
         usable = chosen.isolation == types.Isolation.SHARED
+        claimed.append(Claimed(chosen.host, allocation_id, usable))
         db_arq.bind(
             session, identifier, state=db_arq.State.BOUND if usable else db_arq.State.BIND_STARTED,
             hostname=binding.hostname, device_rp_uuid=binding.device_rp_uuid, instance_uuid=binding.instance_uuid,
             project_id=project, allocation_id=allocation_id)
-    return hosts
+    return claimed
 
 
 def _request(arq: models.Arq, binding: Binding, known: Iterable[str]) -> types.Request:
@@ -131,13 +164,10 @@ def _request(arq: models.Arq, binding: Binding, known: Iterable[str]) -> types.R
         provider=binding.device_rp_uuid if ksa.configured('placement') else None)
 
 
-def _allocate(session: orm.Session, arq: models.Arq, binding: Binding, request: types.Request) -> str:
-    """Insert the pending allocation of an accelerator request."""
-    made = db_allocation.create(
-        session, request=request, project_id=binding.project_id or arq.project_id, user_id=arq.user_id,
-        profile=arq.profile, consumer_type='instance', consumer_id=binding.instance_uuid,
-        consumer_host=request.consumer_host, charge=False)
-    return made.id
+def _of_instance(arq: models.Arq, binding: Binding, request: types.Request) -> dict[str, Any]:
+    """Return the columns of an accelerator request's allocation that say whose it is."""
+    return {'project_id': binding.project_id or arq.project_id, 'user_id': arq.user_id, 'profile': arq.profile,
+            'consumer_type': 'instance', 'consumer_id': binding.instance_uuid, 'consumer_host': request.consumer_host}
 
 
 def _remember(bindings: Mapping[str, Binding], reason: str) -> None:
@@ -145,10 +175,11 @@ def _remember(bindings: Mapping[str, Binding], reason: str) -> None:
 
     def work(session: orm.Session) -> None:
         for identifier, arq in db_arq.lock(session, bindings).items():
-            binding = bindings[identifier]
-            allocation_id = _allocate(session, arq, binding, _request(arq, binding, ()))
-            db_allocation.transition(session, allocation_id, Event.FAIL, detail=reason)
-            db_allocation.release(session, allocation_id, 'it was never bound')
+            request = _request(arq, bindings[identifier], ())
+            made = db_allocation.create(
+                session, request=request, charge=False, **_of_instance(arq, bindings[identifier], request))
+            db_allocation.transition(session, made.id, Event.FAIL, detail=reason)
+            db_allocation.release(session, made.id, 'it was never bound')
 
     db_session.retrying(work)
 
@@ -196,16 +227,22 @@ def delete_of_instance(instance: str) -> int:
 def _found(session: orm.Session, identifiers: Iterable[str], visible: str | None) -> dict[str, models.Arq]:
     wanted = list(identifiers)
     found = db_arq.lock(session, wanted)
+    _check(found, wanted, visible)
+    return found
+
+
+def _check(found: Mapping[str, models.Arq], wanted: Iterable[str], visible: str | None) -> None:
     for identifier in wanted:
         if identifier not in found or visible not in (None, found[identifier].project_id):
             raise db_arq.missing(identifier)
-    return found
 
 
 def _release(session: orm.Session, allocation_ids: Iterable[str], detail: str) -> dict[str, list[str]]:
     """Begin to release allocations; returns them by the host that must be told."""
     hosts: dict[str, list[str]] = {}
     for allocation_id in allocation_ids:
+        if db_allocation.abandon(session, allocation_id, detail):
+            continue
         db_allocation.release(session, allocation_id, detail)
         for one in db_slice.of_allocation(session, allocation_id):
             hosts.setdefault(one.host, []).append(allocation_id)

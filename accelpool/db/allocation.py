@@ -2,7 +2,7 @@
 """Queries on allocations.  Every change of state is one compare-and-swap and one event row."""
 
 import datetime
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -25,13 +25,18 @@ _GET = sa.select(models.Allocation).where(models.Allocation.id == sa.bindparam('
 _INSERT = sa.insert(models.table(models.Allocation))
 _STATE = sa.select(_a.state).where(_this)
 _ASKED = sa.select(_a.request).where(_this, _a.state == State.PENDING)
+_SCHEDULED = sa.select(_a.id).where(
+    _a.id.in_(sa.bindparam('allocations', expanding=True)), _a.state == State.SCHEDULED)
 _LOCK = _STATE.with_for_update()
 _SWAP = sa.update(models.table(models.Allocation)).where(_this, _a.state == sa.bindparam('before')).values(
     state=sa.bindparam('after'), updated_at=sa.bindparam('now'))
 _SWAP_FAILED = _SWAP.values(reason=sa.bindparam('why'))
 _its_slices = sa.select(sa.literal(1)).select_from(models.table(models.Slice)).where(_s.allocation_id == _a.id)
 _NOTHING = db_quota.charged(Amounts())
-_SWAP_EMPTY = _SWAP.where(~_its_slices.exists()).values(_NOTHING)
+_SWAP_EMPTIED = _SWAP.values(_NOTHING)
+_SWAP_EMPTY = _SWAP_EMPTIED.where(~_its_slices.exists())
+_HELD = sa.select(*db_quota.ACCOUNT, _s.device_id, _s.compute, _s.memory).where(
+    _this, _a.state == State.SCHEDULED, _s.allocation_id == _a.id).order_by(_s.device_id)
 _SETTLE = sa.update(models.table(models.Allocation)).where(
     _this, _a.state == State.ERROR, _a.charged_slices != 0, ~_its_slices.exists()).values(_NOTHING)
 _CHARGED = sa.update(models.table(models.Allocation)).where(_this).values(
@@ -70,24 +75,49 @@ def create(session: orm.Session, *, request: types.Request, ttl: int | None = No
     :param values: columns: project_id, user_id, name, profile, consumer_type, ..., and perhaps id
     :param ttl: seconds to live
     :param given: limits of the project from elsewhere than the database
-    :param charge: False: the project is charged by the claim, which this transaction makes, too.  So devices are locked
-        before projects there as everywhere, and two transactions do not wait for each other.
+    :param charge: False: for an allocation that holds nothing and never will
     :raises Conflict: the id is taken
     :raises QuotaExceeded: the project may not have so much
     """
-    now = models.utcnow()
     amounts = Amounts.of_request(request) if charge else Amounts()
+    row = _insert(session, request, State.PENDING, ttl, amounts, values)
+    db_event.add(session, row['id'], Event.CREATE, to_state=State.PENDING)
+    db_quota.charge(session, row['project_id'], amounts, given)
+    changes.note(session.info, 'allocation', Event.CREATE, row['id'], state=State.PENDING)
+    return models.Allocation(**row, slices=[])
+
+
+def create_claimed(session: orm.Session, *, request: types.Request, slices: Sequence[types.Slice],
+                   generations: Mapping[str, int | None], given: Limits = UNSAID, **values: Any) -> None:
+    """Create an allocation and claim its slices at once: what :func:`create` and :func:`claim` do one after the other.
+
+    :param values: as for create(); the id is that of the slices
+    :raises ClaimConflict, QuotaExceeded: as claim() does
+    """
+    chosen = _charge(session, slices, generations)
+    amounts = Amounts.of_slices(chosen)
+    identifier = chosen[0].allocation_id
+    _insert(session, request, State.SCHEDULED, None, amounts, {**values, 'id': identifier})
+    db_slice.insert(session, chosen)
+    db_event.add_all(session, identifier, [
+        (Event.CREATE, None, State.PENDING, None), (Event.CLAIM, State.PENDING, State.SCHEDULED, _what(chosen))])
+    db_quota.charge(session, values['project_id'], amounts, given)
+    changes.note(session.info, 'allocation', Event.CREATE, identifier, state=State.PENDING)
+    changes.note(session.info, 'allocation', Event.CLAIM, identifier, state=State.SCHEDULED,
+                 previous_state=State.PENDING)
+
+
+def _insert(session: orm.Session, request: types.Request, state: State, ttl: int | None, amounts: Amounts,
+            values: Mapping[str, Any]) -> dict[str, Any]:
+    now = models.utcnow()
     row = {'id': models.new_id(), 'consumer_type': 'process', **values, 'request': request.to_dict(),
-           'state': State.PENDING, 'ttl': ttl, 'expires_at': _expiry(now, ttl), 'created_at': now, 'updated_at': now,
+           'state': state, 'ttl': ttl, 'expires_at': _expiry(now, ttl), 'created_at': now, 'updated_at': now,
            **db_quota.charged(amounts)}
     try:
         session.execute(_INSERT, row)
     except exc.IntegrityError as failure:
         raise errors.Conflict(f'There is an allocation {row["id"]} already', field='id') from failure
-    db_event.add(session, row['id'], Event.CREATE, to_state=State.PENDING)
-    db_quota.charge(session, row['project_id'], amounts, given)
-    changes.note(session.info, 'allocation', Event.CREATE, row['id'], state=State.PENDING)
-    return models.Allocation(**row, slices=[])
+    return row
 
 
 def _expiry(now: datetime.datetime, ttl: int | None) -> datetime.datetime | None:
@@ -132,6 +162,11 @@ def asked(session: orm.Session, identifier: str) -> dict[str, Any] | None:
     return found
 
 
+def scheduled(session: orm.Session, identifiers: Collection[str]) -> set[str]:
+    """Return those of some allocations that wait for their conductors."""
+    return set(session.scalars(_SCHEDULED, {'allocations': list(identifiers)}))
+
+
 def _swap(session: orm.Session, identifier: str, event: Event, before: State, after: State,
           detail: str | None, statement: sa.Update, **fields: Any) -> bool:
     """Compare and swap, with the event's row; False: the comparison failed."""
@@ -159,17 +194,50 @@ def claim(session: orm.Session, identifier: str, slices: Iterable[types.Slice],
     :raises QuotaExceeded: the devices are more than what was asked for, and more than the project may have
     :raises StateConflict: the allocation is not pending any more
     """
-    chosen = sorted(slices, key=lambda s: s.device_id)  # one order for all: two claims cannot deadlock
-    for wanted in chosen:
-        db_slice.charge(session, wanted, generations[wanted.device_id])
-    transition(session, identifier, Event.CLAIM, expected=[State.PENDING],
-               detail=', '.join(f'{s.compute} % and {s.memory} MiB of {s.device_id} on {s.host}' for s in chosen))
+    chosen = _charge(session, slices, generations)
+    db_slice.insert(session, chosen)
+    transition(session, identifier, Event.CLAIM, expected=[State.PENDING], detail=_what(chosen))
     account = db_quota.account(session, identifier)
     amounts = Amounts.of_slices(chosen)
     if amounts != account.charged:
         session.execute(_CHARGED, {'allocation': identifier} | {
             f'new_{name}': value for name, value in db_quota.charged(amounts).items()})
         db_quota.charge(session, account.project_id, amounts - account.charged, given)
+
+
+def _charge(session: orm.Session, slices: Iterable[types.Slice],
+            generations: Mapping[str, int | None]) -> list[types.Slice]:
+    """Charge devices; returns the slices in the order in which that was done."""
+    chosen = sorted(slices, key=lambda s: s.device_id)  # one order for all: two claims cannot deadlock
+    for wanted in chosen:
+        db_slice.charge(session, wanted, generations[wanted.device_id])
+    return chosen
+
+
+def _what(chosen: Iterable[types.Slice]) -> str:
+    return ', '.join(f'{s.compute} % and {s.memory} MiB of {s.device_id} on {s.host}' for s in chosen)
+
+
+def abandon(session: orm.Session, identifier: str, detail: str) -> bool:
+    """Release a scheduled allocation of which no conductor has begun to bind anything; it holds nothing afterwards.
+
+    False: it is in another state, and its conductors must be asked.
+    """
+    held = session.execute(_HELD, {'allocation': identifier}).all()
+    if not held or session.execute(_SWAP_EMPTIED, {  # type: ignore[attr-defined]
+            'allocation': identifier, 'before': State.SCHEDULED, 'after': State.RELEASED,
+            'now': models.utcnow()}).rowcount != 1:
+        return False
+    db_slice.discharge_all(session, identifier, held)
+    db_event.add_all(session, identifier, [(Event.RELEASE, State.SCHEDULED, State.RELEASING, detail),
+                                           (Event.FINISH, State.RELEASING, State.RELEASED, None)])
+    db_quota.discharge(session, db_quota.Account.of(held[0]))
+    watch.moved(session.info, identifier, State.RELEASED)
+    changes.note(session.info, 'allocation', Event.RELEASE, identifier, state=State.RELEASING,
+                 previous_state=State.SCHEDULED)
+    changes.note(session.info, 'allocation', Event.FINISH, identifier, state=State.RELEASED,
+                 previous_state=State.RELEASING)
+    return True
 
 
 def release_slice(session: orm.Session, slice_id: str) -> bool:

@@ -58,6 +58,10 @@ _IDS_OF_INSTANCE = sa.select(_q.id, _q.allocation_id).where(
     _q.instance_uuid == sa.bindparam('instance')).order_by(_q.id)
 _FULL = sa.select(models.Arq).where(models.Arq.id.in_(sa.bindparam('arqs', expanding=True))).order_by(models.Arq.id)
 
+_INVOLVED = sa.select(models.Arq).where(sa.or_(
+    models.Arq.id.in_(sa.bindparam('arqs', expanding=True)),
+    models.Arq.instance_uuid.in_(sa.bindparam('instances', expanding=True))))
+
 
 @dataclasses.dataclass(frozen=True)
 class View:
@@ -139,6 +143,14 @@ def list_page(session: orm.Session, *, project_id: str | None = None, marker: st
             raise errors.InvalidRequest(f'The marker {marker} does not exist', field='marker')
         query = query.where(_q.id > marker)
     return [View(*row) for row in session.execute(query)]
+
+
+def involved(session: orm.Session, identifiers: Collection[str], instances: Collection[str]) -> list[models.Arq]:
+    """Return some ARQs and all those of some instances.
+
+    Nothing keeps others from changing them: :func:`bind` notices.
+    """
+    return list(session.scalars(_INVOLVED, {'arqs': list(identifiers), 'instances': list(instances)}))
 
 
 def lock(session: orm.Session, identifiers: Collection[str]) -> dict[str, models.Arq]:

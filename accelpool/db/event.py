@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What happened to allocations."""
 
+from collections.abc import Iterable
+from typing import Any
+
 import sqlalchemy as sa
 from sqlalchemy import orm
 
@@ -16,9 +19,19 @@ _LONGEST_ID = 18
 def add(session: orm.Session, allocation_id: str, event: str, *, from_state: str | None = None,
         to_state: str | None = None, detail: str | None = None) -> None:
     """Note an event; a transition names both states."""
-    session.execute(_INSERT, {
-        'allocation_id': allocation_id, 'time': models.utcnow(), 'event': event,
-        'from_state': from_state, 'to_state': to_state, 'detail': detail})
+    session.execute(_INSERT, _row(allocation_id, event, from_state, to_state, detail))
+
+
+def add_all(session: orm.Session, allocation_id: str,
+            events: Iterable[tuple[str, str | None, str, str | None]]) -> None:
+    """Note several transitions at once: event, the state before, the one after, detail."""
+    session.execute(_INSERT, [_row(allocation_id, *event) for event in events])
+
+
+def _row(allocation_id: str, event: str, from_state: str | None, to_state: str | None,
+         detail: str | None) -> dict[str, Any]:
+    return {'allocation_id': allocation_id, 'time': models.utcnow(), 'event': event,
+            'from_state': from_state, 'to_state': to_state, 'detail': detail}
 
 
 def list_page(session: orm.Session, *, allocation_id: str, marker: str | None = None,

@@ -7,7 +7,7 @@ charged from its creation until it holds nothing more.
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 import sqlalchemy as sa
 from oslo_config import cfg
@@ -40,8 +40,9 @@ def _fits(resource: str) -> sa.ColumnElement[bool]:
 _ADD = sa.update(models.table(models.Quota)).where(_of_project).values(
     {f'used_{name}': _q[f'used_{name}'] + _more(name) for name in RESOURCES} | {'updated_at': sa.bindparam('now')})
 _ADD_WITHIN = _ADD.where(*(_fits(name) for name in RESOURCES))
-_CHARGED = sa.select(_a.project_id, *(sa.func.coalesce(_a[f'charged_{name}'], 0) for name in RESOURCES)).where(
-    _a.id == sa.bindparam('allocation'))
+#: Columns of an allocation that make an :class:`Account`.
+ACCOUNT = (_a.project_id, *(sa.func.coalesce(_a[f'charged_{name}'], 0).label(f'charged_{name}') for name in RESOURCES))
+_CHARGED = sa.select(*ACCOUNT).where(_a.id == sa.bindparam('allocation'))
 _CHARGED_LOCKED = _CHARGED.with_for_update()
 
 
@@ -52,13 +53,18 @@ class Account:
     project_id: str
     charged: Amounts
 
+    @classmethod
+    def of(cls, row: sa.Row[*tuple[Any, ...]]) -> Self:
+        """Return what a row says that has the columns of ``ACCOUNT``."""
+        return cls(row.project_id, Amounts(*(getattr(row, f'charged_{name}') for name in RESOURCES)))
+
 
 def account(session: orm.Session, allocation_id: str, *, lock: bool = False) -> Account:
     """:raises NotFound: there is no such allocation"""
     found = session.execute(_CHARGED_LOCKED if lock else _CHARGED, {'allocation': allocation_id}).first()
     if found is None:
         raise errors.NotFound(f'Allocation {allocation_id} does not exist')
-    return Account(found[0], Amounts(*found[1:]))
+    return Account.of(found)
 
 
 def charge(session: orm.Session, project_id: str, more: Amounts, given: Limits = UNSAID) -> None:

@@ -4,11 +4,13 @@
 SQLite runs in WAL mode and a writer takes its lock at once (BEGIN IMMEDIATE), so that it never fails halfway.
 Threads of one process queue for it here: SQLite itself would let them sleep and ask again, up to 100 ms at a time.
 MariaDB and PostgreSQL run at READ COMMITTED: every claim is guarded by a compare-and-swap, and a repeatable
-read would hide the rows that a retry must see.
+read would hide the rows that a retry must see.  Their readers have connections of their own, in autocommit mode: a
+transaction around a query would only cost two more messages.
 """
 
 import contextlib
 import logging
+import math
 import random
 import threading
 import time
@@ -30,6 +32,8 @@ BUSY_TIMEOUT = 30_000
 ATTEMPTS = 10
 #: Connections to an SQLite file: one for each thread of the embedded service, in which all services are.
 POOL = 32
+#: Seconds after which an idle connection is asked whether it still lives: busy ones need no question before each use.
+IDLE = 1.0
 
 _engine: sa.Engine | None = None
 _turn = threading.Lock()
@@ -38,13 +42,20 @@ _writers: orm.sessionmaker[orm.Session]
 
 
 def configure(url: str, **options: Any) -> sa.Engine:
-    """Connect this process to a database; a second call replaces the first."""
+    """Connect this process to a database; a second call replaces the first.
+
+    Returns the engine, with which the connections of the readers are disposed of, too.
+    """
     global _engine, _readers, _writers  # noqa: PLW0603  one engine for each process
     if _engine is not None:
         _engine.dispose()
-    _engine = create_engine(url, **options)
+    _engine = looking = create_engine(url, **options)
     now.follow(_engine)
-    _readers = orm.sessionmaker(_engine, expire_on_commit=False)
+    if not one_writer():
+        looking = create_engine(url, **options, isolation_level='AUTOCOMMIT', skip_autocommit_rollback=True)
+        now.follow(looking)
+        sa.event.listen(_engine, 'engine_disposed', lambda _: looking.dispose())
+    _readers = orm.sessionmaker(looking, expire_on_commit=False)
     _writers = orm.sessionmaker(_engine.execution_options(accelpool_writer=True), expire_on_commit=False)
     return _engine
 
@@ -53,12 +64,35 @@ def create_engine(url: str, **options: Any) -> sa.Engine:
     """Return an engine with this project's settings for its kind of database."""
     parsed = sa.make_url(url)
     sqlite = parsed.get_backend_name() == 'sqlite'
-    defaults = {'pool_size': POOL} if sqlite else {'isolation_level': 'READ COMMITTED', 'pool_pre_ping': True}
+    defaults: dict[str, Any] = {'pool_size': POOL} if sqlite else {'isolation_level': 'READ COMMITTED'}
     engine = sa.create_engine(parsed, **(defaults | options))
     if sqlite:
         sa.event.listen(engine, 'connect', _prepare_sqlite)
         sa.event.listen(engine, 'begin', _begin_sqlite)
+    else:
+        _ask_the_idle(engine)
     return engine
+
+
+def _ask_the_idle(engine: sa.Engine) -> None:
+    """Replace connections that have died while nobody used them, before somebody does."""
+    dialect, left = engine.dialect, 'accelpool.left'
+
+    def checkin(_connection: Any, record: Any) -> None:
+        record.info[left] = time.monotonic()
+
+    def checkout(connection: Any, record: Any, _proxy: Any) -> None:
+        if time.monotonic() - record.info.get(left, math.inf) < IDLE:
+            return
+        try:
+            dialect.do_ping(connection)
+        except dialect.loaded_dbapi.Error as failure:
+            if not dialect.is_disconnect(failure, connection, None):
+                raise
+            raise exc.InvalidatePoolError from failure  # the others will be no better
+
+    sa.event.listen(engine, 'checkin', checkin)
+    sa.event.listen(engine, 'checkout', checkout)
 
 
 def engine() -> sa.Engine:

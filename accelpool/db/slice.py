@@ -2,6 +2,7 @@
 """Queries on slices.  A slice's row and the charge on its device come and go in one transaction."""
 
 import dataclasses
+from collections.abc import Iterable
 from typing import Any
 
 import sqlalchemy as sa
@@ -30,6 +31,7 @@ _DISCHARGE = sa.update(models.table(models.Device)).where(_d.id == sa.bindparam(
 _INSERT = sa.insert(models.table(models.Slice))
 _FIND = sa.select(_s.allocation_id, _s.device_id, _s.compute, _s.memory).where(_s.id == sa.bindparam('slice'))
 _DELETE = sa.delete(models.table(models.Slice)).where(_s.id == sa.bindparam('slice'))
+_DELETE_ALL = sa.delete(models.table(models.Slice)).where(_s.allocation_id == sa.bindparam('allocation'))
 _OF_ALLOCATION = sa.select(models.Slice).where(
     models.Slice.allocation_id == sa.bindparam('allocation')).order_by(models.Slice.ordinal)
 _OF_ALLOCATION_ON = _OF_ALLOCATION.where(models.Slice.host == sa.bindparam('on'))
@@ -40,7 +42,7 @@ _OWNED = sa.select(_s.id, _s.allocation_id, _a.project_id, _s.device_id, _s.ordi
 
 
 def charge(session: orm.Session, wanted: types.Slice, generation: int | None) -> None:
-    """Insert a slice and raise what is used of its device, if the device is still as it was.
+    """Raise what is used of a slice's device, if the device is still as it was.
 
     :param generation: the one on which the decision was made; None: where only the shares count, they are enough of a
         guard, and those who want shares of one device at the same time do not refuse each other
@@ -52,7 +54,11 @@ def charge(session: orm.Session, wanted: types.Slice, generation: int | None) ->
                session.execute(_CHARGE, values | {'seen': generation}))
     if charged.rowcount != 1:  # type: ignore[attr-defined]
         raise errors.ClaimConflict(f'Device {wanted.device_id} has changed since it was chosen')
-    session.execute(_INSERT, {**wanted.to_dict(), 'bound': False})
+
+
+def insert(session: orm.Session, wanted: Iterable[types.Slice]) -> None:
+    """Insert slices for which their devices were charged."""
+    session.execute(_INSERT, [{**one.to_dict(), 'bound': False} for one in wanted])
 
 
 def discharge(session: orm.Session, slice_id: str) -> str | None:
@@ -65,10 +71,24 @@ def discharge(session: orm.Session, slice_id: str) -> str | None:
         return None
     if session.execute(_DELETE, {'slice': slice_id}).rowcount != 1:  # type: ignore[attr-defined]
         return None
-    session.execute(_DISCHARGE, {
-        'device': found.device_id, 'now': models.utcnow(),
-        'share_compute': found.compute, 'share_memory': found.memory})
+    _discharge(session, found)
     return str(found.allocation_id)
+
+
+def discharge_all(session: orm.Session, allocation_id: str, shares: Iterable[sa.Row[*tuple[Any, ...]]]) -> None:
+    """Delete all slices of an allocation, which only the caller may do now, and give their shares back.
+
+    :param shares: device_id, compute and memory of each, by device: the order in which claims lock devices
+    """
+    session.execute(_DELETE_ALL, {'allocation': allocation_id})
+    for share in shares:
+        _discharge(session, share)
+
+
+def _discharge(session: orm.Session, share: sa.Row[*tuple[Any, ...]]) -> None:
+    session.execute(_DISCHARGE, {
+        'device': share.device_id, 'now': models.utcnow(),
+        'share_compute': share.compute, 'share_memory': share.memory})
 
 
 def of_host(session: orm.Session, host: str) -> list[tuple[models.Slice, str]]:

@@ -2,6 +2,7 @@
 """Who may do what: one file per noun, enforced by the API's controllers."""
 
 import functools
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -38,10 +39,26 @@ def list_rules() -> list[policy.RuleDefault]:
     return [rule for module in _MODULES for rule in module.RULES]
 
 
+#: Seconds for which the policy files are not looked for again: that costs more than all the rules of a request.
+AGAIN = 1.0
+
+
+class _Enforcer(policy.Enforcer):
+    """oslo.policy's, which would look for its files at every question."""
+
+    _look = float('-inf')
+
+    def load_rules(self, force_reload: bool = False) -> None:
+        now = time.monotonic()
+        if force_reload or now >= self._look:
+            self._look = now + AGAIN
+            super().load_rules(force_reload)
+
+
 @functools.cache
 def get_enforcer() -> policy.Enforcer:
     """Return the process's enforcer; ``cfg.CONF`` must have been read."""
-    enforcer = policy.Enforcer(cfg.CONF)
+    enforcer = _Enforcer(cfg.CONF)
     enforcer.register_defaults(list_rules())
     return enforcer
 

@@ -5,10 +5,11 @@ The scheduler does it for allocations that were asked for; the API does it itsel
 at once (Nova's binding).  Any number of processes may: the database refuses what others have changed meanwhile.
 """
 
+import dataclasses
 import datetime
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import orm
@@ -29,6 +30,14 @@ T = TypeVar('T')
 ATTEMPTS = 30
 
 
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """What was decided, and on which generation of each device; None where only its free shares matter."""
+
+    slices: tuple[types.Slice, ...]
+    generations: Mapping[str, int | None]
+
+
 class Claimer:
     """Reads the devices, asks the pure core, claims."""
 
@@ -38,41 +47,57 @@ class Claimer:
         self._filters = filters.DEFAULT | _plugins('accelpool.scheduler.filters')
         self._weighers = weighers.DEFAULT | _plugins('accelpool.scheduler.weighers')
 
-    def judge(self, session: orm.Session, request: types.Request) -> placement.Verdict:
-        """Return what fits a request, best first, and why the rest does not."""
+    def look(self, session: orm.Session, contested: set[str] | None = None) -> list[types.Candidate]:
+        """Return every device as it is now.
+
+        :param contested: devices that others cannot change from now on
+        """
+        if contested:
+            db_device.lock(session, contested)
         found = db_device.candidates(session, models.utcnow() - self._down_after)
-        return placement.judge(request, db_partition.complete(session, found), self._filters, self._weighers)
+        return db_partition.complete(session, found)
+
+    def judge(self, request: types.Request, candidates: Sequence[types.Candidate]) -> placement.Verdict:
+        """Return what fits a request, best first, and why the rest does not."""
+        return placement.judge(request, candidates, self._filters, self._weighers)
+
+    def choose(self, request: types.Request, allocation_id: str, candidates: Sequence[types.Candidate],
+               others: frozenset[str] = frozenset()) -> Choice:
+        """Decide which slices of these devices an allocation gets.
+
+        :param others: devices that are not wanted, because the same consumer has a slice of them already
+        :raises NoCandidates: with the reason for every device
+        """
+        verdict = self.judge(request, candidates).without(others)
+        slices = placement.place(request, allocation_id, verdict)
+        if slices is None:
+            raise errors.NoCandidates(placement.explain(request, verdict))
+        chosen = {candidate.device_id: candidate for candidate in verdict.fitting}
+        return Choice(slices, {
+            wanted.device_id: None if placement.only_shares(chosen[wanted.device_id], wanted)
+            else chosen[wanted.device_id].generation for wanted in slices})
 
     def claim(self, session: orm.Session, allocation_id: str, request: types.Request, contested: set[str],
-              others: frozenset[str] = frozenset(), given: Limits = UNSAID) -> tuple[types.Slice, ...]:
+              given: Limits = UNSAID) -> tuple[types.Slice, ...]:
         """Claim devices for a pending allocation.
 
         :param contested: devices that others cannot change from now on; the chosen ones are added
-        :param others: devices that are not wanted, because the same consumer has a slice of them already
         :param given: limits of the project that Keystone has, read before
         :raises QuotaExceeded: the devices are more than the project may have
         :raises NoCandidates: with the reason for every device
         :raises ClaimConflict: a chosen device has changed meanwhile
         :raises StateConflict: the allocation is not pending any more
         """
-        if contested:
-            db_device.lock(session, contested)
-        verdict = self.judge(session, request).without(others)
-        slices = placement.place(request, allocation_id, verdict)
-        if slices is None:
-            raise errors.NoCandidates(placement.explain(request, verdict))
-        contested.update(wanted.device_id for wanted in slices)
-        chosen = {candidate.device_id: candidate for candidate in verdict.fitting}
-        generations = {wanted.device_id: None if placement.only_shares(chosen[wanted.device_id], wanted)
-                       else chosen[wanted.device_id].generation for wanted in slices}
-        db_allocation.claim(session, allocation_id, slices, generations, given)
-        return slices
+        choice = self.choose(request, allocation_id, self.look(session, contested))
+        contested.update(choice.generations)
+        db_allocation.claim(session, allocation_id, choice.slices, choice.generations, given)
+        return choice.slices
 
 
 def transaction(work: Callable[[orm.Session, set[str]], T]) -> T:
     """Run ``work`` in a transaction, again in a new one whenever a claim in it was too late.
 
-    :param work: is given the devices for which it was too late before, as :meth:`Claimer.claim` wants them
+    :param work: is given the devices for which it was too late before, as :meth:`Claimer.look` wants them
     :raises ClaimConflict: it was too late too often
     """
     contested: set[str] = set()

@@ -132,6 +132,7 @@ class Pool:
             mock.patch.object(client, 'SchedulerClient', lambda: self._scheduler),
             mock.patch.object(resource, 'check_responses', True),
             mock.patch.object(later, 'cast', lambda send, allocation_id: send(allocation_id)),
+            mock.patch.object(later.Batches, 'put', lambda self, one: self._work([one])),
             mock.patch.object(registration, 'ensure'),  # it would come between the rows of a test
         ]
         for patch in self._patches:
