@@ -40,6 +40,9 @@ class Isolation(enum.StrEnum):
     MPS = 'mps'              # limited by NVIDIA's MPS daemon, for consumers on the device's own host
 
 
+#: Slices with a context on the device itself beside those of others: each costs the device its overhead.
+SIDE_BY_SIDE = (Isolation.SHARED, Isolation.MPS)
+
 #: A request that takes whatever a device offers: a metered share or a partition.
 ANY_ISOLATION = 'any'
 
@@ -75,6 +78,7 @@ class Device(_Plain):
     vendor: str
     model: str
     memory: int                       # MiB
+    overhead: int = 0                 # MiB that it is charged beside the memory of each slice of SIDE_BY_SIDE
     compute: int = 100                # percent points
     traits: tuple[str, ...] = ()
     modes: tuple[str, ...] = (Isolation.WHOLE, Isolation.SHARED)
@@ -130,6 +134,7 @@ class Candidate(_Plain):
     free_memory: int
     slices: int                       # how many slices it carries now
     generation: int
+    overhead: int = 0                 # MiB beside the memory of each slice of SIDE_BY_SIDE
     traits: tuple[str, ...] = ()
     modes: tuple[str, ...] = (Isolation.WHOLE, Isolation.SHARED)
     pools: tuple[str, ...] = ()
@@ -155,6 +160,7 @@ class Slice(_Plain):
     host: str
     compute: int
     memory: int                       # MiB
+    overhead: int = 0                 # MiB that its device is charged beside it
     isolation: str = Isolation.SHARED
     strict: bool = False
     ordinal: int = 0                  # position inside the allocation: device 0, 1, ...

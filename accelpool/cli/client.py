@@ -14,7 +14,7 @@ from keystoneauth1 import exceptions as ksa_exceptions
 from osc_lib import exceptions
 
 SERVICE_TYPE = 'accelpool'
-API_VERSION = '1.5'
+API_VERSION = '1.6'
 #: Seconds that the service may let us wait for one answer, so that there is progress to show.
 PREFERRED = 2
 #: Seconds between two looks at an allocation while a service is too busy to let us wait.

@@ -9,7 +9,7 @@ class ListDevice(base.List):
 
     noun = 'devices'
     columns = ('id', 'host', 'model', 'memory', 'free_memory', 'free_compute', 'slices', 'health', 'health_reason')
-    long_columns = ('driver', 'vendor', 'traits', 'modes', 'numa_node', 'fabric', 'pci_address', 'enabled',
+    long_columns = ('overhead', 'driver', 'vendor', 'traits', 'modes', 'numa_node', 'fabric', 'pci_address', 'enabled',
                     'disabled_reason', 'pools')
     filters = {
         'host': 'only this host', 'model': 'only this model', 'vendor': 'only this vendor',

@@ -33,12 +33,9 @@ OPTS: list[cfg.Opt] = [
         help='The program that starts and steers MPS daemons.'),
     cfg.IntOpt(
         'session_overhead_mib', default=512, min=0,
-        help='Memory that the context of one session takes of a device beside the memory of its slice.  It is kept '
-             'back for each shared slice that the device is laid out for (see max_shared).'),
-    cfg.IntOpt(
-        'max_shared', default=8, min=0,
-        help='Shared slices with a session that a device is laid out for: session_overhead_mib times this is kept '
-             'back of its memory.'),
+        help='Memory that the context of a session, and rounding to pages of the device, take beside the memory of its '
+             'slice.  A device is charged it for each slice that is shared or limited by MPS; whole devices and '
+             'partitions are not.'),
     cfg.StrOpt(
         'mdev_root', default='/sys',
         help='Where sysfs is mounted, for mediated devices, virtual functions, and devices that instances have.'),

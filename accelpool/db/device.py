@@ -14,13 +14,13 @@ from accelpool import errors, types
 from accelpool.db import changes, models, paging
 from accelpool.db import service as db_service
 
-_d, _h, _p, _v = (models.table(model).c for model in (
-    models.Device, models.Host, models.PoolDevice, models.Service))
+_d, _h, _p, _s, _v = (models.table(model).c for model in (
+    models.Device, models.Host, models.PoolDevice, models.Slice, models.Service))
 #: An operator has disabled the conductor of the host.
 _disabled = sa.exists().where(_v.binary == db_service.CONDUCTOR, _v.host == _h.name, _v.disabled)
 _CANDIDATES = sa.select(
     _d.id, _h.name, _d.vendor, _d.model, _d.compute, _d.memory, _d.used_compute, _d.used_memory, _d.slices,
-    _d.generation, _d.traits, _d.modes, _d.fabric, _d.health, _p.pool_id, _h.advertise,
+    _d.overhead, _d.generation, _d.traits, _d.modes, _d.fabric, _d.health, _p.pool_id, _h.advertise,
     sa.and_(_d.enabled, _h.enabled, ~_disabled,
             _h.last_seen >= sa.bindparam('up_since', type_=models.Time)).label('ready'),
 ).select_from(
@@ -90,11 +90,24 @@ def save(session: orm.Session, host: models.Host, device: types.Device) -> None:
     if known.host_id != host.id and known.slices:
         raise errors.Conflict(f'Device {device.id} has slices on another host')
     changed = sorted(name for name, value in values.items() if getattr(known, name) != value)
+    if 'overhead' in changed:
+        _charge_overhead(session, device)
     for name, value in values.items():
         setattr(known, name, value)
     known.generation = models.Device.generation + 1
     session.flush()
     changes.note(session.info, 'device', 'update', device.id, changed=changed)
+
+
+def _charge_overhead(session: orm.Session, device: types.Device) -> None:
+    """Charge a device another overhead for the slices that it carries; it may have more in use than it has then."""
+    lock(session, [device.id])
+    session.execute(sa.update(models.table(models.Slice)).where(
+        _s.device_id == device.id, _s.isolation.in_(types.SIDE_BY_SIDE)).values(overhead=device.overhead))
+    used = session.scalar(sa.select(sa.func.coalesce(sa.func.sum(_s.memory + _s.overhead), 0)).where(
+        _s.device_id == device.id))
+    session.execute(sa.update(models.table(models.Device)).where(_d.id == device.id).values(
+        used_memory=used, updated_at=models.utcnow()))
 
 
 def lock(session: orm.Session, identifiers: Collection[str]) -> None:
@@ -116,7 +129,8 @@ def candidates(session: orm.Session, up_since: datetime.datetime) -> list[types.
             found[row.id] = types.Candidate(
                 device_id=row.id, host=row.name, vendor=row.vendor, model=row.model, compute=row.compute,
                 memory=row.memory, free_compute=row.compute - row.used_compute,
-                free_memory=row.memory - row.used_memory, slices=row.slices, generation=row.generation,
+                free_memory=row.memory - row.used_memory, overhead=row.overhead, slices=row.slices,
+                generation=row.generation,
                 traits=tuple(row.traits), modes=tuple(row.modes), fabric=row.fabric, health=row.health,
                 networks=tuple(sorted({place['network'] for place in row.advertise})), enabled=bool(row.ready))
     return [dataclasses.replace(one, pools=tuple(pools[one.device_id])) for one in found.values()]

@@ -12,7 +12,9 @@ from accelpool.db import service as db_service
 
 _a, _d, _h, _p, _s, _v = (models.table(model).c for model in (
     models.Allocation, models.Device, models.Host, models.Pool, models.Slice, models.Service))
-_HELD = sa.select(_s.device_id, _s.compute, _s.memory, _a.consumer_type, _a.consumer_id).join_from(
+_HELD = sa.select(
+    _s.device_id, _s.compute, (_s.memory + _s.overhead).label('memory'), _a.consumer_type, _a.consumer_id,
+).join_from(
     models.table(models.Slice), models.table(models.Allocation), _s.allocation_id == _a.id)
 #: A device's generation rises with every claim, release and report of its driver, a pool's with its members.
 _DEVICES = sa.select(sa.func.count(), sa.func.sum(_d.generation), sa.func.max(_d.updated_at))
@@ -23,7 +25,7 @@ _DISABLED = sa.select(_v.host).where(_v.binary == db_service.CONDUCTOR, _v.disab
 
 
 def held(session: orm.Session) -> list[sa.Row[Any]]:
-    """Return device_id, compute, memory, consumer_type and consumer_id of every slice."""
+    """Return device_id, compute, memory with its overhead, consumer_type and consumer_id of every slice."""
     return list(session.execute(_HELD))
 
 

@@ -82,8 +82,9 @@ class Device(_Stamped, Base):
     vendor: orm.Mapped[str] = orm.mapped_column(sa.String(255))
     model: orm.Mapped[str] = orm.mapped_column(sa.String(255))
     memory: orm.Mapped[int]
+    overhead: orm.Mapped[int] = orm.mapped_column(default=0)     # charged beside the memory of a shared slice
     compute: orm.Mapped[int] = orm.mapped_column(default=100)
-    used_memory: orm.Mapped[int] = orm.mapped_column(default=0)
+    used_memory: orm.Mapped[int] = orm.mapped_column(default=0)  # of the slices, with their overhead
     used_compute: orm.Mapped[int] = orm.mapped_column(default=0)
     slices: orm.Mapped[int] = orm.mapped_column(default=0)
     traits: orm.Mapped[list[str]] = orm.mapped_column(default=list)
@@ -208,6 +209,7 @@ class Slice(Base):
     ordinal: orm.Mapped[int] = orm.mapped_column(default=0)
     compute: orm.Mapped[int]
     memory: orm.Mapped[int]
+    overhead: orm.Mapped[int] = orm.mapped_column(default=0)  # that its device is charged beside its memory
     isolation: orm.Mapped[str] = orm.mapped_column(sa.String(16))
     strict: orm.Mapped[bool] = orm.mapped_column(default=False)
     generation: orm.Mapped[int] = orm.mapped_column(default=1)

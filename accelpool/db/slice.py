@@ -21,7 +21,7 @@ _CHARGE = sa.update(models.table(models.Device)).where(
 ).values(used_compute=_d.used_compute + _compute, used_memory=_d.used_memory + _memory,
          slices=_d.slices + 1, generation=_d.generation + 1, updated_at=sa.bindparam('now'))
 _FREE = sa.update(models.table(models.Device)).where(
-    _d.id == sa.bindparam('device'), _d.enabled, _d.health == types.Health.OK,
+    _d.id == sa.bindparam('device'), _d.enabled, _d.health == types.Health.OK, _d.overhead == sa.bindparam('beside'),
     _d.used_compute + _compute <= _d.compute, _d.used_memory + _memory <= _d.memory,
 ).values(used_compute=_d.used_compute + _compute, used_memory=_d.used_memory + _memory,
          slices=_d.slices + 1, generation=_d.generation + 1, updated_at=sa.bindparam('now'))
@@ -29,7 +29,8 @@ _DISCHARGE = sa.update(models.table(models.Device)).where(_d.id == sa.bindparam(
     used_compute=_d.used_compute - _compute, used_memory=_d.used_memory - _memory,
     slices=_d.slices - 1, generation=_d.generation + 1, updated_at=sa.bindparam('now'))
 _INSERT = sa.insert(models.table(models.Slice))
-_FIND = sa.select(_s.allocation_id, _s.device_id, _s.compute, _s.memory).where(_s.id == sa.bindparam('slice'))
+_FIND = sa.select(_s.allocation_id, _s.device_id, _s.compute, (_s.memory + _s.overhead).label('memory')).where(
+    _s.id == sa.bindparam('slice'))
 _DELETE = sa.delete(models.table(models.Slice)).where(_s.id == sa.bindparam('slice'))
 _DELETE_ALL = sa.delete(models.table(models.Slice)).where(_s.allocation_id == sa.bindparam('allocation'))
 _OF_ALLOCATION = sa.select(models.Slice).where(
@@ -45,12 +46,13 @@ def charge(session: orm.Session, wanted: types.Slice, generation: int | None) ->
     """Raise what is used of a slice's device, if the device is still as it was.
 
     :param generation: the one on which the decision was made; None: where only the shares count, they are enough of a
-        guard, and those who want shares of one device at the same time do not refuse each other
+        guard (with the overhead, which the driver may report anew), and those who want shares of one device at the same
+        time do not refuse each other
     :raises ClaimConflict: the device's generation is another, or the share is not free
     """
     values = {'device': wanted.device_id, 'now': models.utcnow(),
-              'share_compute': wanted.compute, 'share_memory': wanted.memory}
-    charged = (session.execute(_FREE, values) if generation is None else
+              'share_compute': wanted.compute, 'share_memory': wanted.memory + wanted.overhead}
+    charged = (session.execute(_FREE, values | {'beside': wanted.overhead}) if generation is None else
                session.execute(_CHARGE, values | {'seen': generation}))
     if charged.rowcount != 1:  # type: ignore[attr-defined]
         raise errors.ClaimConflict(f'Device {wanted.device_id} has changed since it was chosen')

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from accelpool.partitions import Geometry, Template
 from accelpool.placement import names
-from accelpool.types import Candidate, Health, Isolation
+from accelpool.types import SIDE_BY_SIDE, Candidate, Health, Isolation
 
 
 class Amounts(NamedTuple):
@@ -53,7 +53,7 @@ class Provider:
     traits: frozenset[str]
     total: Amounts
     largest: Amounts                  # of each kind, the most that one device has free
-    lost: Amounts                     # free, but on devices that take no slices now
+    lost: Amounts                     # free, but on devices that take no slices now, or the overhead of a next slice
     held: Mapping[str | None, Amounts]  # by our accounts; None: by consumers that Placement does not know
 
     @property
@@ -122,10 +122,12 @@ def _provider(identifier: str, devices: Sequence[Candidate], of_device: Mapping[
         if not device.enabled or device.health != Health.OK:
             lost = lost.plus(free)
             continue
+        beside = Amounts(0, min(free.memory, device.overhead)) if set(SIDE_BY_SIDE) & set(device.modes) else Amounts()
+        lost, free = lost.plus(beside), free.minus(beside)
         room = _room(device)
         templates |= {names.template(one.name) for one in room}
         uncut = not device.partitions or Isolation.SHARED in device.modes \
-            or (Isolation.WHOLE in device.modes and free == whole)
+            or (Isolation.WHOLE in device.modes and used == Amounts())
         largest = largest.largest(free if uncut else _cover(room))
     first = devices[0]
     traits = templates | {names.OWNER, names.vendor(first.vendor), names.model(first.model)} \
@@ -158,8 +160,8 @@ def inventories(provider: Provider, theirs: Mapping[str, Amounts]) -> dict[str, 
 
     ``reserved`` is what no instance may get although Placement would not know why: what others hold, what an
     instance holds beyond its claim in Placement (a partition is larger than what was asked for, a whole device has
-    all its memory), and what is free on devices that take nothing now.  A claim that Nova has just made and that is
-    not yet one of ours changes nothing.
+    all its memory, a share its overhead), and what is free on devices that take nothing now or would go into the
+    overhead of one more share.  A claim that Nova has just made and that is not yet one of ours changes nothing.
 
     :param theirs: what each consumer holds of this provider by Placement's accounts
     """

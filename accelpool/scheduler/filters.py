@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from accelpool.partitions import Choice, Geometry
 from accelpool.placement import names
-from accelpool.types import ANY_ISOLATION, Candidate, Health, Isolation, Locality, Request
+from accelpool.types import ANY_ISOLATION, SIDE_BY_SIDE, Candidate, Health, Isolation, Locality, Request
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,12 +115,14 @@ def capacity(request: Request, candidate: Candidate, _: Surroundings) -> str | N
     if isolation_on(request, candidate) == Isolation.PARTITION and candidate.partitions is not None:
         return _no_partition(request, Geometry.from_dict(candidate.partitions), candidate)
     compute, memory = share(request, candidate)
-    if memory > candidate.memory:
-        return f'its memory is {candidate.memory} MiB, less than {memory} MiB'
+    beside = overhead(request, candidate)
+    wanted = f'{memory} MiB' + (f' and {beside} MiB for the context of its sessions' if beside else '')
+    if memory + beside > candidate.memory:
+        return f'its memory is {candidate.memory} MiB, less than {wanted}'
     if compute > candidate.free_compute:
         return f'{candidate.free_compute} % of its compute is free, less than {compute} %'
-    if memory > candidate.free_memory:
-        return f'{candidate.free_memory} MiB of its memory is free, less than {memory} MiB'
+    if memory + beside > candidate.free_memory:
+        return f'{candidate.free_memory} MiB of its memory is free, less than {wanted}'
     return None
 
 
@@ -166,7 +168,14 @@ def share(request: Request, candidate: Candidate) -> tuple[int, int]:
     if request.isolation == Isolation.WHOLE:
         # All of it; a larger wish than the device has must still be refused.
         return candidate.compute, max(candidate.memory, request.memory or 0)
-    return request.compute, request.memory if request.memory is not None else candidate.memory
+    if request.memory is None:
+        return request.compute, max(0, candidate.memory - overhead(request, candidate))
+    return request.compute, request.memory
+
+
+def overhead(request: Request, candidate: Candidate) -> int:
+    """Return the MiB that the device is charged beside the memory of the slice."""
+    return candidate.overhead if isolation_on(request, candidate) in SIDE_BY_SIDE else 0
 
 
 #: In the order in which a reason is most useful to a person.

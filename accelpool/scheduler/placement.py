@@ -72,9 +72,9 @@ def _slice(request: types.Request, allocation_id: str, ordinal: int,
     chosen = default_filters.partition(request, candidate)
     return types.Slice(
         id=str(uuid.uuid4()), allocation_id=allocation_id, device_id=candidate.device_id, host=candidate.host,
-        compute=compute, memory=memory, isolation=default_filters.isolation_on(request, candidate),
-        strict=request.strict, ordinal=ordinal, template=None if chosen is None else chosen.template.name,
-        position=None if chosen is None else chosen.start)
+        compute=compute, memory=memory, overhead=default_filters.overhead(request, candidate),
+        isolation=default_filters.isolation_on(request, candidate), strict=request.strict, ordinal=ordinal,
+        template=None if chosen is None else chosen.template.name, position=None if chosen is None else chosen.start)
 
 
 def only_shares(candidate: types.Candidate, wanted: types.Slice) -> bool:

@@ -20,7 +20,7 @@ def best_fit(request: Request, candidate: Candidate) -> float:
     """
     compute, memory = filters.share(request, candidate)
     return (candidate.free_compute - compute) / candidate.compute \
-        + (candidate.free_memory - memory) / candidate.memory
+        + (candidate.free_memory - memory - filters.overhead(request, candidate)) / candidate.memory
 
 
 DEFAULT: dict[str, Weigher] = {'best_fit': best_fit}

@@ -143,6 +143,25 @@ class Partitions(PoolCase):
         self.assertEqual(['active'] * 6 + ['error'] * 3, sorted(database.state_of(one) for one in found))
         self.assertEqual(6, len(self.host.instances(6) + self.host.instances(7)))
 
+    def test_a_device_is_charged_the_overhead_of_its_shares_only(self) -> None:
+        self.configure(session_overhead_mib=30000)
+        self.serve('dgx-a100')
+        with db_session.writer() as session:
+            for device in db_device.list_page(session):
+                db_device.update(session, device, enabled=device.pci_address in (
+                    self.look()[0].pci_address, self.look()[6].pci_address))
+        share = self.ask(memory=5000)
+        cut = self.ask(isolation=Isolation.PARTITION, template='3g.20gb', memory=None)
+        on = {one.id: one for one in self.devices()}
+        self.assertEqual(40960 - 35000, on[self.slice_of(share).device_id].free_memory)
+        self.assertEqual(40960 - 19968, on[self.slice_of(cut).device_id].free_memory)
+        self.assertEqual({5000, 19968}, {told['memory'] for told in self.agent.slices.values()})
+        refused = self.ask(memory=5000)
+        self.assertIn('5960 MiB of its memory is free, less than 5000 MiB and 30000 MiB', self.allocation(refused).reason)
+        self.give_back(share)
+        whole = self.slice_of(self.ask(isolation=Isolation.WHOLE, memory=None))
+        self.assertEqual((40960, 0), (whole.memory, whole.overhead))
+
     def test_any_isolation_takes_what_there_is(self) -> None:
         self.serve('dgx-a100')
         # The smallest partition wastes less than a share of a whole device would.

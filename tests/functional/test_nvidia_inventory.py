@@ -39,10 +39,12 @@ class Found(nvidia.NvidiaCase):
         self.assertIn('CUSTOM_NVIDIA_HOPPER', device.traits)
         self.assertEqual(132, device.options['sm'])
 
-    def test_memory_for_the_contexts_of_sessions_is_kept_back(self) -> None:
-        self.configure(session_overhead_mib=300, max_shared=4)
-        self.describe('h100')
-        self.assertEqual(81559 - 1200, self.look()[0].memory)
+    def test_overhead_of_sessions_is_told_beside_the_memory(self) -> None:
+        self.configure(session_overhead_mib=300)
+        self.describe('dgx-a100')
+        shared, mig = (self.look()[index] for index in (0, 6))
+        self.assertEqual((40960, 300), (shared.memory, shared.overhead))
+        self.assertEqual((40960, 0), (mig.memory, mig.overhead), 'a partition has its contexts in its own memory')
 
     def test_ids_survive_a_restart_and_a_move_to_another_index(self) -> None:
         self.describe('dgx-a100')

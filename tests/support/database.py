@@ -89,5 +89,5 @@ def owed(within: orm.Session | None = None) -> dict[str, tuple[int, int, int]]:
         sums = {d.id: (0, 0, 0) for d in device.list_page(reader)}
         for found in reader.query(models.Slice):
             compute, memory, count = sums[found.device_id]
-            sums[found.device_id] = compute + found.compute, memory + found.memory, count + 1
+            sums[found.device_id] = compute + found.compute, memory + found.memory + found.overhead, count + 1
     return sums

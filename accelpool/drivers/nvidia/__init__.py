@@ -39,7 +39,7 @@ class NvidiaDriver(base.Driver):
             ours=lambda device_id: {entry['start'] for entry in book.of_device(device_id) if entry['way'] == 'mig'},
             isolations=book.isolations,
             retry_interval=chosen.retry_interval, drain_foreign=chosen.drain_foreign,
-            reserved=chosen.session_overhead_mib * chosen.max_shared, types=mdev.geometry, sysfs=sysfs)
+            overhead=chosen.session_overhead_mib, types=mdev.geometry, sysfs=sysfs)
         self.slicing = NvidiaSlicing(book, {
             'whole': Whole(), 'shared': Shared(), 'mdev': mdev,
             'mig': Mig(Channel(chosen.mig_deadline, chosen.library_dir)),

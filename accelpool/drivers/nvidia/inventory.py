@@ -59,14 +59,14 @@ class NvidiaInventory(base.Inventory):
 
     def __init__(self, host: str, state_file: pathlib.Path, channel: Channel, *,
                  ours: Callable[[str], Set[int]], isolations: Callable[[str], set[str]],
-                 types: Callable[[Device], Geometry | None], retry_interval: float, drain_foreign: bool, reserved: int,
+                 types: Callable[[Device], Geometry | None], retry_interval: float, drain_foreign: bool, overhead: int,
                  sysfs: pathlib.Path, boot: Callable[[], str] = boot_id,
                  program_of: Callable[[int], str] = programs.program) -> None:
         """
         :param ours: gives the first slots of the MIG instances that the pool made on a device
         :param isolations: gives the isolations of the slices that a device carries
         :param types: gives what a device can be cut in beside MIG, None: nothing
-        :param reserved: MiB of a device that are kept back for the contexts of sessions
+        :param overhead: MiB that the context of a slice's session takes of a device
         :param sysfs: where it is mounted
         """
         self._host = host
@@ -77,7 +77,7 @@ class NvidiaInventory(base.Inventory):
         self._types = types
         self._retry = retry_interval
         self._drain_foreign = drain_foreign
-        self._reserved = reserved
+        self._overhead = overhead
         self._sysfs = sysfs
         self._boot = boot
         self._program = program_of
@@ -256,7 +256,7 @@ class NvidiaInventory(base.Inventory):
         device = Device(
             id=describe.device_id(identity['uuid']), driver='nvidia', vendor='nvidia',
             model=identity['name'].removeprefix('NVIDIA '),
-            memory=identity['memory'] - (self._reserved if metered else 0),
+            memory=identity['memory'], overhead=self._overhead if metered else 0,
             traits=describe.traits(identity, seen, host['cuda']),
             numa_node=identity['numa_node'], pci_address=_pci(identity['bus_id']), fabric=domain,
             health=condition, health_reason=reason,
@@ -281,7 +281,7 @@ class NvidiaInventory(base.Inventory):
         if known.device is None:  # remembered from before a restart
             known.device = Device(
                 id=describe.device_id(uuid), driver='nvidia', vendor='nvidia',
-                model=known.identity['name'].removeprefix('NVIDIA '), memory=known.identity['memory'] - self._reserved,
+                model=known.identity['name'].removeprefix('NVIDIA '), memory=known.identity['memory'],
                 pci_address=_pci(known.identity['bus_id']), numa_node=known.identity['numa_node'],
                 options={'uuid': uuid})
         condition, why = (Health.OK, None) if self._handed_over(uuid) else (Health.FAILED, reason[:255])

@@ -61,13 +61,14 @@ class Allocation(unittest.TestCase):
         with self.assertRaises(errors.ClaimConflict):
             self.claim(database.add_allocation(), compute=101)
 
-    def share(self, compute: int) -> None:
-        """Claim a share of d1 as it was decided some time ago."""
+    def share(self, compute: int, overhead: int = 0) -> str:
+        """Claim a share of d1 as it was decided some time ago; return the allocation."""
         identifier = database.add_allocation()
         with session.writer() as writer:
             allocation.claim(writer, identifier, [types.Slice(
                 id=models.new_id(), allocation_id=identifier, device_id='d1', host='host-a', compute=compute, memory=100,
-            )], {'d1': None})
+                overhead=overhead)], {'d1': None})
+        return identifier
 
     def test_claims_where_only_the_share_counts_do_not_refuse_each_other_and_are_never_too_much(self) -> None:
         for used in (40, 80):
@@ -77,6 +78,37 @@ class Allocation(unittest.TestCase):
             self.share(21)
         self.share(20)
         self.assertEqual({'d1': (100, 300, 3)}, database.accounts())
+
+    def test_the_overhead_of_a_share_is_charged_to_the_device_alone(self) -> None:
+        database.add_device('d1', overhead=350)
+        first = self.share(10, 350)
+        self.share(10, 350)
+        self.assertEqual({'d1': (20, 900, 2)}, database.accounts())
+        with self.assertRaises(errors.ClaimConflict):
+            self.share(10, 350)
+        with session.reader() as reader:
+            (piece,) = allocation.get(reader, first).slices
+            self.assertEqual((100, 350), (piece.memory, piece.overhead))
+            self.assertEqual(300, reader.get(models.Quota, 'p').used_memory, 'three times the memory that was asked for')
+        with session.writer() as writer:
+            allocation.release(writer, first)
+            allocation.release_slice(writer, piece.id)
+        self.assertEqual({'d1': (10, 450, 1)}, database.accounts())
+
+    def test_another_overhead_is_charged_for_the_shares_that_there_are(self) -> None:
+        identifier = self.share(10)
+        database.add_device('d1', overhead=350)
+        self.assertEqual({'d1': (10, 450, 1)}, database.accounts())
+        self.assertEqual(database.owed(), database.accounts())
+        with self.assertRaises(errors.ClaimConflict, msg='it was decided on the former one'):
+            self.share(10)
+        for overhead, used in ((2000, 2100), (200, 300)):  # more than it has: nothing more fits, nothing is lost
+            database.add_device('d1', overhead=overhead)
+            self.assertEqual({'d1': (10, used, 1)}, database.accounts())
+        with session.writer() as writer:
+            allocation.release(writer, identifier)
+            allocation.release_slice(writer, allocation.get(writer, identifier).slices[0].id)
+        self.assertEqual({'d1': (0, 0, 0)}, database.accounts())
 
     def test_no_share_of_a_device_that_was_disabled_or_fell_ill_meanwhile(self) -> None:
         for values in ({'enabled': False}, {'enabled': True, 'health': 'failed'}):

@@ -110,6 +110,17 @@ class Amount(unittest.TestCase):
                 self.assertEqual(((200, 70, 100), (1500, 700, 500)), self.offered(
                     [device('a', **values), device('b', memory=500)], held, {'vm': Amounts(30, 300)}))
 
+    def test_the_overhead_of_one_more_share_is_nobodys(self) -> None:
+        held = [Holding('d', Amounts(30, 400), 'vm')]  # 300 MiB and an overhead of 100 MiB
+        theirs = {'vm': Amounts(30, 300)}
+        self.assertEqual(((100, 0, 70), (1000, 200, 500)), self.offered([device(overhead=100)], held, theirs))
+        full = [Holding('d', Amounts(30, 950), 'vm')]
+        (one,) = providers([device(overhead=100)], full, {}).values()
+        self.assertEqual(0, free(one, {'vm': Amounts(30, 850)}).memory, 'what is left is less than the overhead')
+        only_whole = device(overhead=100, modes=(Isolation.WHOLE,))
+        (one,) = providers([only_whole], [], {'host-a': 'c1'}).values()
+        self.assertEqual((Amounts(100, 1000), Amounts()), (one.largest, one.lost))
+
     def test_where_nothing_is_free_placement_has_nothing_to_give(self) -> None:
         held = [Holding('d', Amounts(100, 1000), 'vm')]
         (one,) = providers([device()], held, {}).values()

@@ -43,6 +43,10 @@ class Filters(unittest.TestCase):
             (small, {'free_compute': 9}, 'capacity'),
             (small, {'free_memory': 99}, 'capacity'),
             (Request(compute=1, memory=1001), {}, 'capacity'),
+            (Request(compute=1, memory=700), {'overhead': 300}, ''),
+            (Request(compute=1, memory=701), {'overhead': 300}, 'capacity'),
+            (Request(compute=1, memory=100), {'overhead': 300, 'free_memory': 399}, 'capacity'),
+            (Request(isolation=Isolation.WHOLE, memory=1000), {'overhead': 300}, ''),
         ]
         for request, values, wanted in cases:
             with self.subTest(request=request, values=values):
@@ -88,6 +92,20 @@ class Placement(unittest.TestCase):
         request = Request(isolation=Isolation.WHOLE)
         slices = placement.place(request, 'x', placement.judge(request, [device()]))
         self.assertEqual([(100, 1000)], [(s.compute, s.memory) for s in slices])
+
+    def test_a_slice_beside_others_costs_the_device_its_overhead(self) -> None:
+        for isolation, memory, wanted in ((Isolation.SHARED, 100, (100, 300)), (Isolation.SHARED, None, (700, 300)),
+                                          (Isolation.MPS, 100, (100, 300)), (Isolation.WHOLE, None, (1000, 0))):
+            with self.subTest(isolation=isolation, memory=memory):
+                request = Request(isolation=isolation, memory=memory, consumer_host='host-a')
+                one = device(overhead=300, modes=(Isolation.WHOLE, Isolation.SHARED, Isolation.MPS))
+                (found,) = placement.place(request, 'x', placement.judge(request, [one]))
+                self.assertEqual(wanted, (found.memory, found.overhead))
+
+    def test_why_a_slice_does_not_fit_tells_of_the_overhead(self) -> None:
+        request = Request(compute=1, memory=800)
+        self.assertIn('less than 800 MiB and 300 MiB for the context of its sessions',
+                      placement.explain(request, placement.judge(request, [device(overhead=300)])))
 
     @given(st.lists(st.tuples(st.integers(0, 100), st.integers(0, 1000)), max_size=8),
            st.integers(1, 100), st.integers(1, 1000), st.integers(1, 4))

@@ -16,8 +16,8 @@ from accelpool.policy import device as rules
 _BUSY = {'free_memory', 'free_compute', 'slices', 'updated_at'}
 #: Fields shown as the database has them.
 _PLAIN = (
-    'id', 'driver', 'vendor', 'model', 'memory', 'free_memory', 'compute', 'free_compute', 'slices', 'traits',
-    'modes', 'numa_node', 'pci_address', 'fabric', 'health', 'health_reason', 'enabled', 'disabled_reason')
+    'id', 'driver', 'vendor', 'model', 'memory', 'free_memory', 'overhead', 'compute', 'free_compute', 'slices',
+    'traits', 'modes', 'numa_node', 'pci_address', 'fabric', 'health', 'health_reason', 'enabled', 'disabled_reason')
 
 
 def show(device: models.Device) -> dict[str, Any]:

@@ -17,7 +17,7 @@ SHOW = common.shown({
         'compute': common.COUNT,
         'memory': common.COUNT,
         'free_compute': common.COUNT,
-        'free_memory': common.COUNT,
+        'free_memory': common.INTEGER,
         'slices': common.COUNT,
     })},
     'rejections': {'type': 'array', 'items': common.shown({

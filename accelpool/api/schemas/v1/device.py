@@ -14,6 +14,7 @@ SHOW = common.shown({
     'model': common.STRING,
     'memory': common.COUNT,
     'free_memory': common.INTEGER,
+    'overhead': common.COUNT,
     'compute': common.COUNT,
     'free_compute': common.INTEGER,
     'slices': common.COUNT,
