@@ -35,7 +35,7 @@ _its_slices = sa.select(sa.literal(1)).select_from(models.table(models.Slice)).w
 _NOTHING = db_quota.charged(Amounts())
 _SWAP_EMPTIED = _SWAP.values(_NOTHING)
 _SWAP_EMPTY = _SWAP_EMPTIED.where(~_its_slices.exists())
-_HELD = sa.select(*db_quota.ACCOUNT, _s.device_id, _s.compute, _s.memory).where(
+_HELD = sa.select(*db_quota.ACCOUNT, *db_slice.SHARE).where(
     _this, _a.state == State.SCHEDULED, _s.allocation_id == _a.id).order_by(_s.device_id)
 _SETTLE = sa.update(models.table(models.Allocation)).where(
     _this, _a.state == State.ERROR, _a.charged_slices != 0, ~_its_slices.exists()).values(_NOTHING)

@@ -29,8 +29,9 @@ _DISCHARGE = sa.update(models.table(models.Device)).where(_d.id == sa.bindparam(
     used_compute=_d.used_compute - _compute, used_memory=_d.used_memory - _memory,
     slices=_d.slices - 1, generation=_d.generation + 1, updated_at=sa.bindparam('now'))
 _INSERT = sa.insert(models.table(models.Slice))
-_FIND = sa.select(_s.allocation_id, _s.device_id, _s.compute, (_s.memory + _s.overhead).label('memory')).where(
-    _s.id == sa.bindparam('slice'))
+#: Columns of a slice that say what its device is charged for it.
+SHARE = (_s.device_id, _s.compute, (_s.memory + _s.overhead).label('memory'))
+_FIND = sa.select(_s.allocation_id, *SHARE).where(_s.id == sa.bindparam('slice'))
 _DELETE = sa.delete(models.table(models.Slice)).where(_s.id == sa.bindparam('slice'))
 _DELETE_ALL = sa.delete(models.table(models.Slice)).where(_s.allocation_id == sa.bindparam('allocation'))
 _OF_ALLOCATION = sa.select(models.Slice).where(
@@ -80,7 +81,7 @@ def discharge(session: orm.Session, slice_id: str) -> str | None:
 def discharge_all(session: orm.Session, allocation_id: str, shares: Iterable[sa.Row[*tuple[Any, ...]]]) -> None:
     """Delete all slices of an allocation, which only the caller may do now, and give their shares back.
 
-    :param shares: device_id, compute and memory of each, by device: the order in which claims lock devices
+    :param shares: ``SHARE`` of each, by device: the order in which claims lock devices
     """
     session.execute(_DELETE_ALL, {'allocation': allocation_id})
     for share in shares:

@@ -20,7 +20,6 @@ from accelpool import errors, ksa
 from accelpool.db import device as db_device
 from accelpool.db import inventory as db_inventory
 from accelpool.db import models
-from accelpool.db import partition as db_partition
 from accelpool.db import pool as db_pool
 from accelpool.db import service as db_service
 from accelpool.db import session as db_session
@@ -140,8 +139,7 @@ class Sync:
             Holding(row.device_id, Amounts(row.compute, row.memory),
                     row.consumer_id if row.consumer_type == 'instance' else None)
             for row in db_inventory.held(session)]
-        devices = db_partition.complete(session, db_device.candidates(session, up_since))
-        return providers(devices, holdings, hosts, pools)
+        return providers(db_device.candidates(session, up_since), holdings, hosts, pools)
 
     def _join(self, computes: dict[str, Listed]) -> None:
         """Make compute hosts members of the aggregate that shared providers serve."""

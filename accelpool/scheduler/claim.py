@@ -19,7 +19,6 @@ from accelpool import errors, types
 from accelpool.db import allocation as db_allocation
 from accelpool.db import device as db_device
 from accelpool.db import models
-from accelpool.db import partition as db_partition
 from accelpool.db import session as db_session
 from accelpool.quota.amounts import UNSAID, Limits
 from accelpool.scheduler import filters, placement, weighers
@@ -54,8 +53,7 @@ class Claimer:
         """
         if contested:
             db_device.lock(session, contested)
-        found = db_device.candidates(session, models.utcnow() - self._down_after)
-        return db_partition.complete(session, found)
+        return db_device.candidates(session, models.utcnow() - self._down_after)
 
     def judge(self, request: types.Request, candidates: Sequence[types.Candidate]) -> placement.Verdict:
         """Return what fits a request, best first, and why the rest does not."""
