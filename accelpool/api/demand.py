@@ -15,7 +15,7 @@ from accelpool.db import pool as db_pool
 from accelpool.db import profile as db_profile
 
 
-def of_profile(profile: models.Profile) -> types.Request:
+def of_profile(profile: models.Profile | db_profile.Listed) -> types.Request:
     """Return what a profile asks for."""
     values = {field.name: getattr(profile, field.name) for field in dataclasses.fields(types.Request)
               if field.name not in {'pool', 'consumer_host', 'provider'}}

@@ -14,7 +14,7 @@ from sqlalchemy import orm
 from accelpool import errors, types
 from accelpool.api import demand, validation
 from accelpool.api.schemas.v1 import common, shape
-from accelpool.db import models
+from accelpool.db import profile as db_profile
 from accelpool.placement import groups as placement_groups
 from accelpool.placement import names
 
@@ -55,12 +55,12 @@ def complete(group: dict[str, str], request: types.Request) -> dict[str, str]:
     return {**derived, **group}
 
 
-def of_profile(profile: models.Profile) -> list[dict[str, Any]]:
+def of_profile(profile: db_profile.Listed) -> list[dict[str, Any]]:
     """Return a profile's groups: as they were given, or as they follow from its fields."""
     if profile.groups is not None:
-        return profile.groups
+        return list(profile.groups)
     request = demand.of_profile(profile)
-    own = _own(request, profile.pool.name if profile.pool else None)
+    own = _own(request, profile.pool_name)
     return [{**group, **own} for group in placement_groups.groups(request)]
 
 

@@ -12,6 +12,7 @@ import uuid
 from typing import Any
 
 from accelpool.api import cyborg
+from accelpool.db import device as db_device
 from accelpool.db import models
 from accelpool.placement import names
 from accelpool.types import Isolation
@@ -66,14 +67,14 @@ def attributes(device: models.Device) -> list[Attribute]:
     return [Attribute(str(uuid.uuid5(_SPACE, f'{device.id} {key}')), key, value) for key, value in pairs]
 
 
-def show_device(url: str, device: models.Device, *, status: bool) -> dict[str, Any]:
+def show_device(url: str, device: db_device.Listed, *, status: bool) -> dict[str, Any]:
     identifier = device_uuid(device.id)
     shown = {
         'uuid': identifier, 'type': kind(device.vendor), 'vendor': device.vendor, 'model': device.model,
         'std_board_info': json.dumps({
             'pci_address': device.pci_address, 'numa_node': device.numa_node, 'health': device.health}),
         'vendor_board_info': json.dumps({'memory_mib': device.memory, 'driver': device.driver}),
-        'hostname': device.host.name,
+        'hostname': device.hostname,
         'links': cyborg.links(url, 'devices', identifier),
         'created_at': cyborg.time(device.created_at), 'updated_at': cyborg.time(device.updated_at),
     }

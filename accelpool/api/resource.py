@@ -48,6 +48,11 @@ class Call:
     body: Any
     request: webob.Request
 
+    @functools.cached_property
+    def url(self) -> str:
+        """The application's own, for links."""
+        return str(self.request.application_url)
+
 
 @dataclasses.dataclass(frozen=True)
 class Operation:

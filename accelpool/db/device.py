@@ -4,7 +4,7 @@
 import datetime
 from collections import defaultdict
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy import orm
@@ -30,6 +30,14 @@ _CANDIDATES = sa.select(
 ).order_by(_d.id, _p.pool_id)
 _USED = sa.select(_s.device_id, _s.isolation, _s.template, _s.position).where(
     _s.device_id.in_(sa.bindparam('devices', expanding=True)))
+
+
+#: What a short list shows of devices: no objects, no lists of traits.
+Listed: TypeAlias = sa.Row[*tuple[Any, ...]]
+_LISTED = sa.select(
+    _d.id, _d.driver, _d.vendor, _d.model, _d.memory, _d.numa_node, _d.pci_address, _d.health, _d.enabled,
+    _d.created_at, _d.updated_at, _h.name.label('hostname'),
+).select_from(models.table(models.Device).join(models.table(models.Host), _d.host_id == _h.id))
 
 
 def get(session: orm.Session, identifier: str) -> models.Device:
@@ -59,6 +67,15 @@ def list_page(session: orm.Session, *, filters: Mapping[str, Any] | None = None,
         query = query.where(models.Device.pools.any(
             sa.or_(models.Pool.id == pool, models.Pool.name == pool)))
     return paging.page(session, models.Device, query.filter_by(**wanted), sort=sort, marker=marker, limit=limit)
+
+
+def listed(session: orm.Session, *, filters: Mapping[str, Any] | None = None, marker: str | None = None,
+           limit: int | None = None) -> list[Listed]:
+    """Return devices by id; filters are ``vendor``, ``host`` (a name) and ``id``."""
+    columns = {'vendor': _d.vendor, 'host': _h.name, 'id': _d.id}
+    query = _LISTED.where(*(columns[name] == value for name, value in (filters or {}).items()))
+    return list(session.execute(paging.part(
+        session, models.Device, query, sort=(('id', 'asc'),), marker=marker, limit=limit)))
 
 
 def update(session: orm.Session, device: models.Device, **values: Any) -> None:

@@ -14,12 +14,18 @@ from accelpool import errors
 from accelpool.db import models
 
 M = TypeVar('M', bound=models.Base)
+Q = TypeVar('Q', bound=sa.Select[*tuple[Any, ...]])
 Sort = Sequence[tuple[str, Literal['asc', 'desc']]]
 
 
-def page(session: orm.Session, model: type[M], query: sa.Select[M], *, sort: Sort = (),
-         marker: str | int | None = None, limit: int | None = None) -> list[M]:
-    """Return one page of ``query``.
+def page(session: orm.Session, model: type[M], query: sa.Select[M], **place: Any) -> list[M]:
+    """Return one page of ``query``, which selects objects; the rest is as for :func:`part`."""
+    return list(session.scalars(part(session, model, query, **place)).unique())
+
+
+def part(session: orm.Session, model: type[models.Base], query: Q, *, sort: Sort = (),
+         marker: str | int | None = None, limit: int | None = None) -> Q:
+    """Return ``query``, whose rows are a model's, for one page of it.
 
     :raises InvalidRequest: the marker does not exist
     """
@@ -34,7 +40,7 @@ def page(session: orm.Session, model: type[M], query: sa.Select[M], *, sort: Sor
         present = sa.case((column.is_(None), 0), else_=1)
         query = query.order_by(*(part.asc() if direction == 'asc' else part.desc()
                                  for part in ((present, column) if _nullable(column) else (column,))))
-    return list(session.scalars(query.limit(limit)).unique())
+    return query.limit(limit)
 
 
 def _nullable(column: Any) -> bool:

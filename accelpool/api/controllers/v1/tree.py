@@ -46,5 +46,5 @@ def version_document(call: resource.Call) -> dict[str, Any]:
     return {
         'id': 'v1.0', 'status': 'CURRENT',
         'min_version': str(microversions.MINIMUM), 'version': str(microversions.MAXIMUM),
-        'links': [{'rel': 'self', 'href': f'{call.request.application_url}/v1/'}],
+        'links': [{'rel': 'self', 'href': f'{call.url}/v1/'}],
     }

@@ -11,7 +11,6 @@ from accelpool.api import cyborg, demand, groups, resource
 from accelpool.api.schemas.v2 import accelerator_request as schemas
 from accelpool.consumers import instance as instances
 from accelpool.db import arq as db_arq
-from accelpool.db import models
 from accelpool.db import profile as db_profile
 from accelpool.db import session as db
 from accelpool.placement import providers
@@ -33,7 +32,7 @@ def show(call: resource.Call, arq: db_arq.View) -> dict[str, Any]:
         'hostname': arq.hostname, 'device_rp_uuid': arq.device_rp_uuid, 'instance_uuid': arq.instance_uuid,
         'project_id': arq.project_id,
         'attach_handle_type': kind, 'attach_handle_uuid': uuid, 'attach_handle_info': info,
-        'links': cyborg.links(call.request.application_url, NOUN, arq.id),
+        'links': cyborg.links(call.url, NOUN, arq.id),
         'created_at': cyborg.time(arq.created_at), 'updated_at': cyborg.time(arq.updated_at),
     }
 
@@ -60,7 +59,7 @@ def _need_service(call: resource.Call) -> None:
                                'Use the Compute API to manage instance accelerators.')
 
 
-def _requests(session: orm.Session, profile: models.Profile) -> list[tuple[int, types.Request]]:
+def _requests(session: orm.Session, profile: db_profile.Listed) -> list[tuple[int, types.Request]]:
     """Return what each accelerator request of a profile asks for, with the number of its group."""
     if profile.groups is not None:
         return groups.requests(session, profile.groups)

@@ -22,7 +22,7 @@ def _show(call: resource.Call, device_id: str, one: inventory.Attribute,
     return {
         'uuid': one.uuid, 'deployable_id': inventory.number(device_id), 'key': one.key, 'value': one.value,
         'created_at': cyborg.time(created_at), 'updated_at': None,
-        'links': cyborg.links(call.request.application_url, 'attributes', one.uuid),
+        'links': cyborg.links(call.url, 'attributes', one.uuid),
     }
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """``/v2/devices`` and ``/v2/deployables``."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from sqlalchemy import orm
@@ -16,9 +16,9 @@ from accelpool.db import session as db
 from accelpool.policy import inventory as rules
 
 
-def _show(call: resource.Call, device: models.Device) -> dict[str, Any]:
+def _show(call: resource.Call, device: db_device.Listed) -> dict[str, Any]:
     return inventory.show_device(
-        call.request.application_url, device, status=call.version >= cyborg.DEVICE_STATUS)
+        call.url, device, status=call.version >= cyborg.DEVICE_STATUS)
 
 
 def find(session: orm.Session, identifier: str) -> models.Device:
@@ -26,10 +26,18 @@ def find(session: orm.Session, identifier: str) -> models.Device:
 
     :raises NotFound:
     """
-    for known in db_device.ids(session):
-        if inventory.device_uuid(known) == identifier.lower():
-            return db_device.get(session, known)
-    raise errors.NotFound(f'Device not found with uuid={identifier}')
+    found = _known(session, identifier, inventory.device_uuid)
+    if found is None:
+        raise errors.NotFound(f'Device not found with uuid={identifier}')
+    return db_device.get(session, found)
+
+
+def _known(session: orm.Session, identifier: str, *shown: Callable[[str], str]) -> str | None:
+    """Return the identifier of the device that is shown as this one; most are shown as what they are."""
+    wanted = identifier.lower()
+    if session.get(models.Device, wanted) is not None:
+        return wanted
+    return next((known for known in db_device.ids(session) if wanted in {show(known) for show in shown}), None)
 
 
 class _Switch(resource.Resource):
@@ -69,7 +77,7 @@ class DevicesController(resource.Resource):
             page = _page(session, call)
             if 'type' in call.query:  # it follows from the vendor, which the database does not know
                 page['limit'] = None
-            found = [one for one in db_device.list_page(session, filters=wanted, sort=(('id', 'asc'),), **page)
+            found = [one for one in db_device.listed(session, filters=wanted, **page)
                      if call.query.get('type') in (None, inventory.kind(one.vendor))]
             return {'devices': [_show(call, device) for device in found[:call.query.get('limit')]]}
 
@@ -77,7 +85,8 @@ class DevicesController(resource.Resource):
     def get_one(self, call: resource.Call, device_id: str) -> dict[str, Any]:
         policy.authorize(call.context, rules.SHOW)
         with db.reader() as session:
-            return _show(call, find(session, device_id))
+            (found,) = db_device.listed(session, filters={'id': find(session, device_id).id})
+            return _show(call, found)
 
 
 class _ProgramController(resource.Resource):
@@ -96,10 +105,11 @@ def find_deployable(session: orm.Session, identifier: str) -> models.Device:
 
     :raises NotFound:
     """
-    for known in db_device.ids(session):
-        if inventory.deployable_uuid(known) == identifier.lower():
-            return db_device.get(session, known)
-    raise errors.NotFound(f'Deployable not found with uuid={identifier}')
+    found = next((known for known in db_device.ids(session)
+                  if inventory.deployable_uuid(known) == identifier.lower()), None)
+    if found is None:
+        raise errors.NotFound(f'Deployable not found with uuid={identifier}')
+    return db_device.get(session, found)
 
 
 class DeployablesController(resource.Resource):
@@ -123,7 +133,7 @@ class DeployablesController(resource.Resource):
             return self._show(call, device, db_attribute.of_devices(session, [device.id]).get(device.id, []))
 
     def _show(self, call: resource.Call, device: models.Device, noted: list[models.Attribute]) -> dict[str, Any]:
-        return inventory.show_deployable(call.request.application_url, device, [
+        return inventory.show_deployable(call.url, device, [
             inventory.Attribute(one.id, one.key, one.value) for one in noted])
 
 
@@ -131,6 +141,5 @@ def _page(session: orm.Session, call: resource.Call) -> dict[str, Any]:
     """Return limit and marker; the marker is the last object's UUID, of a device or a deployable."""
     marker = call.query.get('marker')
     if marker is not None:
-        marker = next((known for known in db_device.ids(session) if marker.lower() in {
-            inventory.device_uuid(known), inventory.deployable_uuid(known)}), marker)
+        marker = _known(session, marker, inventory.device_uuid, inventory.deployable_uuid) or marker
     return {'limit': call.query.get('limit'), 'marker': marker}

@@ -20,13 +20,13 @@ NOUN = 'device_profiles'
 _UUID = re.compile(r'[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}')
 
 
-def show(call: resource.Call, profile: models.Profile) -> dict[str, Any]:
+def show(call: resource.Call, profile: db_profile.Listed) -> dict[str, Any]:
     return {
         'uuid': profile.id, 'name': profile.name, 'description': profile.description,
         'groups': groups.of_profile(profile),
         'created_at': cyborg.time(profile.created_at),
         'updated_at': cyborg.time(profile.updated_at) if profile.generation > 1 else None,
-        'links': cyborg.links(call.request.application_url, NOUN, profile.id),
+        'links': cyborg.links(call.url, NOUN, profile.id),
     }
 
 
@@ -63,10 +63,8 @@ class DeviceProfilesController(resource.Resource):
             if 'name' in call.query:
                 found = db_profile.of_names(session, call.query['name'].split(','))
             else:
-                found = db_profile.list_page(
-                    session, sort=(('created_at', 'asc'),), marker=call.query.get('marker'),
-                    limit=call.query.get('limit'))
-            return {NOUN: [show(call, profile) for profile in found]}
+                found = db_profile.listed(session, marker=call.query.get('marker'), limit=call.query.get('limit'))
+        return {NOUN: [show(call, profile) for profile in found]}
 
     @resource.endpoint(response=schemas.SHOW)
     def get_one(self, call: resource.Call, profile_id: str) -> dict[str, Any]:
@@ -85,7 +83,7 @@ class DeviceProfilesController(resource.Resource):
             if 'uuid' in body:
                 values['id'] = body['uuid'].lower()
             made = db_profile.create(session, name=body['name'], description=body.get('description'), **values)
-            return show(call, made)
+            return show(call, db_profile.of_id(session, made.id))
 
     @resource.endpoint(status=204)
     def delete(self, call: resource.Call, profile_id: str) -> None:
@@ -100,12 +98,8 @@ class DeviceProfilesController(resource.Resource):
         policy.authorize(call.context, rules.DELETE)
         with db.writer() as session:
             for identifier in identifiers:
-                db_profile.delete(session, self._find(session, identifier))
+                db_profile.delete(session, db_profile.get(session, self._find(session, identifier).id))
 
-    def _find(self, session: orm.Session, identifier: str) -> models.Profile:
-        if not _UUID.fullmatch(identifier):
-            return db_profile.named(session, identifier)
-        found = session.get(models.Profile, identifier.lower())
-        if found is None:
-            raise errors.NotFound(f'Device Profile not found with uuid={identifier}')
-        return found
+    def _find(self, session: orm.Session, identifier: str) -> db_profile.Listed:
+        find = db_profile.of_id if _UUID.fullmatch(identifier) else db_profile.named
+        return find(session, identifier)

@@ -28,6 +28,6 @@ class V2Controller(resource.Directory):
 def version_document(call: resource.Call) -> dict[str, Any]:
     """Describe ``/v2`` as Cyborg does, which is not wrapped."""
     return {
-        'id': 'v2.0', 'links': [{'href': f'{call.request.application_url}/v2/', 'rel': 'self'}],
+        'id': 'v2.0', 'links': [{'href': f'{call.url}/v2/', 'rel': 'self'}],
         'max_version': str(cyborg.MAXIMUM), 'min_version': str(cyborg.MINIMUM), 'status': 'CURRENT',
     }
