@@ -5,6 +5,7 @@ Such a server chooses the address itself, so only ``[api] auth_strategy = keysto
 variable ``OS_ACCELPOOL_CONFIG_DIR`` names another directory of ``accelpool.conf`` than /etc/accelpool.
 """
 
+import gc
 import os
 import pathlib
 
@@ -21,3 +22,7 @@ if cfg.CONF.api.auth_strategy != 'keystone':
 session.configure(cfg.CONF.database.connection)
 notifications.setup('accelpool-api', cfg.CONF.api.name)
 application = app.make_app()
+# A server that forks now shares all this with its processes: nothing is connected yet, and the collector of cyclic
+# garbage, which would write to every object, leaves alone what is there.
+gc.collect()
+gc.freeze()

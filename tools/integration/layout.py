@@ -52,11 +52,14 @@ def bus(vhost: str = '', *, tls: bool = False) -> str:
     return f'rabbit://openstack:{PASSWORD}@{HOST}:{port("amqps" if tls else "amqp")}/{vhost}'
 
 
-def database(name: str, kind: str = 'mariadb') -> str:
-    """Return SQLAlchemy's URL of a database."""
+def database(name: str, kind: str = 'mariadb', driver: str = 'pymysql') -> str:
+    """Return SQLAlchemy's URL of a database.
+
+    :param driver: of MariaDB
+    """
     if kind == 'postgresql':
         return f'postgresql+psycopg2://openstack:{PASSWORD}@{HOST}:{port(kind)}/{name}'
-    return f'mysql+pymysql://openstack:{PASSWORD}@{HOST}:{port("mariadb")}/{name}?charset=utf8mb4'
+    return f'mysql+{driver}://openstack:{PASSWORD}@{HOST}:{port("mariadb")}/{name}?charset=utf8mb4'
 
 
 def make() -> None:

@@ -23,12 +23,12 @@ if 'ACCELPOOL_NATIVE' in os.environ:
 _METRICS = DATA / 'accelpool/metrics'
 API = uwsgi.service('accelpool', 'accelpool.wsgi.api:application',
                     env=_ENV | {'PROMETHEUS_MULTIPROC_DIR': str(_METRICS)}, venv=OURS, processes=2, threads=8,
-                    path='/v1')
+                    path='/v1', preload=True)
 VENDORDATA = uwsgi.service('accelpool-vendordata', 'accelpool.wsgi.vendordata:application', env=_ENV, venv=OURS)
 GUNICORN = Service(
     'accelpool-gunicorn',
     [OURS / 'bin/gunicorn', '--bind', f'{layout.HOST}:{layout.port("accelpool-gunicorn")}', '--workers', '2',
-     '--threads', '8', '--no-control-socket', 'accelpool.wsgi.api:application'],
+     '--threads', '8', '--preload', '--no-control-socket', 'accelpool.wsgi.api:application'],
     ready=lambda: process.answers(layout.url('accelpool-gunicorn', '/v1')), env=_ENV)
 
 
@@ -67,29 +67,39 @@ log_date_format = %H:%M:%S
 rabbit_quorum_queue = true
 [api]
 auth_strategy = keystone
-metrics = true
 [database]
 connection = {database}
-[oslo_messaging_notifications]
-driver = messagingv2
 [enrolment]
 url = {url}
+[placement]
+{credentials}[nova]
+{credentials}notification_url = {nova_bus}?rabbit_quorum_queue=false
+{authtoken}"""
+#: What tests want to see, and see soon.
+_TESTED = """\
+[api]
+metrics = true
+[oslo_messaging_notifications]
+driver = messagingv2
 [scheduler]
 down_after = 20
 [placement]
 interval = 1
-{credentials}[nova]
-{credentials}notification_url = {nova_bus}?rabbit_quorum_queue=false
+[nova]
 compare_interval = 5
-{authtoken}"""
+"""
 
 
-def configure() -> None:
-    """Write the configuration of all services."""
+def configure(*, tested: bool = True) -> None:
+    """Write the configuration of all services.
+
+    :param tested: False: as in a deployment, with the database driver in C
+    """
     layout.write(CONFIG, _CONFIG.format(
-        bus=layout.bus(bus.VHOST), database=layout.database('accelpool', layout.SERVER),
-        credentials=identity.credentials('accelpool'), authtoken=identity.authtoken('accelpool'),
-        nova_bus=layout.bus(), url=layout.url('accelpool')))
+        bus=layout.bus(bus.VHOST), credentials=identity.credentials('accelpool'),
+        database=layout.database('accelpool', layout.SERVER, 'pymysql' if tested else 'mysqldb'),
+        authtoken=identity.authtoken('accelpool'), nova_bus=layout.bus(), url=layout.url('accelpool'))
+        + (_TESTED if tested else ''))
     for name in SCHEDULERS:
         metrics = layout.port(f'metrics-{name}')
         layout.write(_ETC / f'{name}.conf', f'[scheduler]\nhost = {name}\nmetrics_port = {metrics}\n')
