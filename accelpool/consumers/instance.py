@@ -132,13 +132,9 @@ def _bind(session: orm.Session, bindings: Mapping[str, Binding], visible: str | 
     for identifier, binding in bindings.items():
         arq, allocation_id = involved[identifier], models.new_id()
         project = binding.project_id or arq.project_id
-        candidates = _claimer().look(session, contested)
-        hosts = {one.host for one in candidates}
-        if binding.hostname not in hosts:
-            hosts.update(db_host.names(session))
-        request = _request(arq, binding, hosts)
-        choice = _claimer().choose(request, allocation_id, candidates, frozenset(taken[binding.instance_uuid]))
-        contested.update(choice.generations)
+        request = _request(arq, binding, _our_name(session, binding.hostname))
+        choice = _claimer().choose(
+            session, allocation_id, request, contested, frozenset(taken[binding.instance_uuid]))
         db_allocation.create_claimed(
             session, request=request, slices=choice.slices, generations=choice.generations,
             given=given.get(project, UNSAID), **_of_instance(arq, binding, request))
@@ -153,14 +149,23 @@ def _bind(session: orm.Session, bindings: Mapping[str, Binding], visible: str | 
     return claimed
 
 
-def _request(arq: models.Arq, binding: Binding, known: Iterable[str]) -> types.Request:
-    """Return what is asked for: by the profile, and by Placement's choice where Placement knows our devices.
+#: Hosts that were there once under these names: where Nova uses ours, nobody has to look.
+_names: set[str] = set()
 
-    :param known: our names of hosts, which may be shorter than Nova's
-    """
+
+def _our_name(session: orm.Session, host: str) -> str:
+    """Return our name of one of Nova's hosts, which may be shorter; Nova's where we do not know it."""
+    if host in _names:
+        return host
+    known = db_host.names(session)
+    _names.update(known)
+    return providers.same_host(host, known) or host
+
+
+def _request(arq: models.Arq, binding: Binding, host: str) -> types.Request:
+    """Return what is asked for: by the profile, and by Placement's choice where Placement knows our devices."""
     return dataclasses.replace(
-        types.Request.from_dict(arq.request),
-        consumer_host=providers.same_host(binding.hostname, known) or binding.hostname,
+        types.Request.from_dict(arq.request), consumer_host=host,
         provider=binding.device_rp_uuid if ksa.configured('placement') else None)
 
 
@@ -175,7 +180,7 @@ def _remember(bindings: Mapping[str, Binding], reason: str) -> None:
 
     def work(session: orm.Session) -> None:
         for identifier, arq in db_arq.lock(session, bindings).items():
-            request = _request(arq, bindings[identifier], ())
+            request = _request(arq, bindings[identifier], bindings[identifier].hostname)
             made = db_allocation.create(
                 session, request=request, charge=False, **_of_instance(arq, bindings[identifier], request))
             db_allocation.transition(session, made.id, Event.FAIL, detail=reason)

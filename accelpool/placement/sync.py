@@ -17,7 +17,7 @@ from typing import Any
 from oslo_config import cfg
 
 from accelpool import errors, ksa
-from accelpool.db import device as db_device
+from accelpool.db import candidate as db_candidate
 from accelpool.db import inventory as db_inventory
 from accelpool.db import models
 from accelpool.db import pool as db_pool
@@ -139,7 +139,7 @@ class Sync:
             Holding(row.device_id, Amounts(row.compute, row.memory),
                     row.consumer_id if row.consumer_type == 'instance' else None)
             for row in db_inventory.held(session)]
-        return providers(db_device.candidates(session, up_since), holdings, hosts, pools)
+        return providers(db_candidate.look(session, up_since), holdings, hosts, pools)
 
     def _join(self, computes: dict[str, Listed]) -> None:
         """Make compute hosts members of the aggregate that shared providers serve."""

@@ -67,7 +67,7 @@ class SchedulerService:
         """Return the devices for a request, best first, and the reason for every other: a dry run."""
         wanted = types.Request.from_dict(request)
         with db_session.reader() as session:
-            verdict = self._claimer.judge(wanted, self._claimer.look(session))
+            verdict = self._claimer.judge(session, wanted)
         return {'candidates': [c.to_dict() for c in verdict.fitting],
                 'rejections': [r.to_dict() for r in verdict.rejections]}
 

@@ -16,7 +16,7 @@ from sqlalchemy import orm
 
 from accelpool import errors, types
 from accelpool.allocations.states import State
-from accelpool.db import allocation, device, models, session
+from accelpool.db import allocation, candidate, models, session
 from accelpool.db import slice as db_slice
 from accelpool.scheduler import placement
 from accelpool.scheduler.service import SchedulerService
@@ -75,7 +75,7 @@ class Race(unittest.TestCase):
             writers = orm.sessionmaker(engine.execution_options(accelpool_writer=True))
             for _ in range(ROUNDS):
                 with orm.Session(engine) as reader:
-                    seen = device.candidates(reader, models.utcnow() - datetime.timedelta(hours=1))
+                    seen = candidate.look(reader, models.utcnow() - datetime.timedelta(hours=1))
                 chosen = placement.place(request, wanted[number], placement.judge(request, seen))
                 assert chosen is not None
                 decided.wait()

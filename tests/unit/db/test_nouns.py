@@ -4,7 +4,7 @@ import datetime
 import unittest
 
 from accelpool import errors, types
-from accelpool.db import device, event, host, models, pool, profile, service, session
+from accelpool.db import candidate, device, event, host, models, pool, profile, service, session
 from tests.support import database
 
 
@@ -64,7 +64,7 @@ class Devices(unittest.TestCase):
 
     def candidates(self) -> list[types.Candidate]:
         with session.reader() as reader:
-            return device.candidates(reader, models.utcnow() - datetime.timedelta(minutes=1))
+            return candidate.look(reader, models.utcnow() - datetime.timedelta(minutes=1))
 
     def test_candidate_is_what_the_scheduler_must_know(self) -> None:
         with session.writer() as writer:
