@@ -5,6 +5,9 @@ The scheduler decides template and position inside the claim, from the device's 
 the slices that the database has on it: so two claims cannot take the same place, and what is sold is what fits.  The
 driver carves exactly that.  Two kinds of limits cover the vendors: a place (MIG: first slot and size) and sums of
 resources (vNPU templates: AI cores, AI CPUs, memory, ...); a template may have both.
+
+A *part* is a share of an instance of another template (MIG: a compute instance in a GPU instance): the first one opens
+an instance, the next ones go into it while there is room, and it is gone with the last.
 """
 
 import dataclasses
@@ -18,7 +21,10 @@ class Template:
 
     ``starts``: the slots where it may begin, and ``size``: how many it covers; without starts its place does not
     matter.  ``needs``: what it takes of the device's capacity.  ``special``: only on demand by name (it takes
-    something rare that a plain request has no use for).
+    something rare that a plain request has no use for, or is a part).
+
+    A part has ``within``, the template whose instance it is in; ``needs``, ``size`` and ``starts`` are the instance's.
+    ``length``: how many compute slices of the instance it covers, and ``offsets``: where among these it may begin.
     """
 
     name: str
@@ -28,23 +34,42 @@ class Template:
     size: int = 0
     starts: tuple[int, ...] = ()
     special: bool = False
+    within: str = ''
+    length: int = 0
+    offsets: tuple[int, ...] = (0,)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Span:
-    """A part of the device that is taken."""
+    """What is taken of the device; by a part, ``length`` of the instance ``within`` there, from ``offset`` on."""
 
     start: int | None = None
     size: int = 0
     needs: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    within: str = ''
+    offset: int = 0
+    length: int = 0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Choice:
-    """A template and the slot where it begins; None where that does not matter."""
+    """A template and its position: the slot where it begins; None where that does not matter.
+
+    A part's says both where its instance begins and where it begins in that: see :func:`split`.
+    """
 
     template: Template
     start: int | None
+
+
+#: More than there are slots in any device.
+_STRIDE = 64
+
+
+def split(position: int) -> tuple[int, int]:
+    """Return the slot where an instance begins, and where in it a part begins (0: what is no part)."""
+    offset, start = divmod(position, _STRIDE)
+    return start, offset
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -57,41 +82,53 @@ class Geometry:
 
     def to_dict(self) -> dict[str, Any]:
         """Return lists and plain values, as JSON gives them back."""
-        return {'templates': [dataclasses.asdict(one) | {'starts': list(one.starts)} for one in self.templates],
+        return {'templates': [dataclasses.asdict(one) | {'starts': list(one.starts), 'offsets': list(one.offsets)}
+                              for one in self.templates],
                 'capacity': dict(self.capacity), 'taken': [dataclasses.asdict(one) for one in self.taken]}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         return cls(
-            templates=tuple(Template(**{**one, 'starts': tuple(one['starts'])}) for one in data['templates']),
+            templates=tuple(Template(**{
+                **one, 'starts': tuple(one['starts']), 'offsets': tuple(one.get('offsets', (0,)))})
+                for one in data['templates']),
             capacity=data['capacity'], taken=tuple(Span(**one) for one in data['taken']))
 
-    def span(self, name: str, start: int | None) -> Span:
+    def span(self, name: str, position: int | None) -> Span:
         """Return what a partition takes; one of a template that there is no more takes its place only."""
         for one in self.templates:
             if one.name == name:
-                return Span(start=start, size=one.size, needs=one.needs)
-        return Span(start=start, size=1)
+                return _span(one, position)
+        return Span(start=position if position is None else split(position)[0], size=1)
 
-    def fits(self, template: Template, start: int | None, taken: Sequence[Span]) -> bool:
-        """Return whether a template fits at a place beside what is taken."""
-        for name, amount in template.needs.items():
-            used = sum(one.needs.get(name, 0) for one in taken)
-            if amount + used > self.capacity.get(name, 0):
-                return False
-        return start is None or all(
-            one.start is None or start >= one.start + one.size or one.start >= start + template.size for one in taken)
+    def fits(self, template: Template, position: int | None, taken: Sequence[Span]) -> bool:
+        """Return whether a template fits at a position beside what is taken."""
+        return position in self.places(template, taken)
 
     def places(self, template: Template, taken: Sequence[Span]) -> list[int | None]:
-        """Return where a template fits."""
-        starts: tuple[int | None, ...] = template.starts or (None,)
-        return [start for start in starts if self.fits(template, start, taken)]
+        """Return the positions where a template fits, beside what is taken."""
+        instances = _instances(taken)
+        opens = all(amount + sum(one.needs.get(name, 0) for one in instances) <= self.capacity.get(name, 0)
+                    for name, amount in template.needs.items())
+        if not template.starts:
+            return [None] if opens else []
+        found: list[int | None] = []
+        for start in template.starts:
+            beside = template.within and [
+                one for one in taken if one.start == start and one.within == template.within]
+            if beside:  # its instance is there
+                found += [start + _STRIDE * offset for offset in template.offsets if all(
+                    offset >= one.offset + one.length or one.offset >= offset + template.length for one in beside)]
+            elif opens and all(one.start is None or start >= one.start + one.size or one.start >= start + template.size
+                               for one in instances):
+                found += [start + _STRIDE * offset for offset in template.offsets]
+        return found
 
     def remaining(self, template: Template, taken: Sequence[Span]) -> int:
         """Return how many more of a template fit."""
         count, spans = 0, list(taken)
         while places := self.places(template, spans):
-            spans.append(Span(start=places[0], size=template.size, needs=template.needs))
+            spans.append(_span(template, places[0]))
             count += 1
         return count
 
@@ -113,7 +150,7 @@ class Geometry:
                name: str | None = None) -> Choice | None:
         """Return the smallest template that serves a request, where it leaves most room for what comes later.
 
-        :param used: template and start of the partitions that the pool has claimed
+        :param used: template and position of the partitions that the pool has claimed
         :returns: None when nothing fits now
         """
         used = list(used)
@@ -121,14 +158,32 @@ class Geometry:
         if template is None:
             return None
         taken = self._taken(used)
-        best = max(self.places(template, taken), key=lambda start: (self._room(template, start, taken), start or 0))
+        best = max(self.places(template, taken),
+                   key=lambda position: (self._room(template, position, taken), position or 0))
         return Choice(template=template, start=best)
 
     def _taken(self, used: Iterable[tuple[str, int | None]]) -> list[Span]:
         return [*self.taken, *(self.span(template, start) for template, start in used)]
 
-    def _room(self, template: Template, start: int | None, taken: Sequence[Span]) -> tuple[int, ...]:
-        """Return how many of each template fit afterwards, the largest template first."""
-        after = [*taken, Span(start=start, size=template.size, needs=template.needs)]
-        return tuple(self.remaining(one, after) for one in sorted(
-            self.templates, key=lambda one: (-one.size, -one.compute, -one.memory, one.special)))
+    def _room(self, template: Template, position: int | None, taken: Sequence[Span]) -> tuple[int, ...]:
+        """Return how many of each template fit afterwards, the largest first; then how many of the parts beside it."""
+        after = [*taken, _span(template, position)]
+        counted = sorted((one for one in self.templates if not one.within or one.within == template.within),
+                         key=lambda one: (bool(one.within), -one.size, -one.compute, -one.memory, one.special))
+        return tuple(self.remaining(one, after) for one in counted)
+
+
+def _span(template: Template, position: int | None) -> Span:
+    start, offset = (None, 0) if position is None else split(position)
+    return Span(start=start, size=template.size, needs=template.needs, within=template.within, offset=offset,
+                length=template.length)
+
+
+def _instances(taken: Sequence[Span]) -> Sequence[Span]:
+    """Return what is taken with each instance once, however many parts it has."""
+    if not any(one.within for one in taken):
+        return taken
+    found: dict[Any, Span] = {}
+    for number, one in enumerate(taken):
+        found.setdefault((one.within, one.start) if one.within else number, one)
+    return list(found.values())

@@ -20,6 +20,10 @@ from accelpool.types import Device, Isolation, Slice
 Entry = dict[str, Any]
 
 
+class Unfinished(errors.DriverError):
+    """The hardware refused, and something of the slice is there: it stays in the book until it is made or destroyed."""
+
+
 class Way(Protocol):
     """One way of cutting.  An entry of the book holds what it needs to find its slice again."""
 
@@ -118,8 +122,8 @@ class BookedSlicing(base.Slicing):
                 self._book.put(wanted.id, entry)
             try:
                 return self._ways[entry['way']].make(entry)
-            except vendor.Hung:
-                raise  # what will come of it is not known: it stays in the book
+            except (vendor.Hung, Unfinished):
+                raise  # what has come of it, or will, must not be forgotten
             except errors.DriverError:
                 if not self._lives(entry):
                     self._book.drop(wanted.id)

@@ -120,6 +120,21 @@ class Partitions(PoolCase):
         self.assertEqual('released', database.state_of(identifier))
         self.assertEqual([], self.host.instances(6) + self.host.instances(7))
 
+    def test_compute_instances_share_an_instance_by_name(self) -> None:
+        self.serve('dgx-a100')
+        made = [self.ask(isolation=Isolation.PARTITION, template='1c.3g.20gb', memory=None) for _ in range(4)]
+        self.assertEqual(['active'] * 4, [database.state_of(one) for one in made])
+        on = {device.id: number for number, device in enumerate(self.devices())}
+        computes = [self.host.computes(number) for number in (6, 7)]
+        self.assertEqual([4], [len(found) for found in computes if found], 'one device serves all')
+        self.assertEqual([(4, 0, 1), (4, 1, 1), (4, 2, 1)], [one for found in computes for one in found if one[0] == 4])
+        first = self.slice_of(made[0])
+        self.assertEqual((14, 6656), (first.compute, first.memory))
+        self.assertIn(on[first.device_id], (6, 7))
+        for one in made:
+            self.give_back(one)
+        self.assertEqual([], self.host.instances(6) + self.host.instances(7))
+
     def test_the_scheduler_sees_what_really_remains(self) -> None:
         """Two 3g fill a device: 16 % and a seventh of the memory are free on paper, and nothing fits there."""
         self.serve('dgx-a100')

@@ -27,8 +27,13 @@ class Found(nvidia.NvidiaCase):
         self.assertIsNone(first.partitions)
         self.assertEqual((Isolation.PARTITION,), devices[6].modes)
         assert devices[6].partitions is not None
-        self.assertEqual({'1g.5gb', '1g.5gb+me', '1g.10gb', '2g.10gb', '3g.20gb', '4g.20gb', '7g.40gb'},
-                         {one['name'] for one in devices[6].partitions['templates']})
+        templates = {one['name']: one for one in devices[6].partitions['templates']}
+        self.assertEqual({'1g.5gb', '1g.5gb+me', '1g.10gb', '2g.10gb', '3g.20gb', '4g.20gb', '7g.40gb'}
+                         | {'1c.2g.10gb', '1c.3g.20gb', '2c.3g.20gb', '1c.4g.20gb', '2c.4g.20gb'}
+                         | {f'{length}c.7g.40gb' for length in (1, 2, 3, 4)}, set(templates))
+        part = templates['2c.7g.40gb']
+        self.assertEqual((28, 40192 * 2 // 7, '7g.40gb', [0, 2, 4], True), tuple(
+            part[name] for name in ('compute', 'memory', 'within', 'offsets', 'special')))
         self.assertIn('CUSTOM_GPU_MIG_ENABLED', devices[6].traits)
         self.assertEqual(devices, self.look())
 

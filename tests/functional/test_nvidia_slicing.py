@@ -10,7 +10,7 @@ import threading
 from accelpool import errors
 from accelpool.drivers.book import Book
 from accelpool.drivers.nvidia import mig
-from accelpool.partitions import Geometry
+from accelpool.partitions import Geometry, split
 from accelpool.types import Device, Health, Isolation, Slice
 from tests.functional import nvidia
 from tests.functional.nvidia import wanted
@@ -118,12 +118,72 @@ class MigSlices(SlicingCase):
     def test_every_profile_at_every_place(self) -> None:
         assert self.device.partitions is not None
         for template in self.device.partitions['templates']:
-            for start in template['starts']:
-                self.carve(self.device, wanted(self.device, 's', Isolation.PARTITION, template=template['name'],
-                                               position=start))
-                self.assertEqual([(f'MIG {template["name"]}', start)],
+            geometry = Geometry.from_dict(self.device.partitions)
+            one, = geometry.matching(1, None, template['name'])
+            for position in geometry.places(one, []):
+                self.carve(self.device, wanted(self.device, 's', Isolation.PARTITION, template=one.name, position=position))
+                assert position is not None
+                start, offset = split(position)
+                self.assertEqual([(f'MIG {one.within or one.name}', start)],
                                  [(name, place) for name, place, _ in self.host.instances(6)])
+                self.assertEqual([(start, offset, one.length or int(one.name[0]))], self.host.computes(6))
                 self.driver.need_slicing().destroy('s')
+                self.assertEqual([], self.host.instances(6))
+
+    def test_slices_that_share_an_instance(self) -> None:
+        used: list[tuple[str, int | None]] = []
+        carved = []
+        for number in range(3):
+            chosen = self.scheduled(self.device, f's{number}', name='1c.3g.20gb', used=tuple(used))
+            used.append((chosen.template or '', chosen.position))
+            carved.append(self.carve(self.device, chosen))
+        (name, start, uuids), = self.host.instances(6)
+        self.assertEqual(('MIG 3g.20gb', 4), (name, start))
+        self.assertEqual(sorted(uuids), sorted(one.env['CUDA_VISIBLE_DEVICES'] for one in carved))
+        self.driver = self.start()  # a conductor that was killed
+        device = self.look()[6]
+        assert device.partitions is not None
+        self.assertEqual([], device.partitions['taken'])
+        self.assertEqual({'s0', 's1', 's2'}, self.slices())
+        self.driver.need_slicing().destroy('s1')
+        self.assertEqual(2, len(self.host.computes(6)))
+        self.assertEqual({'s0', 's2'}, self.slices())
+        self.carve(device, self.scheduled(device, 's3', name='1c.3g.20gb', used=(used[0], used[2])))
+        self.assertEqual(1, len(self.host.instances(6)))
+        for identifier in ('s0', 's2', 's3'):
+            self.driver.need_slicing().destroy(identifier)
+        self.assertEqual([], self.host.instances(6))
+
+    def test_a_part_that_cannot_be_made_leaves_the_instance_of_the_others(self) -> None:
+        first = self.scheduled(self.device, 's0', name='1c.3g.20gb')
+        self.carve(self.device, first)
+        second = self.scheduled(self.device, 's1', name='1c.3g.20gb', used=((first.template, first.position),))
+        with self.host.failing('nvmlGpuInstanceCreateComputeInstanceWithPlacement', code=23), \
+                self.assertRaisesRegex(errors.DriverError, '1c.3g.20gb at 4/'):
+            self.carve(self.device, second)
+        self.assertEqual(1, len(self.host.computes(6)))
+        self.assertEqual({'s0'}, self.slices())
+
+    def test_what_others_made_in_an_instance_of_ours_stays(self) -> None:
+        chosen = self.scheduled(self.device, 's0', name='1c.3g.20gb')
+        self.carve(self.device, chosen)
+        (_, ours, _), = self.host.computes(6)
+        self.host.add_compute(6, 4, {0, 1, 2}.difference({ours}).pop())
+        with self.assertRaisesRegex(errors.DriverError, 'it is in use'):
+            self.driver.need_slicing().destroy('s0')
+        self.assertEqual(1, len(self.host.computes(6)), 'theirs')
+
+    def test_somebody_made_the_same_instance_first(self) -> None:
+        for name in ('3g.20gb', '1c.3g.20gb'):
+            with self.subTest(name):
+                chosen = self.scheduled(self.device, 's1', name=name)
+                self.host.add_instance(6, 'MIG 3g.20gb', 4)
+                with self.assertRaisesRegex(errors.DriverError, 'somebody else'):
+                    self.carve(self.device, chosen)
+                self.driver.need_slicing().destroy('s1')
+                self.assertEqual([('MIG 3g.20gb', 4)], [one[:2] for one in self.host.instances(6)])
+                self.assertEqual(set(), self.slices())
+                self.host.destroy_instance(6, 4)
 
     def test_seven_small_ones_and_no_more(self) -> None:
         used: list[tuple[str, int | None]] = []

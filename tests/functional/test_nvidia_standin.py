@@ -108,6 +108,23 @@ compute = n.nvmlGpuInstanceCreateComputeInstance(instance, 1)
 print(json.dumps([*found, code(n.nvmlGpuInstanceCreateComputeInstance, instance, 1),
     code(n.nvmlGpuInstanceDestroy, instance), code(n.nvmlComputeInstanceDestroy, compute)]))'''))
 
+    def test_places_of_compute_instances(self) -> None:
+        host = self.make('dgx-a100')
+        self.assertEqual([[[0, 1, 2, 3, 4, 5, 6], [0, 2, 4], [0, 4], [0], [0]], 3, 0, 23, 0, 23, 6], self.ask(host, '''
+instance = make(6, 0, 0, 8)
+def starts(profile):
+    count = ctypes.c_uint(0)
+    n.nvmlGpuInstanceGetComputeInstancePossiblePlacements(instance, profile, None, ctypes.byref(count))
+    places = (n.c_nvmlComputeInstancePlacement_t * count.value)()
+    n.nvmlGpuInstanceGetComputeInstancePossiblePlacements(instance, profile, places, ctypes.byref(count))
+    return [one.start for one in places]
+def put(profile, start, size):
+    place = n.c_nvmlComputeInstancePlacement_t(start, size)
+    return code(n.nvmlGpuInstanceCreateComputeInstanceWithPlacement, instance, profile, ctypes.byref(place))
+listed = [starts(profile) for profile in range(5)]
+print(json.dumps([listed, code(starts, 6), put(1, 2, 2), put(0, 3, 1), put(2, 4, 3), put(1, 1, 2),
+    code(n.nvmlGpuInstanceGetComputeInstanceById, instance, 7)]))'''))
+
     def test_a_full_instance_and_seven_small_ones(self) -> None:
         host = self.make('dgx-a100')
         self.assertEqual([[6, 5, 4, 3, 2, 1, 0], 23, 0], self.ask(host, '''

@@ -11,6 +11,7 @@ from oslo_config import cfg
 
 from accelpool import conf
 from accelpool.drivers.nvidia import NvidiaDriver
+from accelpool.partitions import Geometry
 from accelpool.types import Isolation, Slice
 from tests.hardware import support
 
@@ -84,12 +85,13 @@ class Mutations(DriverCase):
             self.skipTest('MIG is off on every device: nvidia-smi -mig 1 turns it on')
         for device in cut:
             assert device.partitions is not None
-            for template in device.partitions['templates']:
-                for start in template['starts']:
-                    with self.subTest(template=template['name'], start=start):
+            geometry = Geometry.from_dict(device.partitions)
+            for template in geometry.templates:
+                for position in geometry.places(template, []):
+                    with self.subTest(template=template.name, position=position):
                         slicing.carve(device, Slice(
                             id='hw', allocation_id='hw', device_id=device.id, host=support.HOST, compute=1, memory=1,
-                            isolation=Isolation.PARTITION, template=template['name'], position=start))
+                            isolation=Isolation.PARTITION, template=template.name, position=position))
                         self.assertEqual(['hw'], [carved.slice_id for carved in slicing.list()])
                         slicing.destroy('hw')
                         self.assertEqual([], slicing.list())

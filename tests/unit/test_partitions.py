@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The choice of a partition: pure, so properties over all of what requests can do."""
 
+import dataclasses
 import unittest
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from accelpool.partitions import Geometry, Span, Template
+from accelpool.partitions import Geometry, Span, Template, split
 
 STARTS = {'1g.5gb': (0, 1, 2, 3, 4, 5, 6), '1g.5gb+me': (0, 1, 2, 3, 4, 5, 6), '1g.10gb': (0, 2, 4, 6),
           '2g.10gb': (0, 2, 4), '3g.20gb': (0, 4), '4g.20gb': (0,), '7g.40gb': (0,)}
@@ -20,6 +21,17 @@ def a100(*taken: Span) -> Geometry:
         name=name, compute=100 * int(name[0]) // 7, memory=MEMORY[SIZES[name]],
         needs={'slices': int(name[0]), name: 1}, size=SIZES[name], starts=starts, special='+' in name)
         for name, starts in STARTS.items()), capacity={'slices': 7, **COUNTS}, taken=taken)
+
+
+def shared() -> Geometry:
+    """An A100 with the compute instances that share its larger GPU instances."""
+    whole = a100()
+    parts = tuple(dataclasses.replace(
+        one, name=f'{length}c.{one.name}', special=True, within=one.name, length=length, offsets=offsets)
+        for one in whole.templates for name, length, offsets in (
+            ('3g.20gb', 1, (0, 1, 2)), ('3g.20gb', 2, (0,)), ('4g.20gb', 1, (0, 1, 2, 3)), ('4g.20gb', 2, (0, 2)))
+        if name == one.name)
+    return dataclasses.replace(whole, templates=whole.templates + parts)
 
 
 def vnpu() -> Geometry:
@@ -86,6 +98,73 @@ class Choosing(unittest.TestCase):
     def test_survives_json(self) -> None:
         geometry = a100(Span(start=1, size=1, needs={'slices': 1}))
         self.assertEqual(geometry.to_dict(), Geometry.from_dict(geometry.to_dict()).to_dict())
+
+
+class Parts(unittest.TestCase):
+    """Compute instances that share a GPU instance."""
+
+    def chosen(self, geometry: Geometry, used: list[tuple[str, int | None]], name: str) -> tuple[int, int] | None:
+        """Choose one and take it; return where its instance begins, and where in that it does."""
+        found = geometry.choose(used, 1, None, name)
+        if found is None:
+            return None
+        assert found.start is not None
+        used.append((name, found.start))
+        return split(found.start)
+
+    def test_the_next_ones_go_into_the_instance_of_the_first(self) -> None:
+        used: list[tuple[str, int | None]] = []
+        found = [self.chosen(shared(), used, '1c.3g.20gb') for _ in range(7)]
+        self.assertEqual([{4}, {0}], [{one[0] for one in found[:3] if one}, {one[0] for one in found[3:6] if one}])
+        self.assertEqual([{0, 1, 2}] * 2, [{one[1] for one in found[:3] if one}, {one[1] for one in found[3:6] if one}])
+        self.assertIsNone(found[6], 'the device has two such instances, each with three compute slices')
+
+    def test_small_ones_leave_room_for_the_large_in_their_instance(self) -> None:
+        used: list[tuple[str, int | None]] = []
+        first, second = (self.chosen(shared(), used, '1c.4g.20gb') for _ in range(2))
+        assert first and second
+        self.assertEqual({2, 3}, {first[1], second[1]})
+        self.assertEqual((0, 0), self.chosen(shared(), used, '2c.4g.20gb'))
+        self.assertIsNone(self.chosen(shared(), used, '1c.4g.20gb'))
+
+    def test_an_instance_is_taken_once_and_given_back_with_its_last_part(self) -> None:
+        used: list[tuple[str, int | None]] = []
+        for _ in range(2):
+            self.chosen(shared(), used, '1c.3g.20gb')
+        self.assertEqual((0, 0), self.chosen(shared(), used, '4g.20gb'))
+        self.assertIsNone(shared().choose(used, 1, None, '1g.5gb'), 'no slot is left')
+        del used[:2]
+        self.assertEqual((4, 0), self.chosen(shared(), used, '3g.20gb'))
+
+    def test_not_into_an_instance_that_a_slice_has_alone_nor_into_that_of_others(self) -> None:
+        used: list[tuple[str, int | None]] = [('3g.20gb', 4)]
+        self.assertEqual(0, (self.chosen(shared(), used, '1c.3g.20gb') or (9, 9))[0])
+        self.assertIsNone(self.chosen(shared(), used, '1c.4g.20gb'))
+        foreign = dataclasses.replace(shared(), taken=(Span(start=4, size=4, needs={'slices': 3, '3g.20gb': 1}),))
+        self.assertEqual(0, (self.chosen(foreign, [], '1c.3g.20gb') or (9, 9))[0])
+
+    def test_only_by_name(self) -> None:
+        names = {one.name for one in shared().matching(1, None)}
+        self.assertEqual(set(), {name for name in names if 'c.' in name})
+
+    @settings(max_examples=60, deadline=None)
+    @given(st.lists(st.sampled_from(['1c.3g.20gb', '2c.3g.20gb', '1c.4g.20gb', '2c.4g.20gb', '3g.20gb', '1g.5gb']),
+                    max_size=12), st.data())
+    def test_no_two_have_the_same_slice_and_nothing_that_fits_is_refused(
+            self, names: list[str], data: st.DataObject) -> None:
+        geometry, used = shared(), []
+        for name in names:
+            template, = geometry.matching(1, None, name)
+            taken = [geometry.span(*one) for one in used]
+            self.assertEqual(bool(geometry.places(template, taken)), self.chosen(geometry, used, name) is not None)
+            if used and data.draw(st.booleans()):
+                used.pop(data.draw(st.integers(0, len(used) - 1)))
+            instances = {(split(at)[0], one.split('.', 1)[1] if 'c.' in one else number)
+                         for number, (one, at) in enumerate(used)}
+            self.assertEqual(len(instances), len({start for start, _ in instances}), 'one instance at a place')
+            computes = [(split(at)[0], slice_) for one, at in used for slice_ in range(
+                split(at)[1], split(at)[1] + int(one[0]))]
+            self.assertEqual(len(computes), len(set(computes)))
 
 
 requests = st.lists(st.one_of(

@@ -42,7 +42,7 @@ class NvidiaDriver(base.Driver):
             overhead=chosen.session_overhead_mib, types=mdev.geometry, sysfs=sysfs)
         self.slicing = NvidiaSlicing(book, {
             'whole': Whole(), 'shared': Shared(), 'mdev': mdev,
-            'mig': Mig(Channel(chosen.mig_deadline, chosen.library_dir)),
+            'mig': Mig(Channel(chosen.mig_deadline, chosen.library_dir), book.of_device),
             'mps': Mps(chosen.mps_control, state_dir / 'nvidia-mps', others=lambda device_id: sum(
                 entry['way'] == 'mps' for entry in book.of_device(device_id))),
         }, mps=chosen.mps)

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """From NVML's words to the pool's: traits, NVLink islands, partitions.  Pure."""
 
+import dataclasses
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from accelpool.partitions import Geometry, Span, Template
@@ -93,14 +94,36 @@ def geometry(identity: Mapping[str, Any], condition: Mapping[str, Any], ours: It
     most = max(profile['slices'] for profile in profiles)
     mine = set(ours)
     return Geometry(
-        templates=tuple(sorted((Template(
-            name=profile['name'], compute=100 * profile['slices'] // most, memory=profile['memory'],
-            needs={'slices': profile['slices'], profile['name']: 1},
-            size=profile['size'], starts=tuple(profile['starts']), special='+' in profile['name'])
-            for profile in profiles), key=lambda one: (one.size, one.compute, one.special))),
+        templates=tuple(sorted(
+            (one for profile in profiles for one in _templates(profile, most)),
+            key=lambda one: (bool(one.within), one.size, one.compute, one.special))),
         capacity={'slices': most, **{profile['name']: profile['count'] for profile in profiles}},
         taken=tuple(Span(start=one['start'], size=one['size'], needs=_needs(profiles, one['profile']))
                     for one in condition['instances'] if one['start'] not in mine))
+
+
+def _templates(profile: Mapping[str, Any], most: int) -> Iterator[Template]:
+    """Yield a GPU instance with one compute instance, and the smaller compute instances that can share one.
+
+    These have the instance's memory together; each is sold its part of it.  NVML tells their profiles only of an
+    instance that exists, so their places follow from the rule that they show (NVIDIA MIG User Guide, "Compute
+    Instances"): one of c slices begins at a multiple of c rounded up to a power of two.  Three slices of four are none.
+
+    :param most: compute slices of the device
+    """
+    slices = profile['slices']
+    whole = Template(
+        name=profile['name'], compute=100 * slices // most, memory=profile['memory'],
+        needs={'slices': slices, profile['name']: 1}, size=profile['size'], starts=tuple(profile['starts']),
+        special='+' in profile['name'])
+    yield whole
+    for length in (1, 2, 3, 4):
+        if length < slices and (length, slices) != (3, 4):
+            step = 1 << (length - 1).bit_length()
+            yield dataclasses.replace(
+                whole, name=f'{length}c.{whole.name}', compute=100 * length // most,
+                memory=whole.memory * length // slices, special=True, within=whole.name, length=length,
+                offsets=tuple(range(0, slices - length + 1, step)))
 
 
 def _needs(profiles: Iterable[Mapping[str, Any]], name: str) -> dict[str, int]:

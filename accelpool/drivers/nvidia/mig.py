@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""MIG: one GPU instance, and one compute instance that fills it, for each slice.
+"""MIG: for each slice a compute instance, in a GPU instance that it fills or shares with other slices.
 
 The scheduler has chosen profile and place (:mod:`accelpool.partitions`).  Instances are found again by their place,
 since their numbers change with a reset; a place that holds another profile, or an instance that the book does not
@@ -7,16 +7,18 @@ know, belongs to somebody else.
 """
 
 import pathlib
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from accelpool import errors
 from accelpool.drivers import base
-from accelpool.drivers.book import Entry
-from accelpool.drivers.nvidia.channel import Channel, NvmlError
+from accelpool.drivers.book import Entry, Unfinished
+from accelpool.drivers.nvidia.channel import Channel, NvmlError, explain
 from accelpool.drivers.nvidia.slicing import COMMON_NODES
+from accelpool.partitions import Geometry, split
 from accelpool.types import Device, Slice
 
-IN_USE, NOT_FOUND = 19, 6
+NOT_FOUND, TAKEN = 6, 23
 
 #: Where the kernel module tells the minor numbers of the capability nodes that open an instance.
 MINORS = pathlib.Path('/proc/driver/nvidia-caps/mig-minors')
@@ -25,61 +27,84 @@ MINORS = pathlib.Path('/proc/driver/nvidia-caps/mig-minors')
 class Mig:
     """Makes and unmakes instances."""
 
-    def __init__(self, channel: Channel, minors: pathlib.Path = MINORS) -> None:
-        """:param channel: with a deadline that is long enough for the creation of an instance"""
+    def __init__(self, channel: Channel, booked: Callable[[str], Iterable[Entry]],
+                 minors: pathlib.Path = MINORS) -> None:
+        """
+        :param channel: with a deadline that is long enough for the creation of an instance
+        :param booked: gives what the book has of a device (by its id)
+        """
         self._channel = channel
+        self._booked = booked
         self._minors = minors
 
     def plan(self, device: Device, wanted: Slice) -> Entry:
         if wanted.template is None or wanted.position is None:
             raise errors.NotSupported('A MIG slice needs a profile and a place; the scheduler chooses them')
-        profile = next((one for one in self._channel.ask('identity', device.options['uuid'])['profiles']
-                        if one['name'] == wanted.template), None)
-        if profile is None:
+        uuid, known = device.options['uuid'], Geometry.from_dict(device.partitions) if device.partitions else None
+        template = next((one for one in known.templates if one.name == wanted.template), None) if known else None
+        if template is None:
             raise errors.NotSupported(f'{device.model} has no MIG profile {wanted.template}')
-        return {'uuid': device.options['uuid'], 'minor': device.options['minor'], 'profile': profile['id'],
-                'name': profile['name'], 'start': wanted.position, 'size': profile['size']}
+        profile = next(one for one in self._channel.ask('identity', uuid)['profiles']
+                       if one['name'] == (template.within or template.name))
+        start, offset = split(wanted.position)
+        entry = {'uuid': uuid, 'minor': device.options['minor'], 'profile': profile['id'], 'name': profile['name'],
+                 'start': start, 'size': profile['size'], 'length': template.length, 'offset': offset}
+        if self._find(entry) is not None and not self._sharers(device.id, start):
+            raise errors.DriverError(
+                f'MIG instance {wanted.template} at {start} cannot be made: {explain(TAKEN, "somebody else has it")}')
+        return entry
 
     def make(self, entry: Entry) -> base.Carved:
         found = self._find(entry)
-        if found is None:
-            try:
-                found = self._channel.ask(
-                    'create_instance', entry['uuid'], entry['profile'], entry['start'], entry['size'])
+        if found is None or self._compute(entry, found) is None:
+            try:  # without its compute instance: somebody took it away, or others share the instance
+                found = self._channel.ask('create_instance', entry['uuid'], entry['profile'], entry['start'],
+                                          entry['size'], entry.get('length', 0), entry.get('offset', 0))
             except NvmlError as error:
-                raise errors.DriverError(
-                    f'MIG instance {entry["name"]} at {entry["start"]} cannot be made: {error.detail}') from error
-        instance = found['id']
-        computes = found['computes']
-        if not computes:  # somebody took the compute instance away, or a killed conductor never made it
-            self._channel.ask('destroy_instance', entry['uuid'], instance)
-            return self.make(entry)
+                left = found is None and self._find(entry) is not None
+                raise (Unfinished if left else errors.DriverError)(
+                    f'MIG instance {_name(entry)} cannot be made: {error.detail}') from error
+        compute = self._compute(entry, found)
+        if compute is None:
+            raise errors.DriverError(f'MIG instance {_name(entry)} was made and is not there')
         return base.Carved(
-            slice_id=entry['slice'], device_id=entry['device'],
-            env={'CUDA_VISIBLE_DEVICES': computes[0]['uuid']},
+            slice_id=entry['slice'], device_id=entry['device'], env={'CUDA_VISIBLE_DEVICES': compute['uuid']},
             nodes=(f'/dev/nvidia{entry["minor"]}', *COMMON_NODES,
-                   *self._capabilities(entry['minor'], instance, computes[0]['id'])))
+                   *self._capabilities(entry['minor'], found['id'], compute['id'])))
 
     def unmake(self, entry: Entry) -> None:
         found = self._find(entry)
         if found is None:
             return
+        compute = self._compute(entry, found)
+        alone = len(self._sharers(entry['device'], entry['start'])) <= 1
         try:
-            self._channel.ask('destroy_instance', entry['uuid'], found['id'])
+            self._channel.ask('destroy_instance', entry['uuid'], found['id'], compute and compute['id'], alone)
         except NvmlError as error:
             if error.number == NOT_FOUND:
                 return
-            raise errors.DriverError(
-                f'MIG instance {entry["name"]} at {entry["start"]} cannot be taken apart: {error.detail}') from error
+            raise errors.DriverError(f'MIG instance {_name(entry)} cannot be taken apart: {error.detail}') from error
 
     def exists(self, entry: Entry) -> bool:
         found = self._find(entry)
-        return found is not None and bool(found['computes'])
+        return found is not None and self._compute(entry, found) is not None
 
     def _find(self, entry: Entry) -> dict[str, Any] | None:
         instances = self._channel.ask('condition', entry['uuid'])['instances']
         return next((one for one in instances
                      if one['start'] == entry['start'] and one['profile'] == entry['name']), None)
+
+    def _compute(self, entry: Entry, found: dict[str, Any]) -> dict[str, Any] | None:
+        """Return the compute instance of a slice."""
+        length = entry.get('length', 0)
+        for one in found['computes']:
+            if (one['start'], one['size']) == (entry['offset'], length) if length else one['size'] >= found['slices']:
+                return dict(one)
+        return None
+
+    def _sharers(self, device_id: str, start: int) -> list[Entry]:
+        """Return the slices whose instance begins at a slot."""
+        return [one for one in self._booked(device_id) if one['way'] == 'mig' and one['start'] == start]
 
     def _capabilities(self, minor: int, instance: int, compute: int) -> tuple[str, ...]:
         """Return the nodes that open an instance; none on a driver that does not use them."""
@@ -90,3 +115,8 @@ class Mig:
             return ()
         numbers = dict(line.split() for line in lines if len(line.split()) == 2)
         return tuple(f'/dev/nvidia-caps/nvidia-cap{numbers[name]}' for name in wanted if name in numbers)
+
+
+def _name(entry: Entry) -> str:
+    part = f'{entry["length"]}c.' if entry.get('length') else ''
+    return f'{part}{entry["name"]} at {entry["start"]}' + (f'/{entry["offset"]}' if part else '')

@@ -157,29 +157,41 @@ def events() -> list[dict[str, Any]]:
                           'instance': None if event.gpuInstanceId == NO_INSTANCE else event.gpuInstanceId})
 
 
-def create_instance(uuid: str, profile: int, start: int, size: int) -> dict[str, Any]:
-    """Make a GPU instance at a place and one compute instance that fills it; all or nothing."""
+def create_instance(uuid: str, profile: int, start: int, size: int, length: int, offset: int) -> dict[str, Any]:
+    """Make a compute instance, in a GPU instance at a place; that is made, too, if it is not there.  All or nothing.
+
+    :param length: compute slices of the compute instance, which begins at ``offset``; 0: it fills the GPU instance
+    """
     device = _device(uuid)
-    placement = pynvml.c_nvmlGpuInstancePlacement_t(start, size)
-    instance = pynvml.nvmlDeviceCreateGpuInstanceWithPlacement(device, profile, ctypes.byref(placement))
+    there = next((one for one in _instances(device) if (one['start'], one['number']) == (start, profile)), None)
+    if there is None:
+        placement = pynvml.c_nvmlGpuInstancePlacement_t(start, size)
+        instance = pynvml.nvmlDeviceCreateGpuInstanceWithPlacement(device, profile, ctypes.byref(placement))
+    else:
+        instance = pynvml.nvmlDeviceGetGpuInstanceById(device, there['id'])
     try:
-        compute = pynvml.nvmlGpuInstanceCreateComputeInstance(instance, _full_compute_profile(instance))
+        compute = _create_compute(instance, length, offset)
         made = next((one for one in _instances(device) if one['start'] == start and one['computes']), None)
         if made is None:
             pynvml.nvmlComputeInstanceDestroy(compute)
             raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_FOUND)
     except pynvml.NVMLError:
-        pynvml.nvmlGpuInstanceDestroy(instance)
+        if there is None:
+            pynvml.nvmlGpuInstanceDestroy(instance)
         raise
     return made
 
 
-def destroy_instance(uuid: str, instance: int) -> None:
-    """Take a GPU instance apart with all of its compute instances."""
+def destroy_instance(uuid: str, instance: int, compute: int | None, alone: bool) -> None:
+    """Take a compute instance apart, and its GPU instance if nobody else shares that.
+
+    :param compute: None: it is not there any more
+    """
     found = pynvml.nvmlDeviceGetGpuInstanceById(_device(uuid), instance)
-    for compute in _computes(found):
-        pynvml.nvmlComputeInstanceDestroy(compute)
-    pynvml.nvmlGpuInstanceDestroy(found)
+    if compute is not None:
+        pynvml.nvmlComputeInstanceDestroy(pynvml.nvmlGpuInstanceGetComputeInstanceById(found, compute))
+    if alone:
+        pynvml.nvmlGpuInstanceDestroy(found)
 
 
 def _device(uuid: str) -> Any:
@@ -261,39 +273,27 @@ def _profiles(device: Any) -> list[dict[str, Any]]:
     return found
 
 
-def _full_compute_profile(instance: Any) -> int:
-    """Return the compute instance profile that takes all of a GPU instance."""
-    largest: tuple[int, int] = (0, -1)
-    for number in range(pynvml.NVML_COMPUTE_INSTANCE_PROFILE_COUNT):
-        info = optional(pynvml.nvmlGpuInstanceGetComputeInstanceProfileInfo, instance, number,
-                        pynvml.NVML_COMPUTE_INSTANCE_ENGINE_PROFILE_SHARED)
-        if info is not None and info.sliceCount > largest[0]:
-            largest = (info.sliceCount, info.id)
-    return largest[1]
-
-
-def _computes(instance: Any) -> list[Any]:
-    found = []
-    for number in range(pynvml.NVML_COMPUTE_INSTANCE_PROFILE_COUNT):
-        info = optional(pynvml.nvmlGpuInstanceGetComputeInstanceProfileInfo, instance, number,
-                        pynvml.NVML_COMPUTE_INSTANCE_ENGINE_PROFILE_SHARED)
-        if info is None:
-            continue
-        handles = (pynvml.c_nvmlComputeInstance_t * info.instanceCount)()
-        count = ctypes.c_uint(0)
-        pynvml.nvmlGpuInstanceGetComputeInstances(instance, info.id, handles, ctypes.byref(count))
-        found += [handles[i] for i in range(count.value)]
-    return found
+def _create_compute(instance: Any, length: int, offset: int) -> Any:
+    profiles = [found for number in range(pynvml.NVML_COMPUTE_INSTANCE_PROFILE_COUNT)
+                if (found := optional(pynvml.nvmlGpuInstanceGetComputeInstanceProfileInfo, instance, number,
+                                      pynvml.NVML_COMPUTE_INSTANCE_ENGINE_PROFILE_SHARED)) is not None]
+    if not length:
+        return pynvml.nvmlGpuInstanceCreateComputeInstance(instance, max(profiles, key=lambda one: one.sliceCount).id)
+    fitting = [one for one in profiles if one.sliceCount == length]
+    if not fitting:
+        raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
+    place = pynvml.c_nvmlComputeInstancePlacement_t(offset, length)
+    return pynvml.nvmlGpuInstanceCreateComputeInstanceWithPlacement(instance, fitting[0].id, ctypes.byref(place))
 
 
 def _instances(device: Any) -> list[dict[str, Any]]:
-    """Return the GPU instances that exist, each with the UUIDs of its MIG devices."""
-    uuids: dict[int, list[dict[str, Any]]] = {}
+    """Return the GPU instances that exist, each with its compute instances: their UUIDs and places."""
+    uuids: dict[int, list[tuple[int, str]]] = {}
     for index in range(pynvml.nvmlDeviceGetMaxMigDeviceCount(device)):
         mig = optional(pynvml.nvmlDeviceGetMigDeviceHandleByIndex, device, index)
         if mig is not None:
             uuids.setdefault(pynvml.nvmlDeviceGetGpuInstanceId(mig), []).append(
-                {'id': pynvml.nvmlDeviceGetComputeInstanceId(mig), 'uuid': text(pynvml.nvmlDeviceGetUUID(mig))})
+                (pynvml.nvmlDeviceGetComputeInstanceId(mig), text(pynvml.nvmlDeviceGetUUID(mig))))
     found = []
     for number in range(pynvml.NVML_GPU_INSTANCE_PROFILE_COUNT):
         info = optional(pynvml.nvmlDeviceGetGpuInstanceProfileInfo, device, number)
@@ -304,9 +304,15 @@ def _instances(device: Any) -> list[dict[str, Any]]:
         pynvml.nvmlDeviceGetGpuInstances(device, info.id, handles, ctypes.byref(count))
         for position in range(count.value):
             one = pynvml.nvmlGpuInstanceGetInfo(handles[position])
-            found.append({'id': one.id, 'profile': text(info.name).removeprefix('MIG '), 'start': one.placement.start,
-                          'size': one.placement.size, 'computes': uuids.get(one.id, [])})
+            found.append({'id': one.id, 'profile': text(info.name).removeprefix('MIG '), 'number': info.id,
+                          'start': one.placement.start, 'size': one.placement.size, 'slices': info.sliceCount,
+                          'computes': [_compute(handles[position], *both) for both in uuids.get(one.id, [])]})
     return found
+
+
+def _compute(instance: Any, number: int, uuid: str) -> dict[str, Any]:
+    info = pynvml.nvmlComputeInstanceGetInfo_v2(pynvml.nvmlGpuInstanceGetComputeInstanceById(instance, number))
+    return {'id': number, 'uuid': uuid, 'start': info.placement.start, 'size': info.placement.size}
 
 
 CALLS: dict[str, Callable[..., Any]] = {

@@ -106,6 +106,18 @@ class Host(statefile.StateFile):
                        [compute.uuid.decode() for compute in one.computes if compute.used])
                       for one in found.instances if one.used)
 
+    def computes(self, device: int) -> list[tuple[int, int, int]]:
+        """Return the compute instances: first slot of the GPU instance, first compute slice in that, how many slices."""
+        return sorted((one.start, compute.start, compute.size) for one in self.device(device).instances if one.used
+                      for compute in one.computes if compute.used)
+
+    def add_compute(self, device: int, start: int, offset: int) -> None:
+        """Somebody makes a compute instance of one slice in an instance."""
+        one = next(one for one in self.device(device).instances if one.used and one.start == start)
+        compute = next(compute for compute in one.computes if not compute.used)
+        compute.used, compute.size, compute.profile, compute.start = 1, 1, 0, offset
+        compute.uuid = f'MIG-{uuid.uuid5(NAMESPACE, f"{device}/{start}/{offset}")}'.encode()
+
     def destroy_instance(self, device: int, start: int) -> None:
         """Somebody takes an instance apart."""
         for one in self.device(device).instances:

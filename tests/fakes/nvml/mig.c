@@ -254,16 +254,27 @@ EXPORT result nvmlGpuInstanceGetInfo(const struct handle *handle, struct gpu_ins
 
 static unsigned compute_total(const struct state_profile *profile, unsigned index) {
     unsigned slices = index < STATE_COMPUTE_PROFILES ? COMPUTE_SLICES[index] : 0;
-    if (!slices || slices > profile->slices || index == 7 || (profile->slices == 4 && slices == 3))
+    if (!slices || slices > profile->slices || index == 7 || (profile->slices == 4 && slices == 3)
+        || (profile->slices == 7 && slices == 6))
         return 0;
-    return profile->slices / slices;
+    return slices == 3 ? (profile->slices + 1) / 4 : profile->slices / slices;
 }
 
-static unsigned compute_used(const struct state_instance *instance) {
-    unsigned slices = 0;
-    for (unsigned i = 0; i < STATE_INSTANCES; i++)
-        slices += instance->computes[i].used ? instance->computes[i].size : 0;
-    return slices;
+// Where the number-th compute instance of a profile may begin: at multiples of its size rounded up to a power of two.
+static unsigned compute_start(unsigned index, unsigned number) {
+    unsigned step = 1;
+    while (step < COMPUTE_SLICES[index])
+        step *= 2;
+    return number * step;
+}
+
+static int compute_fits(const struct state_instance *instance, unsigned start, unsigned size) {
+    for (unsigned i = 0; i < STATE_INSTANCES; i++) {
+        const struct state_compute *other = &instance->computes[i];
+        if (other->used && start < other->start + other->size && other->start < start + size)
+            return 0;
+    }
+    return 1;
 }
 
 EXPORT result nvmlGpuInstanceGetComputeInstanceProfileInfoV(const struct handle *handle, unsigned index, unsigned engine,
@@ -285,29 +296,76 @@ EXPORT result nvmlGpuInstanceGetComputeInstanceProfileInfoV(const struct handle 
     return SUCCESS;
 }
 
+EXPORT result nvmlGpuInstanceGetComputeInstancePossiblePlacements(const struct handle *handle, unsigned id,
+                                                                  struct placement *placements, unsigned *count) {
+    ENTER_INSTANCE(handle, device, instance);
+    NEED(count);
+    unsigned total = compute_total(&device->profiles[instance->profile], id);
+    if (!total)
+        return ERROR_NOT_SUPPORTED;
+    if (placements && *count < total)
+        return ERROR_INSUFFICIENT_SIZE;
+    *count = total;
+    for (unsigned i = 0; placements && i < total; i++)
+        placements[i] = (struct placement){compute_start(id, i), COMPUTE_SLICES[id]};
+    return SUCCESS;
+}
+
+// With the state locked.
+static result create_compute(const struct handle *handle, struct state_device *device, struct state_instance *instance,
+                             unsigned id, const struct placement *wanted, const struct handle **created) {
+    unsigned total = compute_total(&device->profiles[instance->profile], id), slices, start = STATE_INSTANCES;
+    if (!total)
+        return ERROR_NOT_SUPPORTED;
+    slices = COMPUTE_SLICES[id];
+    if (wanted && wanted->size != slices)
+        return ERROR_INVALID_ARGUMENT;
+    for (unsigned i = total; i--;)  // without a wish the first that is free
+        if (compute_fits(instance, compute_start(id, i), slices) && (!wanted || wanted->start == compute_start(id, i)))
+            start = compute_start(id, i);
+    for (unsigned i = 0; i < STATE_INSTANCES && start < STATE_INSTANCES; i++)
+        if (!instance->computes[i].used) {
+            struct state_compute *compute = &instance->computes[i];
+            *compute = (struct state_compute){1, id, start, slices, ""};
+            // New ones get new UUIDs, also in the same place.
+            char uuid[sizeof compute->uuid];
+            snprintf(uuid, sizeof uuid, "MIG-%08x-%04x-5%03x-8%03x-%012x", device->pci_id, device->minor,
+                     instance->id & 0xfff, i, ++state->serial);
+            memcpy(compute->uuid, uuid, sizeof uuid);
+            *created = handle_of(COMPUTE_INSTANCE, handle->device, handle->instance, i);
+            return SUCCESS;
+        }
+    return ERROR_INSUFFICIENT_RESOURCES;
+}
+
 EXPORT result nvmlGpuInstanceCreateComputeInstance(const struct handle *handle, unsigned id, const struct handle **created) {
     ENTER_INSTANCE(handle, device, instance);
     NEED(created);
-    if (!compute_total(&device->profiles[instance->profile], id))
-        return ERROR_NOT_SUPPORTED;
-    unsigned slices = COMPUTE_SLICES[id];
-    result answer = ERROR_INSUFFICIENT_RESOURCES;
     state_lock();
-    if (compute_used(instance) + slices <= device->profiles[instance->profile].slices)
-        for (unsigned i = 0; i < STATE_INSTANCES && answer != SUCCESS; i++)
-            if (!instance->computes[i].used) {
-                struct state_compute *compute = &instance->computes[i];
-                *compute = (struct state_compute){1, id, compute_used(instance), slices, ""};
-                // New ones get new UUIDs, also in the same place.
-                char uuid[sizeof compute->uuid];
-                snprintf(uuid, sizeof uuid, "MIG-%08x-%04x-5%03x-8%03x-%012x", device->pci_id, device->minor,
-                         instance->id & 0xfff, i, ++state->serial);
-                memcpy(compute->uuid, uuid, sizeof uuid);
-                *created = handle_of(COMPUTE_INSTANCE, handle->device, handle->instance, i);
-                answer = SUCCESS;
-            }
+    result answer = create_compute(handle, device, instance, id, NULL, created);
     state_unlock();
     return answer;
+}
+
+EXPORT result nvmlGpuInstanceCreateComputeInstanceWithPlacement(const struct handle *handle, unsigned id,
+                                                                const struct placement *placement,
+                                                                const struct handle **created) {
+    ENTER_INSTANCE(handle, device, instance);
+    NEED(created && placement);
+    state_lock();
+    result answer = create_compute(handle, device, instance, id, placement, created);
+    state_unlock();
+    return answer;
+}
+
+EXPORT result nvmlGpuInstanceGetComputeInstanceById(const struct handle *handle, unsigned id, const struct handle **found) {
+    ENTER_INSTANCE(handle, device, instance);
+    (void)device;
+    NEED(found);
+    if (id >= STATE_INSTANCES || !instance->computes[id].used)
+        return ERROR_NOT_FOUND;
+    *found = handle_of(COMPUTE_INSTANCE, handle->device, handle->instance, id);
+    return SUCCESS;
 }
 
 EXPORT result nvmlComputeInstanceDestroy(const struct handle *handle) {
