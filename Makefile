@@ -103,7 +103,7 @@ $(eval $(call compile_rule,client-cuda,$(REMOTING)/client/cuda,$(CLIENT_CUDA_INC
 $(eval $(call compile_rule,client-cuda-gen,$(GEN),$(CLIENT_CUDA_INCLUDES)))
 $(eval $(call compile_rule,client-acl,$(REMOTING)/client/acl,$(CLIENT_ACL_INCLUDES)))
 $(eval $(call compile_rule,client-acl-gen,$(GEN),$(CLIENT_ACL_INCLUDES)))
-$(eval $(call compile_rule,client-nvml,$(REMOTING)/client/nvml,-I$(REMOTING)/client/nvml))
+$(eval $(call compile_rule,client-nvml,$(REMOTING)/client/nvml,-I$(REMOTING)/client/nvml -I$(REMOTING)/client))
 $(eval $(call compile_rule,client-nvml-gen,$(GEN),-I$(REMOTING)/client/nvml))
 $(eval $(call compile_rule,client-acl-beside,$(REMOTING)/client/acl/beside,))
 $(eval $(call compile_rule,worker,$(REMOTING)/worker,$(WORKER_INCLUDES) -I$(REMOTING)/worker/cuda))

@@ -28,6 +28,8 @@ LIMIT = 512 << 20
 PACKET = struct.Struct('<IIQQQ')
 RESERVE, RELEASE, WANT, TRANSLATE, MEMINFO, GRANT, CONTENT_FIND, TOUCH = 2, 3, 4, 7, 8, 4, 11, 13
 FOREVER_NS = 1 << 60
+#: Percent that every slice is told of.
+UTILIZATION = 37
 DEVICE = 'name=loop-back device;uuid=00112233445566778899aabbccddeeff;memory_mib=30720;cc=8.6;sm=16;pci=0000:01:00.0'
 
 class Loopback:
@@ -188,7 +190,7 @@ class Loopback:
         elif kind == WANT:
             self._send(control, PACKET.pack(GRANT, 0, FOREVER_NS, 0, 0), [])
         elif kind == MEMINFO:
-            self._send(control, PACKET.pack(MEMINFO, question, free, self.limit, 0), [])
+            self._send(control, PACKET.pack(MEMINFO, question, free, self.limit, UTILIZATION), [])
         elif kind == TOUCH:
             self._send(control, PACKET.pack(TOUCH, question, a + b, 0, 0), [])
         elif kind == CONTENT_FIND:  # every run uploads

@@ -93,6 +93,28 @@ class Meter(unittest.TestCase):
         self.assertLess(share[True], 32, share)
         self.assertGreater(share[False], share[True], share)
 
+    def test_nvml_shows_how_busy_the_slice_keeps_its_device(self) -> None:
+        self.bind('slice', 50)
+        watcher = self.start('slice', '-c', """
+import time, pynvml as n
+n.nvmlInit()
+device = n.nvmlDeviceGetHandleByIndex(0)
+def until(wanted):
+    while not wanted(n.nvmlDeviceGetUtilizationRates(device).gpu):
+        time.sleep(0.05)
+until(lambda gpu: gpu == 0)
+print('idle', flush=True)
+until(lambda gpu: 0 < gpu <= 100)
+print('busy', flush=True)
+until(lambda gpu: gpu == 0)
+""")
+        assert watcher.stdout is not None
+        self.assertEqual('idle\n', watcher.stdout.readline())
+        program = self.start('slice', 'examples/share.py', '2')
+        self.assertEqual('busy\n', watcher.stdout.readline())
+        self.finish(program)
+        self.finish(watcher)
+
     def test_programs_compute_what_they_compute_elsewhere(self) -> None:
         self.bind('slice', 50)
         output = self.finish(self.start('slice', '-m', 'tests.functional.tls_program', 'marker'))

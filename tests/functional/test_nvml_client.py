@@ -25,6 +25,7 @@ def code(call, *arguments):
 n.nvmlInit()
 device = n.nvmlDeviceGetHandleByIndex(0)
 memory, second = n.nvmlDeviceGetMemoryInfo(device), n.nvmlDeviceGetMemoryInfo(device, version=n.nvmlMemory_v2)
+rates = n.nvmlDeviceGetUtilizationRates(device)
 text = lambda value: value.decode() if isinstance(value, bytes) else value
 uuid = n.nvmlDeviceGetUUID(device)
 print(json.dumps({
@@ -33,6 +34,7 @@ print(json.dumps({
     'capability': n.nvmlDeviceGetCudaComputeCapability(device), 'index': n.nvmlDeviceGetIndex(device),
     'by_uuid': code(n.nvmlDeviceGetHandleByUUID, uuid), 'no_uuid': code(n.nvmlDeviceGetHandleByUUID, b'GPU-0'),
     'beyond': code(n.nvmlDeviceGetHandleByIndex, 7), 'power': code(n.nvmlDeviceGetPowerUsage, device),
+    'utilization': [rates.gpu, rates.memory],
     'processes': code(n.nvmlDeviceGetComputeRunningProcesses, device),
     'reset': code(n.nvmlDeviceSetMigMode, device, 1), 'shutdown': code(n.nvmlShutdown), 'after': code(n.nvmlDeviceGetCount)}))
 '''
@@ -51,6 +53,7 @@ class Tenant(unittest.TestCase):
             seen['count'], seen['name'], seen['uuid'], seen['bus'], seen['capability'], seen['index']))
         self.assertEqual((loopback.LIMIT, loopback.LIMIT, 0), (seen['total'], seen['second'], seen['used']))
         self.assertEqual((0, 6, 2), (seen['by_uuid'], seen['no_uuid'], seen['beyond']))
+        self.assertEqual([loopback.UTILIZATION, 0], seen['utilization'])
         # What would tell of others, or change the device, is not supported; a program has to expect that anyway.
         self.assertEqual((3, 3, 3), (seen['power'], seen['processes'], seen['reset']))
         self.assertEqual((0, 1), (seen['shutdown'], seen['after']))

@@ -232,7 +232,8 @@ class TestStream(WorkerCase):
     def test_malformed_frames_end_the_session(self) -> None:
         for opcode, payload, flags in ((SYNCHRONIZE, b'x', 1), (peer.RANGE, b'', 1), (peer.WELCOME, b'', 0), (0, b'', 0),
                                        (peer.LEASE, bytes(31), 1), (peer.LAUNCH, bytes(55), 0), (SYNCHRONIZE, b'', 4),
-                                       (SYNCHRONIZE, b'', 256), (peer.MODULE_OFFER, bytes(184), 1), (63, b'', 1)):
+                                       (SYNCHRONIZE, b'', 256), (peer.MODULE_OFFER, bytes(184), 1), (63, b'', 1),
+                                       (peer.SESSION_USAGE, b'x', 1), (peer.SESSION_USAGE, b'', 0)):
             with self.subTest(opcode=opcode):
                 session = self.start()
                 session.send(opcode, payload, flags)

@@ -43,10 +43,10 @@ class Channel:
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(connection, self._read)
 
-    def send(self, kind: int, number: int = 0, a: int = 0, b: int = 0, *, blob: bytes = b'',
+    def send(self, kind: int, number: int = 0, a: int = 0, b: int = 0, c: int = 0, *, blob: bytes = b'',
              descriptors: Sequence[int] = ()) -> bool:
         """Send one packet; False when the other end is gone or does not read (then it is as good as gone)."""
-        data = [_LAYOUT.pack(kind, number, a, b, 0) + blob[:BLOB_MAX]]
+        data = [_LAYOUT.pack(kind, number, a, b, c) + blob[:BLOB_MAX]]
         try:
             if descriptors:
                 socket.send_fds(self._connection, data, list(descriptors))

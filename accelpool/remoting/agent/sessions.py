@@ -19,6 +19,7 @@ from accelpool.remoting.agent.forkserver import ForkServer
 from accelpool.remoting.agent.touch import Broken, TouchAccount
 from accelpool.remoting.agent.translator import Translator
 from accelpool.remoting.agent.uids import Uids
+from accelpool.remoting.agent.utilization import Utilization
 from accelpool.types import Slice
 
 LOG = logging.getLogger(__name__)
@@ -58,6 +59,7 @@ class SliceState:
         self.project = project
         self.device = device
         self.ledger = ledger.Ledger(wanted.memory * MIB)
+        self.utilization = Utilization(time.monotonic_ns())
         self.sessions: dict[int, Session] = {}
         self.launches = 0
         self.timer: asyncio.TimerHandle | None = None
@@ -295,12 +297,15 @@ class Sessions:
                 self._instruct(on, on.arbiter.want(session.number, now))
             case packets.YIELD:
                 self._instruct(on, on.arbiter.give(session.number, packet.a, bool(packet.b), now))
+                state.utilization.note(on.arbiter.used(state.slice.id), now)
             case packets.USAGE:
                 state.launches += packet.c
                 session.allocated = min(packet.b, state.ledger.held_by(session.number))
                 self._instruct(on, on.arbiter.use(session.number, packet.a, now))
+                state.utilization.note(on.arbiter.used(state.slice.id), now)
             case packets.MEMINFO:
-                self._send(session, packets.MEMINFO, packet.id, state.ledger.free, state.ledger.limit)
+                self._send(session, packets.MEMINFO, packet.id, state.ledger.free, state.ledger.limit,
+                           state.utilization.percent(on.arbiter.used(state.slice.id), now))
             case packets.TOUCH:
                 self._send(session, packets.TOUCH, packet.id, self._touch.allow(session.number, packet.a, packet.b))
             case packets.UNTOUCH:
@@ -356,10 +361,10 @@ class Sessions:
             if module >= 0:
                 os.close(module)
 
-    def _send(self, session: Session, kind: int, number: int = 0, a: int = 0, b: int = 0, *, blob: bytes = b'',
-              descriptors: Sequence[int] = ()) -> None:
+    def _send(self, session: Session, kind: int, number: int = 0, a: int = 0, b: int = 0, c: int = 0, *,
+              blob: bytes = b'', descriptors: Sequence[int] = ()) -> None:
         """Send a packet; a worker that lets its packets pile up would miss one, and dies instead."""
-        if not session.channel.send(kind, number, a, b, blob=blob, descriptors=descriptors):
+        if not session.channel.send(kind, number, a, b, c, blob=blob, descriptors=descriptors):
             self._forkserver.kill(session.number)
 
     def _tell(self, actions: Iterable[ledger.Action], state: SliceState) -> None:

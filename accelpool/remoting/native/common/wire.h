@@ -73,6 +73,7 @@ enum wire_opcode {
     WIRE_SECURE = 26,        /* agent -> client, after PROOF: empty; what follows in both directions is TLS */
     WIRE_ROUTE = 27,         /* client -> its own agent, instead of HELLO: a ticket; the agent connects it onwards */
     WIRE_ROUTED = 28,        /* agent -> client: empty, perhaps with a descriptor; the next byte is from the other agent */
+    WIRE_USAGE = 29,         /* empty; waits; struct wire_usage_reply */
     WIRE_CALLS = 64,         /* generated calls start here */
 };
 
@@ -198,6 +199,11 @@ struct wire_lease_return {
 struct wire_meminfo_reply {
     struct wire_reply reply;
     uint64_t free, total; /* of the slice; free leaves this session's unused lease out */
+} WIRE_PACKED;
+
+struct wire_usage_reply {
+    struct wire_reply reply;
+    uint64_t percent; /* of the device's time, by all sessions of the slice, lately */
 } WIRE_PACKED;
 
 /* --- copies ----------------------------------------------------------------------------------------------------- */

@@ -23,7 +23,7 @@ enum control_type {
     CONTROL_YIELD = 5,      /* a = ns used since the last report, b = 1: still has work; gives the grant back */
     CONTROL_USAGE = 6,      /* a = device ns since the last report, b = allocated bytes, c = launches since then */
     CONTROL_TRANSLATE = 7,  /* id, a = length, fd = memfd with PTX; answered TRANSLATE id, a = CUresult, fd, blob = log */
-    CONTROL_MEMINFO = 8,    /* id; answered MEMINFO id, a = free bytes of the slice, b = its limit */
+    CONTROL_MEMINFO = 8,    /* id; answered MEMINFO id, a = free bytes of the slice, b = its limit, c = utilization, percent */
     CONTROL_CONTENT_FIND = 11, /* id, blob = SHA-256; answered CONTENT_FIND id, a = length or 0: unknown, fd */
     CONTROL_CONTENT_KEEP = 12, /* a = length, blob = SHA-256, fd = sealed memfd: a module image for the project's later runs */
     CONTROL_TOUCH = 13,     /* id, a = bytes of host memory needed, b = extra; answered TOUCH id, a = allowed, 0 = none left */

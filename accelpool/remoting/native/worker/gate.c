@@ -201,3 +201,22 @@ void gate_flush(struct session *s)
     gate_report(s);
     pthread_mutex_unlock(&s->gate.lock);
 }
+
+static void usage_job(struct session *s, const struct call *call)
+{
+    const struct control_packet question = {.type = CONTROL_MEMINFO};
+    struct control_packet answer;
+
+    if (agent_ask(s, &question, NULL, &answer, NULL))
+        call_status(s, call, CU_SYSTEM_FAILURE);
+    else
+        call_reply(s, call, CU_SUCCESS, &answer.c, sizeof answer.c);
+}
+
+void gate_usage(struct session *s, const struct call *call)
+{
+    if (call->length != 0 || !(call->flags & WIRE_WANT_REPLY))
+        session_end(s, "USAGE: malformed");
+    else
+        side_submit(s, call, usage_job);
+}

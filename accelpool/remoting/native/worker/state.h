@@ -211,6 +211,8 @@ void gate_used(struct session *s, uint64_t used);
 void gate_empty(struct session *s, int more);
 /* Reports what is left to report; at the session's end. */
 void gate_flush(struct session *s);
+/* USAGE */
+void gate_usage(struct session *s, const struct call *call);
 uint64_t hook_gate_enter(void *opaque);
 int hook_gate_charge(void *opaque, uint64_t used);
 void hook_gate_idle(void *opaque);

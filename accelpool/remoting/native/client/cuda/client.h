@@ -8,6 +8,7 @@
 
 #include "cuda_types.h"
 #include "process.h"
+#include "usage.h"
 
 struct context {
     struct device *device;
@@ -56,6 +57,10 @@ CUstream client_thread_stream(CUstream stream);
 
 /* 1 and the page-locked range that holds the address, or 0. */
 int host_find(const void *address, void **start, size_t *bytes);
+
+/* --- usage.c ------------------------------------------------------------------------------------------------------ */
+
+extern const struct usage_table client_usage;
 
 /* --- procedure.c -------------------------------------------------------------------------------------------------- */
 

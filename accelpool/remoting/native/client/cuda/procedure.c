@@ -58,10 +58,15 @@ CUresult cuGetExportTable(const void **ppExportTable, const CUuuid *pExportTable
     /* CUDART_INTERFACE: what the CUDA runtime asks for first, before it tests the driver. */
     static const unsigned char runtime[16] = {0x6b, 0xd5, 0xfb, 0x6c, 0x5b, 0xf4, 0xe7, 0x4a,
                                               0x89, 0x87, 0xd9, 0x39, 0x12, 0xfd, 0x9d, 0xf9};
+    static const unsigned char usage[16] = USAGE_TABLE_ID;
     static atomic_int said;
 
     if (!ppExportTable || !pExportTableId)
         return CLIENT_INVALID_VALUE;
+    if (!memcmp(pExportTableId->bytes, usage, sizeof usage)) {
+        *ppExportTable = &client_usage;
+        return 0;
+    }
     *ppExportTable = NULL;
     if (!memcmp(pExportTableId->bytes, runtime, sizeof runtime) && !atomic_exchange(&said, 1))
         client_say("this program embeds the CUDA runtime: link it with `-cudart shared`, or use the application monitor");

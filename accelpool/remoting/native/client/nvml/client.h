@@ -20,6 +20,10 @@ typedef struct {
 } nvmlMemory_t;
 
 typedef struct {
+    unsigned int gpu, memory; // percent
+} nvmlUtilization_t;
+
+typedef struct {
     unsigned int version;
     unsigned long long total, reserved, free, used;
 } nvmlMemory_v2_t;

@@ -2,6 +2,7 @@
 // What a tenant's program learns from NVML: the slices of its attachment. Asked of the CUDA client library in the same
 // directory, so it is one session with the program's own calls.
 #include "client.h"
+#include "usage.h"
 
 #include <dlfcn.h>
 #include <pthread.h>
@@ -45,7 +46,10 @@ static struct {
     int (*push)(void *);
     int (*pop)(void **);
     int (*memory)(size_t *, size_t *);
+    int (*table)(const void **, const unsigned char *);
 } cuda;
+
+static const struct usage_table *usage;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned initialised;
@@ -67,6 +71,7 @@ static int find(void *library) {
         {"cuDeviceGetAttribute", &cuda.attribute}, {"cuDevicePrimaryCtxRetain", &cuda.retain},
         {"cuDevicePrimaryCtxRelease_v2", &cuda.release}, {"cuCtxPushCurrent_v2", &cuda.push},
         {"cuCtxPopCurrent_v2", &cuda.pop}, {"cuMemGetInfo_v2", &cuda.memory},
+        {"cuGetExportTable", &cuda.table},
     };
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
         void *symbol = dlsym(library, wanted[i].name);
@@ -90,10 +95,13 @@ static void *beside(const char *name) {
 }
 
 static nvmlReturn_t start(void) {
+    static const unsigned char identifier[16] = USAGE_TABLE_ID;
+    const void *table = NULL;
     if (initialised++)
         return SUCCESS;
     void *library = beside("libcuda.so.1");
-    if (library && find(library) && cuda.init(0) == 0) {
+    if (library && find(library) && cuda.init(0) == 0 && cuda.table(&table, identifier) == 0) {
+        usage = table;
         for (int i = 0; i < MOST_DEVICES; i++)
             devices[i].ordinal = i;
         return SUCCESS;
@@ -281,22 +289,48 @@ nvmlReturn_t nvmlDeviceGetCudaComputeCapability(nvmlDevice_t device, int *major,
         || cuda.attribute(minor, CAPABILITY_MINOR, device->ordinal) ? GPU_IS_LOST : SUCCESS;
 }
 
-// Of the slice: what all of its sessions use together.
-nvmlReturn_t nvmlDeviceGetMemoryInfo(nvmlDevice_t device, nvmlMemory_t *memory) {
+// Makes the device's primary context current; leave() undoes it.
+static nvmlReturn_t enter(nvmlDevice_t device) {
     void *context;
-    size_t free = 0, total = 0;
-    CHECK(device, memory);
     if (cuda.retain(&context, device->ordinal))
         return GPU_IS_LOST;
-    int code = cuda.push(context);
-    if (!code) {
-        code = cuda.memory(&free, &total);
-        cuda.pop(&context);
-    }
+    if (cuda.push(context) == 0)
+        return SUCCESS;
     cuda.release(device->ordinal);
+    return GPU_IS_LOST;
+}
+
+static void leave(nvmlDevice_t device) {
+    void *context;
+    cuda.pop(&context);
+    cuda.release(device->ordinal);
+}
+
+// Of the slice: what all of its sessions use together.
+nvmlReturn_t nvmlDeviceGetMemoryInfo(nvmlDevice_t device, nvmlMemory_t *memory) {
+    size_t free = 0, total = 0;
+    CHECK(device, memory);
+    if (enter(device))
+        return GPU_IS_LOST;
+    int code = cuda.memory(&free, &total);
+    leave(device);
     if (code)
         return GPU_IS_LOST;
     *memory = (nvmlMemory_t){total, free, total - free};
+    return SUCCESS;
+}
+
+// Time of the device that all sessions of the slice used. How busy its memory was nobody has measured.
+nvmlReturn_t nvmlDeviceGetUtilizationRates(nvmlDevice_t device, nvmlUtilization_t *utilization) {
+    unsigned percent = 0;
+    CHECK(device, utilization);
+    if (enter(device))
+        return GPU_IS_LOST;
+    int code = usage->percent(&percent);
+    leave(device);
+    if (code)
+        return GPU_IS_LOST;
+    *utilization = (nvmlUtilization_t){percent, 0};
     return SUCCESS;
 }
 
