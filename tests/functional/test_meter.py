@@ -93,6 +93,20 @@ class Meter(unittest.TestCase):
         self.assertLess(share[True], 32, share)
         self.assertGreater(share[False], share[True], share)
 
+    def test_clearing_fresh_memory_is_metered(self) -> None:
+        """Else who only allocates and frees would take time from everybody's shares."""
+        self.bind('slice', 50)
+        self.finish(self.start('slice', '-c', """
+import sys
+sys.path.insert(0, 'examples')
+import cuda_driver as cuda
+cuda.start()
+for _ in range(8):
+    cuda.free(cuda.allocate(40 << 20))  # more than a client keeps
+"""))
+        self.assertGreater(self.used('slice'), 0)
+        self.assertEqual(0, self.agent.slice('slice')['launches'])
+
     def test_nvml_shows_how_busy_the_slice_keeps_its_device(self) -> None:
         self.bind('slice', 50)
         watcher = self.start('slice', '-c', """

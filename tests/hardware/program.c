@@ -4,6 +4,7 @@
 //
 //     program KERNELS gemm|triad|step SECONDS     one line of JSON: work done, seconds, whether the numbers are right
 //     program KERNELS copy BYTES                  GB/s to the device and back, pinned memory
+//     program KERNELS traffic SECONDS             copy to the device and back all the time
 //     program KERNELS quota CHUNK                 bytes that could be allocated in chunks before out-of-memory
 //     program KERNELS stray                       the CUDA error of a write to nowhere
 //     program KERNELS fill|remains BYTES          write a pattern and leave; count words that are not zero
@@ -171,6 +172,23 @@ static void copy(size_t bytes) {
            ((char *)host)[bytes - 1] == 7 ? "true" : "false");
 }
 
+static void traffic(double seconds) {
+    size_t bytes = 32 << 20;
+    void *host;
+    CALL(cuMemAllocHost_v2, (void **, size_t), &host, bytes);
+    memset(host, 7, bytes);
+    pointer device = allocate(bytes);
+    long done = 0;
+    double begin = now();
+    do {
+        to_device(device, host, bytes);
+        to_host(host, device, bytes);
+        done++;
+    } while (now() - begin < seconds);
+    printf("{\"work\": %ld, \"seconds\": %f, \"right\": %s}\n", done, now() - begin,
+           ((char *)host)[bytes - 1] == 7 ? "true" : "false");
+}
+
 static void quota(size_t chunk) {
     result (*function)(pointer *, size_t) = (result (*)(pointer *, size_t))dlsym(library, "cuMemAlloc_v2");
     size_t got = 0;
@@ -254,6 +272,8 @@ int main(int count, char **words) {
         step(amount);
     else if (!strcmp(words[2], "copy"))
         copy((size_t)amount);
+    else if (!strcmp(words[2], "traffic"))
+        traffic(amount);
     else if (!strcmp(words[2], "quota"))
         quota((size_t)amount);
     else if (!strcmp(words[2], "stray"))

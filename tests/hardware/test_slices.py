@@ -72,6 +72,19 @@ class Slices(SlicesCase):
                 support.note(f'shares {small}/{100 - small}', got=share)
                 support.judge(verdicts.share(f'shares {small}/{100 - small}', small, share))
 
+    def test_a_tenant_that_only_copies_takes_no_share(self) -> None:
+        """Copies over the bus are not metered; this is what that rests on."""
+        seconds, rate = 5 if self.real else 1, {}
+        for way in ('alone', 'together'):
+            others = [self.pool.start('traffic', seconds + 3, options=('--compute', 45, '--memory', 128))
+                      for _ in range(2 if way == 'together' else 0)]
+            found = self.pool.run('triad', seconds, options=('--compute', 10, '--memory', 128))
+            rate[way] = found['work'] / found['seconds']
+            for other in others:
+                self.assertTrue(support.answer(*other.communicate(timeout=60))['right'])
+        support.note('kernels beside copies', **rate)
+        support.judge(verdicts.beside_copies(rate['together'], rate['alone']))
+
     def test_numba_cuda(self) -> None:
         carried = support.BUILD / 'numba'
         if not carried.exists() and importlib.util.find_spec('numba_cuda') is None:

@@ -11,6 +11,8 @@ import dataclasses
 KERNELS = {'gemm': 0.99, 'triad': 0.99, 'step': 0.90}
 #: Copies of pinned memory, relative to what the way there allows: the device's own rate or the transport's.
 COPIES = 0.85
+#: Work beside a tenant that only copies, relative to work alone: its kernels have the device to themselves.
+BESIDE_COPIES = 0.90
 #: Percent points that a share of device time may be off over 10 s.
 SHARES = 2.0
 
@@ -41,6 +43,12 @@ def copies(way: str, on_slice: float, native: float, transport: float) -> Verdic
     """Judge copies in one direction; all rates in one unit."""
     ratio = on_slice / min(native, transport)
     return Verdict(f'copies {way}', ratio, f'at least {COPIES:g} of what the transport allows', ratio >= COPIES)
+
+
+def beside_copies(together: float, alone: float) -> Verdict:
+    """Judge a loop of kernels beside a tenant that copies all the time; both in work per second."""
+    ratio = together / alone
+    return Verdict('kernels beside copies', ratio, f'at least {BESIDE_COPIES:g} of alone', ratio >= BESIDE_COPIES)
 
 
 def share(name: str, wanted: float, got: float) -> Verdict:

@@ -15,6 +15,10 @@ class Judging(unittest.TestCase):
         self.assertTrue(verdicts.copies('tcp', 4.3, native=25.0, transport=5.0).met)
         self.assertFalse(verdicts.copies('unix', 20.0, native=25.0, transport=40.0).met)
 
+    def test_copies_of_others_may_cost_a_tenth(self) -> None:
+        self.assertTrue(verdicts.beside_copies(90.0, 100.0).met)
+        self.assertFalse(verdicts.beside_copies(89.0, 100.0).met)
+
     def test_shares_within_two_points(self) -> None:
         self.assertTrue(verdicts.share('shares 10/90', 10, 12.0).met)
         self.assertFalse(verdicts.share('shares 10/90', 10, 7.9).met)

@@ -4,6 +4,9 @@
  * queued, the bytes go between socket and device memory without a stop. Otherwise data for the device passes a bounded
  * ring of pinned memory and the vendor's asynchronous copy, so that the stream of calls waits only when the ring is full;
  * data for the client is read on a side thread.
+ *
+ * Copies over the bus are not metered: a vendor's device has engines of their own for them, which run beside kernels, and what
+ * reaches them here is bounded by the way to the client. Copies inside the device are kernels' peers; those are (interfaces).
  */
 #include <stdlib.h>
 #include <string.h>

@@ -204,8 +204,9 @@ void memory_discharge(struct session *s, uint64_t bytes)
 /* --- LEASE, LEASE_RETURN, MEMINFO -------------------------------------------------------------------------------- */
 
 /* With the lock. A backend of ours hands out zeros; a vendor's library may hand out what another tenant left there. */
-static int granules_clear(struct memory *m, uint64_t address, uint64_t length)
+static int granules_clear(struct session *s, uint64_t address, uint64_t length)
 {
+    struct memory *m = &s->memory;
     int status = CU_SUCCESS;
 
     if (vendor.attach)
@@ -214,14 +215,19 @@ static int granules_clear(struct memory *m, uint64_t address, uint64_t length)
         return CU_NOT_SUPPORTED;
     if (!m->clearing) /* a stream that waits for none of the session's kernels */
         status = vendor.stream_create(&m->clearing, MEMORY_STREAM_FLAGS);
-    if (!status)
-        status = vendor.memset(address, 0, length, m->clearing);
+    if (status)
+        return status;
+    if (meter_begin(s, m->clearing)) /* who only allocates and frees takes the device's time, too */
+        return CU_SYSTEM_FAILURE;
+    status = vendor.memset(address, 0, length, m->clearing);
+    meter_end(s);
     return status ? status : vendor.stream_sync(m->clearing);
 }
 
 /* With the lock: maps the granules [first, end), none of which is mapped. Nothing stays mapped after a failure. */
-static int granules_map(struct memory *m, uint64_t first, uint64_t end)
+static int granules_map(struct session *s, uint64_t first, uint64_t end)
 {
+    struct memory *m = &s->memory;
     const struct vendor_allocation_prop prop = {.type = 1, .location = {.type = 1, .id = vendor.device}};
     const struct vendor_access access = {.location = {.type = 1, .id = vendor.device}, .flags = 3};
     const uint64_t at = m->base + first * vendor.granule;
@@ -242,7 +248,7 @@ static int granules_map(struct memory *m, uint64_t first, uint64_t end)
     if (!status)
         status = vendor.set_access(at, (end - first) * vendor.granule, &access, 1);
     if (!status)
-        status = granules_clear(m, at, (end - first) * vendor.granule);
+        status = granules_clear(s, at, (end - first) * vendor.granule);
     if (status) {
         while (index-- > first)
             vendor.unmap(m->base + index * vendor.granule, vendor.granule);
@@ -283,7 +289,7 @@ static int lease_map(struct session *s, uint64_t address, uint64_t length, uint6
         return CU_OUT_OF_MEMORY;
     for (at = first; !status && (at = granules_run(m, at, end, 1)) < end; at = run) {
         run = granules_run(m, at, end, 0);
-        status = granules_map(m, at, run);
+        status = granules_map(s, at, run);
         /* What this lease mapped before the failure stays mapped: it is inside the bound and the client may ask again. */
     }
     return status;
