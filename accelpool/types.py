@@ -70,7 +70,7 @@ class Device(_Plain):
     """One accelerator as its driver discovers it.
 
     ``id`` is stable across restarts (derived from the vendor's UUID, or from host and ordinal for an
-    emulated device).  ``options`` is the driver's own (never shown to tenants).
+    emulated device).  ``options`` is the driver's own; operators see it, tenants never do.
     """
 
     id: str

@@ -39,16 +39,16 @@ NETWORKS = Version(1, 3)
 ENROLMENT = Version(1, 4)
 #: ``/v1/quotas``.
 QUOTAS = Version(1, 5)
-#: What a device is charged beside the memory of a shared slice.
-OVERHEAD = Version(1, 6)
+#: What a device is charged beside the memory of a shared slice, and what its driver says of it.
+DETAILS = Version(1, 6)
 
 MINIMUM = INITIAL
-MAXIMUM = OVERHEAD
+MAXIMUM = DETAILS
 
 #: Fields that came later than the objects that they are in; older clients neither send nor see them.
 FIELDS = {'template': PARTITIONS, 'isolations': PARTITIONS,
           'data_network': NETWORKS, 'via': NETWORKS, 'ticket': NETWORKS,
-          'overhead': OVERHEAD}
+          'overhead': DETAILS, 'properties': DETAILS}
 #: The same for values of a field.
 VALUES = {('isolation', 'any'): PARTITIONS, ('isolation', 'mps'): PARTITIONS}
 

@@ -16,9 +16,6 @@ from accelpool.drivers.nvidia import NvidiaDriver
 from accelpool.types import Device, Isolation, Slice
 from tests.fakes.nvml.host import Host
 
-#: Seconds after which the issue wants a change to be seen; a look comes every 2 s.
-WITHIN = 5.0
-
 
 class NvidiaCase(unittest.TestCase):
     """``self.host`` is the hardware, ``self.driver`` the driver; time passes when the test says so."""

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The NVIDIA inventory over the stand-in of NVML: what is found, what falls ill, what gets well."""
 
+from accelpool.conf import conductor
+from accelpool.conf import nvidia as options
 from accelpool.types import Health, Isolation
 from tests.functional import nvidia
 
@@ -65,10 +67,14 @@ class Found(nvidia.NvidiaCase):
         self.host.start_process(0, 99, memory=1000)
         self.host.device(0).utilization = 80
         self.host.device(0).throttle = 0x40
+        self.host.device(0).ecc_corrected = 5
         device, = self.look()
         seen = self.driver.inventory.metrics()[device.id]
         self.assertEqual((38.0, 61.0, 80.0, 1.0, 1.0), tuple(seen[name] for name in (
             'temperature_celsius', 'power_watts', 'utilization_percent', 'throttled', 'processes')))
+        self.assertEqual({'throttled_thermal_hardware'}, {
+            name for name, value in seen.items() if name.startswith('throttled_') and value})
+        self.assertEqual((5.0, 0.0), (seen['ecc_corrected_errors'], seen['ecc_uncorrected_errors']))
         self.assertEqual(1000 + 551, seen['memory_used_mib'])
         self.assertEqual(81559 - 1551, seen['memory_free_mib'])
         self.assertEqual(0, seen['xid'])
@@ -85,6 +91,11 @@ class Found(nvidia.NvidiaCase):
 
 
 class Health_(nvidia.NvidiaCase):
+    def test_what_happens_is_seen_within_five_seconds(self) -> None:
+        """A look begins at most this late, and one call that hangs makes it this long."""
+        default = {option.name: option.default for option in (*conductor.OPTS, *options.OPTS)}
+        self.assertLessEqual(default['inventory_interval'] + 2 * default['deadline'], 5.0)
+
     def setUp(self) -> None:
         super().setUp()
         self.describe('dgx-a100')
@@ -236,7 +247,7 @@ class Broken(nvidia.NvidiaCase):
         self.assertEqual([], self.look())
 
     def test_no_driver_no_library_wrong_library(self) -> None:
-        for code, remedy in ((9, 'modprobe nvidia'), (12, 'install the NVIDIA driver'), (18, 'different versions')):
+        for code, remedy in ((4, 'run the conductor as root'), (9, 'modprobe nvidia'), (12, 'install the NVIDIA driver'), (18, 'different versions')):
             with self.subTest(code=code):
                 self.describe({'driver': '570.1', 'nvml': '12.570', 'cuda': 12080, 'init_code': code})
                 with self.assertLogs('accelpool.drivers.nvidia.inventory', 'INFO') as logged:

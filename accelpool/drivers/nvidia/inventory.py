@@ -32,6 +32,9 @@ LIBRARY_NOT_FOUND, GPU_IS_LOST = 12, 15
 
 MPS_SERVER = 'nvidia-cuda-mps-server'
 
+#: Why clocks may be low (:mod:`accelpool.drivers.nvidia.nvml`).
+THROTTLE = ('power-cap', 'hardware', 'thermal-software', 'thermal-hardware', 'power-brake')
+
 #: The kernel's driver of a PCI function that an instance has; NVML does not see the device meanwhile.
 PASSTHROUGH = 'vfio-pci'
 
@@ -140,7 +143,9 @@ class NvidiaInventory(base.Inventory):
             **{name: float(seen[key]) for key, name in names.items() if seen[key] is not None},
             'memory_free_mib': float(self._known[uuid].identity['memory'] - seen['memory_used']),
             'xid': float(self._last_xid.get(uuid, 0)),
-            'throttled': float(bool(seen['throttle'])), 'processes': float(len(seen['processes']))}
+            'throttled': float(bool(seen['throttle'])),
+            **{f'throttled_{reason.replace("-", "_")}': float(reason in seen['throttle']) for reason in THROTTLE},
+            'processes': float(len(seen['processes']))}
             for uuid, seen in self._conditions.items()}
 
     def condition(self, uuid: str) -> dict[str, Any] | None:
@@ -270,6 +275,7 @@ class NvidiaInventory(base.Inventory):
                 'ecc': bool(seen['ecc']), 'persistence': bool(seen['persistence']), 'mig': mig,
                 'mig_capable': seen['mig'] is not None, 'compute_mode': seen['compute_mode'],
                 'virtualization': identity['virtualization'], 'vgpus': identity['vgpus'],
+                'architecture': (describe.ARCHITECTURES.get(identity['architecture']) or '').lower() or None,
             })
         geometry = describe.geometry(identity, seen, self._ours(device.id)) if mig else self._types(device)
         return device if geometry is None else dataclasses.replace(device, partitions=geometry.to_dict())

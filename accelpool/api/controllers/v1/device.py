@@ -13,19 +13,25 @@ from accelpool.db import session as db
 from accelpool.policy import device as rules
 
 #: Fields that change with every claim: not part of the ETag, so that a busy device can be disabled.
-_BUSY = {'free_memory', 'free_compute', 'slices', 'updated_at'}
+_BUSY = {'free_memory', 'free_compute', 'slices', 'updated_at', 'properties'}
 #: Fields shown as the database has them.
 _PLAIN = (
     'id', 'driver', 'vendor', 'model', 'memory', 'free_memory', 'overhead', 'compute', 'free_compute', 'slices',
     'traits', 'modes', 'numa_node', 'pci_address', 'fabric', 'health', 'health_reason', 'enabled', 'disabled_reason')
 
 
-def show(device: models.Device) -> dict[str, Any]:
+def show(device: models.Device, *, properties: bool = False) -> dict[str, Any]:
+    """:param properties: with what its driver says of it for its operators"""
     return {
         **{name: getattr(device, name) for name in _PLAIN},
+        'properties': device.options if properties else None,
         'host': device.host.name, 'pools': sorted(pool.name for pool in device.pools),
         'created_at': collection.time(device.created_at), 'updated_at': collection.time(device.updated_at),
     }
+
+
+def _one(call: resource.Call, device: models.Device) -> dict[str, Any]:
+    return show(device, properties=policy.allows(call.context, rules.PROPERTIES))
 
 
 def _etag(shown: dict[str, Any]) -> str:
@@ -47,7 +53,7 @@ class DevicesController(resource.Resource):
     def get_one(self, call: resource.Call, device_id: str) -> resource.Answer:
         policy.authorize(call.context, rules.SHOW)
         with db.reader() as session:
-            shown = show(db_device.get(session, device_id))
+            shown = _one(call, db_device.get(session, device_id))
         return resource.Answer(shown, headers={'ETag': _etag(shown)})
 
     @resource.endpoint(body=schemas.UPDATE, response=schemas.SHOW)
@@ -55,7 +61,7 @@ class DevicesController(resource.Resource):
         policy.authorize(call.context, rules.UPDATE)
         with db.writer() as session:
             device = db_device.get(session, device_id)
-            resource.check_if_match(call.request, _etag(show(device)))
+            resource.check_if_match(call.request, _etag(_one(call, device)))
             db_device.update(session, device, **host_controller.with_reason(call.body))
-            shown = show(device)
+            shown = _one(call, device)
         return resource.Answer(shown, headers={'ETag': _etag(shown)})

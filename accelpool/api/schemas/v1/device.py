@@ -24,6 +24,7 @@ SHOW = common.shown({
     'pci_address': common.nullable(common.STRING),
     'fabric': common.nullable(common.STRING),
     'pools': common.STRINGS,
+    'properties': common.nullable({'type': 'object'}),
     'health': HEALTH,
     'health_reason': common.nullable(common.STRING),
     'enabled': common.BOOLEAN,
