@@ -23,10 +23,12 @@ from collections.abc import Iterator
 
 from accelpool.drivers.mock import ptx
 from accelpool.remoting import artefacts, handshake
+from accelpool.remoting.agent import exports
 
 LIMIT = 512 << 20
 PACKET = struct.Struct('<IIQQQ')
 RESERVE, RELEASE, WANT, TRANSLATE, MEMINFO, GRANT, CONTENT_FIND, TOUCH = 2, 3, 4, 7, 8, 4, 11, 13
+EXPORT, EXPORT_ALLOW, EXPORT_END, IMPORT = 20, 21, 22, 23
 FOREVER_NS = 1 << 60
 #: Percent that every slice is told of.
 UTILIZATION = 37
@@ -40,6 +42,7 @@ class Loopback:
                  listener: socket.socket | None = None) -> None:
         self.limit, self._place, self._transport, self._interface = limit, place, transport, interface
         self._reserved: collections.Counter[int] = collections.Counter()
+        self._exports = exports.Exports()
         self._key = secrets.token_bytes(32)
         self._claims = f'v1:allocation:slice:1:{int(time.time()) + 3600}'
         if listener is None:
@@ -178,9 +181,10 @@ class Loopback:
         if not data:
             self._selector.unregister(control)
             del self._reserved[session]
+            self._exports.leave(session)
             return
         free = self.limit - self._reserved.total()
-        kind, question, a, b, _c = PACKET.unpack_from(data)
+        kind, question, a, b, c = PACKET.unpack_from(data)
         if kind == RESERVE:
             granted = min(a + b, free) if a <= free else 0
             self._reserved[session] += granted
@@ -197,8 +201,24 @@ class Loopback:
             self._send(control, PACKET.pack(CONTENT_FIND, question, 0, 0, 0), [])
         elif kind == TRANSLATE:
             self._answer_translation(control, question, descriptors[0], a)
+        elif kind in {EXPORT, EXPORT_ALLOW, EXPORT_END, IMPORT}:
+            memory = exports.Memory(a, b, data[PACKET.size:])
+            self._share(session, control, (kind, question), memory, c, descriptors[0] if descriptors else None)
         for descriptor in descriptors:
             os.close(descriptor)
+
+    def _share(self, session: int, control: socket.socket, head: tuple[int, int], memory: exports.Memory, for_all: int,
+               descriptor: int | None) -> None:
+        """Memory that sessions share; all of them are of one slice here."""
+        known, kind, blob = self._exports, head[0], memory.numbers
+        if kind == IMPORT:
+            found, file = known.find(blob, memory.size) or (exports.Memory(0, 0, b''), None)
+            self._send(control, PACKET.pack(*head, found.size, found.offset, 0) + found.numbers,
+                       [] if file is None else [file])
+            return
+        key = known.add(session, memory, bool(for_all), descriptor) if kind == EXPORT else b''
+        done = key or (known.allow(session, blob) if kind == EXPORT_ALLOW else kind == EXPORT_END and known.end(session, blob))
+        self._send(control, PACKET.pack(*head, bool(done), 0, 0) + key, [])
 
     def _answer_translation(self, control: socket.socket, question: int, descriptor: int, length: int) -> None:
         module = self._place / 'module.so'

@@ -55,13 +55,25 @@ class Acl(unittest.TestCase):
 
     def test_what_is_not_carried_is_refused_and_named_once(self) -> None:
         said = self.run_scenario('refused')
-        self.assertEqual(1, said.count('aclrtIpcMemGetExportKey is not carried'))
+        self.assertEqual(1, said.count('aclrtNotifyGetExportKey is not carried'))
 
     def test_kernels_that_are_registered(self) -> None:
         self.run_scenario('registered')
 
     def test_callbacks(self) -> None:
         self.run_scenario('callbacks')
+
+    def test_two_processes_share_memory(self) -> None:
+        self.run_scenario('shared')
+
+    def test_one_process_waits_for_anothers_event(self) -> None:
+        self.run_scenario('shared_events')
+
+    def test_sharing_with_a_process_that_is_killed(self) -> None:
+        self.run_scenario('shared_lost')
+
+    def test_sharing_that_makes_no_sense(self) -> None:
+        self.run_scenario('shared_bad')
 
     def test_a_child_has_no_session(self) -> None:
         self.run_scenario('forked')

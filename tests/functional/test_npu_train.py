@@ -10,6 +10,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 import unittest
 
 from accelpool.remoting import artefacts
@@ -46,6 +47,9 @@ class NpuTrain(unittest.TestCase):
             subprocess.run(cls.service.accelpool('profile', 'create', name, *wish), env=cls.environment, check=True,
                            capture_output=True)
 
+    def setUp(self) -> None:
+        self.scratch = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+
     def start(self, profile: str, *command: str, **variables: str) -> 'subprocess.Popen[str]':
         process = subprocess.Popen(self.service.accelpool('run', '--profile', profile, '--', *command), cwd=ROOT,
                                    env=self.environment | variables, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -73,6 +77,18 @@ class NpuTrain(unittest.TestCase):
     def test_every_operator_gives_the_cpus_numbers(self) -> None:
         program = self.start('npu', PYTHON, 'tests/functional/npu_operators.py', TASK_QUEUE_ENABLE='0')
         self.assertRegex(self.finish(program), r'6\d operators, 0 wrong')
+
+    def test_torch_shares_a_tensor_between_two_processes(self) -> None:
+        output = self.finish(self.start('npu', PYTHON, 'tests/functional/npu_share.py'))
+        self.assertIn('0 of 1048576 wrong; the other ended with 0', output)
+
+    def test_a_key_is_no_good_on_another_slice(self) -> None:
+        keys, done = self.scratch / 'keys', self.scratch / 'done'
+        names = {'KEYS': str(keys), 'DONE': str(done)}
+        offer, probe = (self.start('npu', sys.executable, '-m', 'tests.functional.acl_program', scenario, **names)
+                        for scenario in ('offers', 'wants'))
+        self.finish(probe)
+        self.finish(offer)
 
     def test_gpu_and_npu_at_once_each_by_its_own_profile(self) -> None:
         npu = self.start('npu', PYTHON, 'examples/npu_train.py')

@@ -7,6 +7,7 @@ import struct
 import unittest
 
 from accelpool.remoting import artefacts
+from accelpool.remoting.agent import exports
 from accelpool.remoting.generator import model
 from tests.functional import worker_peer as peer
 from tests.functional.acl_arguments import NPU_MAGIC, arguments
@@ -15,6 +16,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 PACK = {'i32': 'i', 'u32': 'I', 'u64': 'Q', 'f32': 'f'}
 INVALID_VALUE, INVALID_HANDLE, NOT_SUPPORTED = 1, 400, 801
 SYNCHRONIZE, COPY, GET_FUNCTION, LAUNCH = 64, 85, 86, 88
+CREATE_EVENT, EXPORT, ALLOW, IMPORT, CLOSE, SHARE_EVENT, OPEN_EVENT = 73, 100, 101, 102, 103, 104, 105
 BINARY = 4
 
 
@@ -124,6 +126,80 @@ class WorkerAcl(unittest.TestCase):
                 self.launch(20, good[:at] + struct.pack('<Q', value) + good[at + 8:], () if at == 24 else ((24, 32),))
                 self.assertIn(session.call(SYNCHRONIZE).status, {107000, 507015})
                 self.assert_alive()
+
+    def test_shared_memory_stays_inside_the_session(self) -> None:
+        inside, size, key = peer.BASE, peer.GRANULE, b'0' * 64
+        for address, count in ((0, 16), (inside + size, 1), (inside, size + 1), (inside, 0), (inside, 1 << 63),
+                               ((1 << 64) - 8, 16), (inside, (1 << 64) - 1)):
+            status = self.session.call(EXPORT, struct.pack('<QQII', address, count, 1, 0)).status
+            self.assertIn(status, {INVALID_VALUE, 207005}, (address, count))
+        answer = self.session.call(EXPORT, struct.pack('<QQII', inside + 4096, 8192, 1, 0))
+        self.assertEqual((0, 64), (answer.status, len(answer.body)))
+        key = answer.body
+        answer = self.session.call(IMPORT, struct.pack('<64siIQ', key, 1, 0, 0))
+        self.assertEqual((0, struct.pack('<3Q', size, 4096, 8192)), (answer.status, answer.body))
+        for place in (inside, inside + 1, 1, inside + self.session.range_size, (1 << 64) - size):
+            self.assertEqual(INVALID_VALUE, self.session.call(IMPORT, struct.pack('<64siIQ', key, 1, 0, place)).status, place)
+        self.assertEqual(INVALID_VALUE, self.session.call(IMPORT, struct.pack('<64siIQ', b'1' * 64, 1, 0, 0)).status)
+        place = inside + 8 * size
+        free = self.session.agent.free
+        self.assertEqual(0, self.session.call(IMPORT, struct.pack('<64siIQ', key, 1, 0, place)).status)
+        self.assertEqual(size, free - self.session.agent.free)  # paid for
+        self.session.copy_in(place + 4096, b'to the other end')
+        self.assertEqual(b'to the other end', self.session.copy_out(inside + 4096, 16).body)
+        # A lease neither returns it nor maps over it.
+        self.session.send(peer.LEASE_RETURN, struct.pack('<4Q', place, size, 0, 0))
+        self.session.lease(place, size, 0)
+        self.assertEqual(b'to the other end', self.session.copy_out(place + 4096, 16).body)
+        self.assertEqual(INVALID_VALUE, self.session.call(EXPORT, struct.pack('<QQII', place, 16, 1, 0)).status)
+        for address, length in ((inside, size), (place, 2 * size), (place, 0), (place + 1, size), (place - size, 2 * size),
+                                (1 << 63, size), (place, (1 << 64) - size)):
+            self.assertEqual(INVALID_VALUE, self.session.call(CLOSE, struct.pack('<64sQQ', key, address, length)).status)
+        self.assertEqual(0, self.session.call(CLOSE, struct.pack('<64sQQ', key, place, size)).status)
+        self.assertEqual(INVALID_VALUE, self.session.call(CLOSE, struct.pack('<64sQQ', key, place, size)).status)
+        self.assertEqual(INVALID_VALUE, self.session.copy_out(place + 4096, 16).status)
+        self.assertEqual(free, self.session.agent.free)
+        self.assertEqual(0, self.session.call(CLOSE, struct.pack('<64sQQ', key, 0, 0)).status)
+        self.assertEqual(INVALID_VALUE, self.session.call(IMPORT, struct.pack('<64siIQ', key, 1, 0, 0)).status)
+        self.assert_alive()
+
+    def test_numbers_that_the_device_does_not_know_are_no_memory(self) -> None:
+        shared = self.session.agent.exports
+        for numbers in (bytes(8), b'\xff' * 8, bytes(64)):
+            key = shared.add(0, exports.Memory(4096, 0, numbers), True, None)
+            call = struct.pack('<64siIQ', key, 1, 0, peer.BASE + 8 * peer.GRANULE)
+            self.assertEqual(107000, self.session.call(IMPORT, call).status)
+        key = shared.add(0, exports.Memory(peer.GRANULE, 1, bytes(8)), True, None)
+        self.assertNotEqual(0, self.session.call(IMPORT, struct.pack('<64siIQ', key, 1, 0, 0)).status)
+        with open('/dev/null', 'rb') as file:
+            shared.leave(0)
+            key = shared.add(0, exports.Memory(4096, 0, bytes(8)), True, file.fileno())
+            self.assertEqual(NOT_SUPPORTED, self.session.call(IMPORT, struct.pack(
+                '<64siIQ', key, 1, 0, peer.BASE + 8 * peer.GRANULE)).status)
+        key = shared.add(0, exports.Memory(0, 0, bytes(64)), True, None)
+        self.assertNotEqual(0, self.session.call(OPEN_EVENT, struct.pack('<64sQ', key, 30)).status)
+        self.assert_alive()
+
+    def test_events_that_sessions_share(self) -> None:
+        for number in (99, 1 << 20, (1 << 64) - 1):
+            self.assertEqual(INVALID_HANDLE, self.session.call(SHARE_EVENT, struct.pack('<Q', number)).status)
+        self.assertEqual(0, self.session.call(CREATE_EVENT, struct.pack('<QI', 20, 0x40)).status)
+        key = self.session.call(SHARE_EVENT, struct.pack('<Q', 20)).body
+        self.assertEqual(64, len(key))
+        self.assertEqual(0, self.session.call(OPEN_EVENT, struct.pack('<64sQ', key, 21)).status)
+        self.assertEqual(INVALID_VALUE, self.session.call(OPEN_EVENT, struct.pack('<64sQ', b'x' * 64, 22)).status)
+        with self.assertRaises(peer.Ended):
+            self.session.call(OPEN_EVENT, struct.pack('<64sQ', key, 21))  # the number is taken
+
+    def test_frames_of_sharing_that_are_malformed_end_the_session(self) -> None:
+        for opcode, payload in ((EXPORT, bytes(23)), (IMPORT, bytes(81)), (CLOSE, bytes(79)), (SHARE_EVENT, bytes(7)),
+                                (OPEN_EVENT, bytes(73)), (ALLOW, bytes(71)),
+                                (ALLOW, struct.pack('<64sII', b'', 2, 0) + bytes(4)),
+                                (ALLOW, struct.pack('<64sII', b'', 1 << 30, 0))):
+            with self.subTest(opcode, length=len(payload)), peer.Session(
+                    self.directory, artefacts.emulated_library('acl'), interface='acl') as session, \
+                    self.assertRaises(peer.Ended):
+                session.reserve_range().call(opcode, payload)
 
     def test_another_vendors_images_and_calls(self) -> None:
         call = peer.module_call(b'.version 7.0\0', 16)

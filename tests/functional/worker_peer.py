@@ -13,6 +13,8 @@ import threading
 from collections.abc import Callable
 from typing import Final, Self
 
+from accelpool.remoting.agent import exports
+
 ROOT: Final = pathlib.Path(__file__).parents[2]
 WANT_REPLY: Final = 1
 REPLY: Final = 2
@@ -30,6 +32,7 @@ SESSION_USAGE = 29
 
 READY, RESERVE, RELEASE, WANT, YIELD, USAGE, TRANSLATE, AGENT_MEMINFO, AGENT_RECALL, END, FIND, KEEP, TOUCH = range(1, 14)
 GRANT, REVOKE = 4, 5
+EXPORT, EXPORT_ALLOW, EXPORT_END, IMPORT = range(20, 24)
 
 
 def build(target: str, sanitizer: str = '') -> pathlib.Path:
@@ -65,6 +68,7 @@ class Agent:
         self.translate: Callable[[bytes], pathlib.Path] | None = None
         self.grants = True
         self.content: dict[bytes, int] = {}
+        self.exports = exports.Exports()
         self.packets: list[tuple[int, int, int, int]] = []
         self.changed = threading.Condition()
         self._connection = connection
@@ -108,6 +112,8 @@ class Agent:
                     self._find(ident, blob)
                 elif kind == KEEP:
                     self.content[blob] = os.dup(descriptors[0])
+                elif kind in {EXPORT, EXPORT_ALLOW, EXPORT_END, IMPORT}:
+                    self._share(kind, ident, exports.Memory(a, b, blob), bool(c), descriptors[0] if descriptors else None)
                 elif kind == WANT and self.grants:
                     self.send(GRANT, 0, 10_000_000)
                 self.changed.notify_all()
@@ -120,6 +126,18 @@ class Agent:
         except OSError:
             return None
         return (data, descriptors) if data else None
+
+    def _share(self, kind: int, ident: int, memory: exports.Memory, for_all: bool, descriptor: int | None) -> None:
+        """Memory that a session shares; the process that it is for is this one."""
+        if kind == IMPORT:
+            found, file = self.exports.find(memory.numbers, memory.size) or (exports.Memory(0, 0, b''), None)
+            socket.send_fds(self._connection, [CONTROL.pack(kind, ident, found.size, found.offset, 0) + found.numbers],
+                            [] if file is None else [file])
+            return
+        key = self.exports.add(0, memory, for_all, descriptor) if kind == EXPORT else b''
+        done = key or (kind == EXPORT_ALLOW and self.exports.allow(0, memory.numbers)) or (
+            kind == EXPORT_END and self.exports.end(0, memory.numbers))
+        self._connection.send(CONTROL.pack(kind, ident, bool(done), 0, 0) + key)
 
     def _find(self, ident: int, digest: bytes) -> None:
         known = self.content.get(digest)
@@ -140,6 +158,7 @@ class Agent:
         self._connection.shutdown(socket.SHUT_RDWR)
         self._thread.join()
         self._connection.close()
+        self.exports.leave(0)
         for descriptor in self.content.values():
             os.close(descriptor)
 

@@ -27,7 +27,7 @@ mkdir -p "$out"
 export EMU_PTX=$PWD/tests/native/emu_kernels.ptx EMU_MODULE=$out/module.so
 export ACCELPOOL_TRANSLATOR=${EMU_TRANSLATOR:-$PWD/tests/native/emu_translator.sh} LD_LIBRARY_PATH=$out
 if [ $# -eq 0 ]; then
-    set -- memory modules streams faults backend stress acl_kernels
+    set -- memory modules streams faults backend stress acl_kernels acl_share
 fi
 failed=0
 for name in "$@"; do

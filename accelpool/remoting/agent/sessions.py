@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from accelpool import errors
-from accelpool.remoting.agent import arbiter, content, ledger, packets
+from accelpool.remoting.agent import arbiter, content, exports, ledger, packets
 from accelpool.remoting.agent.forkserver import ForkServer
 from accelpool.remoting.agent.touch import Broken, TouchAccount
 from accelpool.remoting.agent.translator import Translator
@@ -60,6 +60,7 @@ class SliceState:
         self.device = device
         self.ledger = ledger.Ledger(wanted.memory * MIB)
         self.utilization = Utilization(time.monotonic_ns())
+        self.exports = exports.Exports()
         self.sessions: dict[int, Session] = {}
         self.launches = 0
         self.timer: asyncio.TimerHandle | None = None
@@ -262,6 +263,7 @@ class Sessions:
         self._touch.leave(number)
         self._uids.give(session.uid)
         del state.sessions[number]
+        state.exports.leave(number)
         self._tell(state.ledger.leave(number), state)
         on = self._devices[state.slice.device_id]
         self._instruct(on, on.arbiter.leave(number, time.monotonic_ns()))
@@ -312,8 +314,26 @@ class Sessions:
                 self._touch.give_back(session.number, packet.a)
             case packets.TRANSLATE | packets.CONTENT_FIND | packets.CONTENT_KEEP:
                 self._answer_module(session, packet)
+            case packets.EXPORT | packets.EXPORT_ALLOW | packets.EXPORT_END | packets.IMPORT:
+                self._answer_export(session, packet)
             case _:
                 raise ValueError(f'a packet of type {packet.type}')
+
+    def _answer_export(self, session: Session, packet: packets.Packet) -> None:
+        known, blob = session.state.exports, packet.blob
+        match packet.type:
+            case packets.EXPORT:
+                key = known.add(session.number, exports.Memory(packet.a, packet.b, blob), bool(packet.c),
+                                packet.descriptors[0] if packet.descriptors else None)
+                self._send(session, packets.EXPORT, packet.id, bool(key), blob=key)
+            case packets.EXPORT_ALLOW:
+                self._send(session, packets.EXPORT_ALLOW, packet.id, known.allow(session.number, blob))
+            case packets.EXPORT_END:
+                self._send(session, packets.EXPORT_END, packet.id, known.end(session.number, blob))
+            case packets.IMPORT:
+                memory, descriptor = known.find(blob, packet.a) or (exports.Memory(0, 0, b''), None)
+                self._send(session, packets.IMPORT, packet.id, memory.size, memory.offset, blob=memory.numbers,
+                           descriptors=[] if descriptor is None else [descriptor])
 
     def _answer_module(self, session: Session, packet: packets.Packet) -> None:
         match packet.type:

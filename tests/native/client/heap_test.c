@@ -194,6 +194,34 @@ static void test_barriers(struct heap *heap)
     EXPECT(heap_free(heap, second) == 0);
 }
 
+/* Places for another session's memory: whole granules, nothing mapped, no allocation, and found again by nobody. */
+static void test_places(struct heap *heap)
+{
+    uint64_t before, places[8], after, start, bytes;
+
+    EXPECT(heap_allocate(heap, 4096, &before) == 0);
+    EXPECT(heap_place(heap, 0, &after) == 1 && heap_place(heap, GRANULE + 256, &after) == 1);
+    EXPECT(heap_place(heap, RANGE, &after) == 2);
+    for (unsigned i = 0; i < 8; i++) {
+        const uint64_t length = (i + 1) * GRANULE;
+
+        EXPECT(heap_place(heap, length, &places[i]) == 0 && places[i] % GRANULE == 0);
+        for (uint64_t g = 0; g <= i; g++)
+            EXPECT(!worker.mapped[(places[i] - worker.base) / GRANULE + g]);
+        EXPECT(heap_find(heap, places[i] + length - 1, &start, &bytes) && start == places[i] && bytes == length);
+        EXPECT(heap_free(heap, places[i]) == 1);
+    }
+    EXPECT(heap_allocate(heap, LIMIT / 4, &after) == 0);
+    for (unsigned i = 0; i < 8; i++)
+        EXPECT(after + LIMIT / 4 <= places[i] || after >= places[i] + (i + 1) * GRANULE);
+    for (unsigned i = 0; i < 8; i++) {
+        heap_unplace(heap, places[i]);
+        EXPECT(!heap_find(heap, places[i], &start, &bytes));
+    }
+    heap_unplace(heap, before); /* an allocation is no place */
+    EXPECT(heap_free(heap, before) == 0 && heap_free(heap, after) == 0);
+}
+
 int main(int argc, char **argv)
 {
     int error = 0;
@@ -203,6 +231,7 @@ int main(int argc, char **argv)
     srand((unsigned)atoi(argv[1]));
     EXPECT(heap_allocate(heap, 0, &(uint64_t){0}) == 1);
     test_barriers(heap);
+    test_places(heap);
     for (int i = 0; i < atoi(argv[2]); i++) {
         step(heap);
         check(heap);

@@ -129,6 +129,10 @@ uint64_t memory_free_bytes(void);
 void pages_open(uint64_t base, uint64_t size, uint8_t state);
 void pages_close(uint64_t base, uint64_t size);
 uint64_t address_space_take(uint64_t size, uint64_t alignment, uint64_t at); /* PROT_NONE; 0: none */
+/* ---- virtual_memory.c: a mapped granule gets a number that physical_adopt() of another process knows. No work of the
+   device nor copy runs meanwhile. ---- */
+CUresult physical_share(CUmemGenericAllocationHandle handle, uint64_t *number);
+CUresult physical_adopt(uint64_t number, CUmemGenericAllocationHandle *handle);
 
 /* ---- allocation.c ---- */
 CUresult allocation_new(struct context *context, uint64_t size, CUdeviceptr *address);
@@ -140,10 +144,13 @@ void allocation_free_all(struct context *context);
 #define RING_SIZE 1024u
 struct function;
 struct kernel_run;
+struct shared_cell;
 struct record { /* one recording of an event */
     _Atomic int references;
     _Atomic int done;
     uint64_t time_ns;
+    struct shared_cell *cell; /* engine lock: where other processes look, NULL: nobody does; and this one's number there */
+    uint64_t number;
 };
 enum work_kind { WORK_KERNEL, WORK_COPY, WORK_FILL, WORK_RECORD, WORK_WAIT, WORK_HOST, WORK_CALLBACK, WORK_FREE,
                  WORK_TASK };
@@ -227,6 +234,9 @@ uint64_t device_time_ns(void);
 CUresult plane_step(struct plane *plane, uint64_t limit, bool *done);
 
 /* ---- stream.c, event.c ---- */
+CUresult event_new(CUevent *handle, unsigned flags);               /* CU_EVENT_INTERPROCESS: other processes may open it */
+CUresult event_share(CUevent handle, uint64_t *number);            /* what it is called on this host */
+CUresult event_adopt(uint64_t number, CUevent *handle);            /* another process's: to wait for, not to record */
 CUresult stream_find(CUstream handle, struct stream **stream); /* default streams too; sticky error is the answer */
 CUstream stream_or_per_thread(CUstream handle);
 

@@ -2,11 +2,14 @@
 /* Events: each recording is an object of its own, so that who waits for an older one is not moved to a newer one. */
 #include <stdlib.h>
 
-#include "emu.h"
+#include "engine.h"
+#include "shared_memory.h"
 
 struct event {
     struct context *context;
     unsigned flags;
+    bool foreign;              /* another process records it */
+    struct shared_event shared; /* no file: nobody else has it */
     pthread_mutex_t lock;
     struct record *last; /* NULL: never recorded */
 };
@@ -17,9 +20,28 @@ static CUresult event_find(CUevent handle, struct event **event) {
     return *event ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
 }
 
+/* The other process's latest recording becomes one of ours, which is done when that is. Event lock. */
+static void follow(struct event *event) {
+    const uint64_t number = cell_recorded(event->shared.cell);
+    if (event->last ? event->last->number == number : !number)
+        return;
+    struct record *record = record_new();
+    if (!record)
+        return; /* an older one: that is late, but not wrong for ever */
+    record->number = number;
+    if (shared_event_follow(&event->shared, record)) {
+        record_release(record);
+        return;
+    }
+    record_release(event->last);
+    event->last = record;
+}
+
 /* A reference to the latest recording, or NULL. */
 static struct record *last_record(struct event *event) {
     pthread_mutex_lock(&event->lock);
+    if (event->foreign)
+        follow(event);
     struct record *record = event->last;
     if (record)
         atomic_fetch_add(&record->references, 1);
@@ -34,6 +56,12 @@ API CUresult cuEventCreate(CUevent *handle, unsigned flags) {
         return CUDA_ERROR_INVALID_VALUE;
     if (flags & CU_EVENT_INTERPROCESS)
         return flags & CU_EVENT_DISABLE_TIMING ? CUDA_ERROR_NOT_SUPPORTED : CUDA_ERROR_INVALID_VALUE;
+    return event_new(handle, flags);
+}
+
+CUresult event_new(CUevent *handle, unsigned flags) {
+    struct context *context;
+    TRY(context_enter(&context));
     struct event *event = calloc(1, sizeof *event);
     if (!event)
         return CUDA_ERROR_OUT_OF_MEMORY;
@@ -52,6 +80,8 @@ API CUresult cuEventDestroy_v2(CUevent handle) {
     TRY(event_find(handle, &event));
     handle_drop((uint64_t)handle);
     record_release(event->last);
+    if (event->shared.file)
+        shared_event_drop(&event->shared);
     pthread_mutex_destroy(&event->lock);
     free(event);
     return CUDA_SUCCESS;
@@ -68,9 +98,17 @@ API CUresult cuEventRecord(CUevent handle, CUstream stream_handle) {
     TRY(event_find(handle, &event));
     if (event->context != stream->context)
         return CUDA_ERROR_INVALID_HANDLE;
+    if (event->foreign)
+        return CUDA_ERROR_NOT_SUPPORTED;
     struct record *record = record_new();
     if (!record)
         return CUDA_ERROR_OUT_OF_MEMORY;
+    pthread_mutex_lock(&event->lock);
+    if (event->shared.file) {
+        record->cell = event->shared.cell;
+        record->number = cell_record(record->cell);
+    }
+    pthread_mutex_unlock(&event->lock);
     if (stream_idle(stream)) {
         record_finish(record);
     } else {
@@ -157,5 +195,45 @@ API CUresult cuStreamWaitEvent(CUstream stream_handle, CUevent handle, unsigned 
     work->kind = WORK_WAIT;
     work->record = record; /* the reference goes with it */
     work_submit(stream);
+    return CUDA_SUCCESS;
+}
+
+/* --- other processes ----------------------------------------------------------------------------------------------- */
+
+CUresult event_share(CUevent handle, uint64_t *number) {
+    struct event *event;
+    CUresult status = CUDA_SUCCESS;
+    TRY(event_find(handle, &event));
+    if (event->foreign || !(event->flags & CU_EVENT_INTERPROCESS))
+        return CUDA_ERROR_INVALID_VALUE;
+    pthread_mutex_lock(&event->lock);
+    if (!event->shared.file) {
+        status = shared_event_new(&event->shared);
+        pthread_mutex_lock(&engine.lock);
+        if (status == CUDA_SUCCESS && event->last && !atomic_load(&event->last->done)) { /* under way already */
+            event->last->cell = event->shared.cell;
+            event->last->number = cell_record(event->shared.cell);
+        }
+        pthread_mutex_unlock(&engine.lock);
+    }
+    if (status == CUDA_SUCCESS)
+        *number = shared_event_number(&event->shared);
+    pthread_mutex_unlock(&event->lock);
+    return status;
+}
+
+CUresult event_adopt(uint64_t number, CUevent *handle) {
+    struct shared_event shared;
+    struct event *event;
+    TRY(shared_event_find(number, &shared));
+    CUresult status = event_new(handle, 0);
+    if (status == CUDA_SUCCESS)
+        status = event_find(*handle, &event);
+    if (status != CUDA_SUCCESS) {
+        shared_event_drop(&shared);
+        return status;
+    }
+    event->shared = shared;
+    event->foreign = true;
     return CUDA_SUCCESS;
 }

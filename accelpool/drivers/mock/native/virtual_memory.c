@@ -4,17 +4,20 @@
  *
  * Physical memory is private anonymous memory at the place where it is mapped. A handle that outlives its mapping
  * keeps the pages parked elsewhere. One handle can be mapped at one place at a time. What is unmapped is given back to
- * the host at once; the page state table, not the host's protection, keeps kernels out of it.
+ * the host at once; the page state table, not the host's protection, keeps kernels out of it. What is shared with other
+ * processes lies in a file instead, and is paid for as a whole by each of them, since nobody sees the others' first writes.
  */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "emu.h"
+#include "shared_memory.h"
 
 struct physical {
     uint64_t handle, size, mapped, parked;
     unsigned references;
+    struct shared_granule shared; /* its pages are in a file, for other processes too */
     uint8_t *states; /* of the pages while they are not accessible; NULL: all untouched */
 };
 
@@ -122,6 +125,11 @@ static void physical_free(struct physical *physical) {
         munmap((void *)physical->parked, physical->size);
     if (committed && emu_host)
         emu_host->untouch(emu_host->opaque, committed << PAGE_SHIFT);
+    if (physical->shared.file) {
+        memory_lock();
+        shared_drop(&physical->shared);
+        memory_unlock();
+    }
     memory_discharge(physical->size);
     free(physical->states);
     free(physical);
@@ -162,6 +170,8 @@ API CUresult cuMemMap(CUdeviceptr address, size_t size, size_t offset, CUmemGene
         status = CUDA_ERROR_INVALID_VALUE;
     else if (physical->mapped)
         status = CUDA_ERROR_NOT_SUPPORTED;
+    if (status == CUDA_SUCCESS && physical->shared.file && !shared_map(&physical->shared, address))
+        status = CUDA_ERROR_OPERATING_SYSTEM;
     if (status == CUDA_SUCCESS && physical->parked) {
         void *moved = mremap((void *)physical->parked, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, (void *)address);
         if (moved == MAP_FAILED)
@@ -269,6 +279,13 @@ static CUresult park(struct physical *physical) {
     return CUDA_SUCCESS;
 }
 
+/* Memory lock held: the place is empty address space again. */
+static CUresult vacate(const struct range *range) {
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
+    return mmap((void *)range->base, range->size, PROT_NONE, flags, -1, 0) == MAP_FAILED ? CUDA_ERROR_OPERATING_SYSTEM
+                                                                                         : CUDA_SUCCESS;
+}
+
 API CUresult cuMemUnmap(CUdeviceptr address, size_t size) {
     TRY(initialised());
     if (!size || address + size < address)
@@ -281,7 +298,9 @@ API CUresult cuMemUnmap(CUdeviceptr address, size_t size) {
         struct physical *physical = range->physical;
         at += range->size;
         status = make_inaccessible(range);
-        if (status == CUDA_SUCCESS && physical->references && physical->states)
+        if (status == CUDA_SUCCESS && physical->shared.file)
+            status = vacate(range);
+        else if (status == CUDA_SUCCESS && physical->references && physical->states)
             status = park(physical);
         if (status != CUDA_SUCCESS)
             break;
@@ -326,4 +345,65 @@ API CUresult cuMemGetAllocationPropertiesFromHandle(CUmemAllocationProp *propert
     *properties = (CUmemAllocationProp){.type = CU_MEM_ALLOCATION_TYPE_PINNED,
                                         .location = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = 0}};
     return CUDA_SUCCESS;
+}
+
+/* --- other processes ----------------------------------------------------------------------------------------------- */
+
+/* Memory lock held: the mapped granule that the handle stands for, or NULL. */
+static struct physical *sharable(CUmemGenericAllocationHandle handle) {
+    struct physical *physical = handle_object(HANDLE_MEMORY, handle);
+    struct range *range = physical && physical->mapped ? range_at(memory_blocks, physical->mapped) : NULL;
+    return range && range->accessible && physical->size == GRANULE ? physical : NULL;
+}
+
+CUresult physical_share(CUmemGenericAllocationHandle handle, uint64_t *number) {
+    memory_lock();
+    struct physical *physical = sharable(handle);
+    const uint64_t address = physical ? physical->mapped : 0;
+    memory_unlock();
+    if (!physical)
+        return CUDA_ERROR_INVALID_VALUE;
+    TRY(memory_commit(address, GRANULE));
+    CUresult status = CUDA_SUCCESS;
+    memory_lock();
+    physical = sharable(handle);
+    if (!physical || physical->mapped != address)
+        status = CUDA_ERROR_INVALID_VALUE;
+    if (status == CUDA_SUCCESS && !physical->shared.file) {
+        status = shared_new(&physical->shared, (const void *)address);
+        if (status == CUDA_SUCCESS &&
+            (!shared_map(&physical->shared, address) || mprotect((void *)address, GRANULE, PROT_READ | PROT_WRITE)))
+            status = CUDA_ERROR_OPERATING_SYSTEM;
+    }
+    if (status == CUDA_SUCCESS)
+        *number = shared_number(&physical->shared);
+    memory_unlock();
+    return status;
+}
+
+CUresult physical_adopt(uint64_t number, CUmemGenericAllocationHandle *handle) {
+    const uint64_t pages = GRANULE >> PAGE_SHIFT;
+    struct physical *physical = calloc(1, sizeof *physical);
+    uint8_t *states = malloc(pages);
+    if (!physical || !states || !memory_charge(GRANULE)) {
+        free(physical);
+        free(states);
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    }
+    *physical = (struct physical){.size = GRANULE, .references = 1, .states = states};
+    memset(states, 0, pages);
+    memory_lock();
+    CUresult status = shared_find(number, &physical->shared);
+    memory_unlock();
+    if (status == CUDA_SUCCESS && emu_host && emu_host->touch(emu_host->opaque, GRANULE))
+        status = CUDA_ERROR_OUT_OF_MEMORY;
+    if (status == CUDA_SUCCESS)
+        memset(states, 2, pages);
+    if (status == CUDA_SUCCESS && !(physical->handle = handle_new(HANDLE_MEMORY, physical)))
+        status = CUDA_ERROR_OUT_OF_MEMORY;
+    if (status == CUDA_SUCCESS)
+        *handle = physical->handle;
+    else
+        physical_free(physical);
+    return status;
 }

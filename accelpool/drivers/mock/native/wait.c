@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "engine.h"
+#include "shared_memory.h"
 
 #define SPIN 400 /* looks before a waiter sleeps: some 10 us, the round trip of a short kernel */
 #define STAGED_MOST ((size_t)64 << 20) /* bytes of the whole process; who wants more waits for the device */
@@ -166,6 +167,8 @@ void record_finish(struct record *record) {
     record->time_ns = device_time_ns();
     pthread_mutex_lock(&engine.lock);
     atomic_store_explicit(&record->done, 1, memory_order_release);
+    if (record->cell)
+        cell_reach(record->cell, record->number);
     pthread_cond_broadcast(&engine.done);
     pthread_mutex_unlock(&engine.lock);
 }

@@ -310,7 +310,7 @@ int heap_free(struct heap *h, uint64_t address)
 
     pthread_mutex_lock(&h->lock);
     struct segment *segment = segments_find(&h->segments, address);
-    if (segment && segment->used && segment->start == address) {
+    if (segment && segment->used == 1 && segment->start == address) {
         h->unused += segment->size;
         h->allocated -= segment->size;
         trim(h, segments_give(&h->segments, segment, h->epoch));
@@ -318,6 +318,47 @@ int heap_free(struct heap *h, uint64_t address)
     }
     pthread_mutex_unlock(&h->lock);
     return error;
+}
+
+int heap_place(struct heap *h, uint64_t length, uint64_t *address)
+{
+    uint64_t at, end;
+
+    if (!length || length % h->granule || length > h->size)
+        return INVALID_VALUE;
+    pthread_mutex_lock(&h->lock);
+    struct segment *segment = segments_take_aligned(&h->segments, length, h->granule);
+    if (!segment) {
+        pthread_mutex_unlock(&h->lock);
+        return OUT_OF_MEMORY;
+    }
+    segment->used = 2;
+    *address = segment->start;
+    at = (segment->start - h->base) / h->granule;
+    end = at + length / h->granule;
+    while (at < end) { /* what was mapped for allocations that are gone */
+        const uint64_t first = at;
+
+        while (at < end && is_mapped(h, at))
+            at++;
+        if (at > first) {
+            set_mapped(h, h->base + first * h->granule, (at - first) * h->granule, 0);
+            give_back(h, h->base + first * h->granule, (at - first) * h->granule, 0, 0);
+        } else {
+            at++;
+        }
+    }
+    pthread_mutex_unlock(&h->lock);
+    return SUCCESS;
+}
+
+void heap_unplace(struct heap *h, uint64_t address)
+{
+    pthread_mutex_lock(&h->lock);
+    struct segment *segment = segments_find(&h->segments, address);
+    if (segment && segment->used == 2 && segment->start == address)
+        segments_give(&h->segments, segment, h->epoch);
+    pthread_mutex_unlock(&h->lock);
 }
 
 void heap_clear(struct heap *h)

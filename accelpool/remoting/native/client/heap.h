@@ -23,6 +23,10 @@ void heap_close(struct heap *heap);
 int heap_allocate(struct heap *heap, uint64_t bytes, uint64_t *address);
 /* CUDA_ERROR_INVALID_VALUE unless `address` starts an allocation. */
 int heap_free(struct heap *heap, uint64_t address);
+/* A place of whole granules where nothing is mapped, for memory that the worker maps otherwise. */
+int heap_place(struct heap *heap, uint64_t length, uint64_t *address);
+/* Nothing is mapped there any more. */
+void heap_unplace(struct heap *heap, uint64_t address);
 /* Frees everything. */
 void heap_clear(struct heap *heap);
 /* Not a CUresult: 1 and the allocation that holds `address`, or 0. */

@@ -145,6 +145,40 @@ struct segment *segments_take(struct segments *segments, uint64_t size)
     return s;
 }
 
+/* Cuts [start, start + size) off a used segment, and frees it. */
+static void cut_off(struct segments *segments, struct segment *piece, uint64_t start, uint64_t size)
+{
+    piece->start = start;
+    piece->size = size;
+    piece->used = 1;
+    insert(segments, piece);
+    segments_give(segments, piece, piece->epoch);
+}
+
+struct segment *segments_take_aligned(struct segments *segments, uint64_t size, uint64_t alignment)
+{
+    struct segment *before = create(segments, 0, 0, 0), *after = create(segments, 0, 0, 0);
+    struct segment *s = before && after && size + alignment > size ? segments_take(segments, size + alignment) : NULL;
+
+    if (!s) {
+        free(before);
+        free(after);
+        return NULL;
+    }
+    const uint64_t start = s->start, end = s->start + s->size;
+    before->epoch = after->epoch = s->epoch;
+    extract(segments, start);
+    s->start = (start + alignment - 1) & ~(alignment - 1);
+    s->size = size;
+    insert(segments, s);
+    if (s->start > start)
+        cut_off(segments, before, start, s->start - start);
+    else
+        free(before);
+    cut_off(segments, after, s->start + size, end - s->start - size); /* at least a byte: one alignment is more than needed */
+    return s;
+}
+
 struct segment *segments_give(struct segments *segments, struct segment *segment, uint64_t epoch)
 {
     struct segment *before = segments_find(segments, segment->start - 1);

@@ -14,7 +14,7 @@ struct segment {
     uint64_t largest; /* free segment in this subtree */
     uint64_t epoch;   /* of a free segment: when its newest part was freed */
     uint32_t priority;
-    int used;
+    int used; /* 2: not an allocation */
     struct segment *left, *right;
 };
 
@@ -31,6 +31,8 @@ struct segment *segments_find(const struct segments *segments, uint64_t address)
 /* Marks `size` bytes at the lowest address that fits as used. NULL: nothing fits. The segment's epoch says when the newest
  * part of it had been freed (0: never used). */
 struct segment *segments_take(struct segments *segments, uint64_t size);
+/* The same at a multiple of the alignment, a power of two. */
+struct segment *segments_take_aligned(struct segments *segments, uint64_t size, uint64_t alignment);
 /* Frees a used segment and merges it with free neighbours; returns the merged one. */
 struct segment *segments_give(struct segments *segments, struct segment *segment, uint64_t epoch);
 

@@ -65,6 +65,10 @@ typedef struct {
 } aclrtUuid;
 
 typedef struct {
+    char reserved[64];
+} aclrtIpcEventHandle;
+
+typedef struct {
     uint32_t id;
     aclrtMemLocationType type;
 } aclrtMemLocation;

@@ -29,6 +29,10 @@ struct accelpool_backend_host {
 int accelpool_backend_attach(const struct accelpool_backend_host *host);
 /* Host pointer to device memory (write: committed through the touch hook first); NULL: not mapped, or over the cap. */
 void *accelpool_backend_access(uint64_t address, uint64_t bytes, int write);
+/* The descriptor (the library's own) that another process needs to map memory that this one has exported. */
+int accelpool_backend_share(void);
+/* Another process's such descriptor; the library keeps a copy. 0, or -1: it is none. */
+int accelpool_backend_adopt(int fd);
 /* 1 when no device work is queued or running, and none failed. */
 int accelpool_backend_idle(void);
 

@@ -64,6 +64,10 @@ static int agent_packet(struct session *s, uint8_t *blob)
     case CONTROL_MEMINFO:
     case CONTROL_TOUCH:
     case CONTROL_CONTENT_FIND:
+    case CONTROL_EXPORT:
+    case CONTROL_EXPORT_ALLOW:
+    case CONTROL_EXPORT_END:
+    case CONTROL_IMPORT:
         agent_answer(s, &packet, blob, (size_t)length, fd);
         return 0;
     case CONTROL_GRANT:

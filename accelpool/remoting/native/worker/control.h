@@ -28,6 +28,11 @@ enum control_type {
     CONTROL_CONTENT_KEEP = 12, /* a = length, blob = SHA-256, fd = sealed memfd: a module image for the project's later runs */
     CONTROL_TOUCH = 13,     /* id, a = bytes of host memory needed, b = extra; answered TOUCH id, a = allowed, 0 = none left */
     CONTROL_UNTOUCH = 14,   /* a = bytes of that allowance given back */
+    CONTROL_EXPORT = 20,    /* id, a = bytes, b = where they start in the first granule, c = 1: for every process, blob = u64
+                               numbers of granules, fd that belongs to them, if any; answered EXPORT id, a = 1, blob = key */
+    CONTROL_EXPORT_ALLOW = 21, /* id, blob = key, i32 processes; answered EXPORT_ALLOW id, a = 1: it is this session's */
+    CONTROL_EXPORT_END = 22,   /* id, blob = key; answered EXPORT_END id, a = 1: it was this session's */
+    CONTROL_IMPORT = 23,    /* id, a = process, blob = key; answered IMPORT id, a, b, blob, fd as in EXPORT; a = 0: none */
     /* agent -> worker (besides the answers above) */
     CONTROL_GRANT = 4,      /* a = budget ns */
     CONTROL_REVOKE = 5,     /* somebody waits: YIELD when the budget is used, at once when idle */

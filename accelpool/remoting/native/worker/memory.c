@@ -50,24 +50,25 @@ int memory_open(struct session *s)
 void memory_close(struct session *s)
 {
     free((void *)s->memory.granules);
-    s->memory.granules = NULL;
+    free((void *)s->memory.foreign);
+    s->memory.granules = s->memory.foreign = NULL;
     s->memory.size = 0;
 }
 
 /* --- what is mapped ---------------------------------------------------------------------------------------------- */
 
-static int granule_mapped(const struct memory *m, uint64_t index)
+static int bit_is_set(const _Atomic uint64_t *bits, uint64_t index)
 {
-    return (int)(atomic_load_explicit(&m->granules[index / 64], memory_order_relaxed) >> (index % 64) & 1);
+    return (int)(atomic_load_explicit(&bits[index / 64], memory_order_relaxed) >> (index % 64) & 1);
 }
 
-static void granules_mark(struct memory *m, uint64_t first, uint64_t end, int mapped)
+static void bits_set(_Atomic uint64_t *bits, uint64_t first, uint64_t end, int value)
 {
     for (uint64_t i = first; i < end; i++)
-        if (mapped)
-            atomic_fetch_or_explicit(&m->granules[i / 64], UINT64_C(1) << (i % 64), memory_order_relaxed);
+        if (value)
+            atomic_fetch_or_explicit(&bits[i / 64], UINT64_C(1) << (i % 64), memory_order_relaxed);
         else
-            atomic_fetch_and_explicit(&m->granules[i / 64], ~(UINT64_C(1) << (i % 64)), memory_order_relaxed);
+            atomic_fetch_and_explicit(&bits[i / 64], ~(UINT64_C(1) << (i % 64)), memory_order_relaxed);
 }
 
 /* First granule from `at` on, below end, whose state is not `mapped`; whole words at a time. */
@@ -81,7 +82,7 @@ static uint64_t granules_run(const struct memory *m, uint64_t at, uint64_t end, 
             at += 64;
             continue;
         }
-        if (granule_mapped(m, at) != mapped)
+        if (bit_is_set(m->granules, at) != mapped)
             break;
         at++;
     }
@@ -153,7 +154,9 @@ void memory_range(struct session *s, const struct call *call)
     }
     if (!status) {
         m->granules = calloc(range.size / vendor.granule / 64 + 1, sizeof *m->granules);
-        if (!m->granules) {
+        m->foreign = calloc(range.size / vendor.granule / 64 + 1, sizeof *m->foreign);
+        if (!m->granules || !m->foreign) {
+            memory_close(s);
             vendor.unreserve(address, range.size);
             status = CU_OUT_OF_MEMORY;
         }
@@ -254,21 +257,22 @@ static int granules_map(struct session *s, uint64_t first, uint64_t end)
             vendor.unmap(m->base + index * vendor.granule, vendor.granule);
         return status;
     }
-    granules_mark(m, first, end, 1);
+    bits_set(m->granules, first, end, 1);
     m->mapped += (end - first) * vendor.granule;
     return CU_SUCCESS;
 }
 
-/* With the lock; the range is granule-aligned and inside. */
+/* With the lock; the range is granule-aligned and inside. What is another session's was never leased: it stays. */
 static void granules_unmap(struct memory *m, uint64_t address, uint64_t length)
 {
     uint64_t at = (address - m->base) / vendor.granule, end = at + length / vendor.granule;
 
-    while ((at = granules_run(m, at, end, 0)) < end) {
-        granules_mark(m, at, at + 1, 0);
+    for (; (at = granules_run(m, at, end, 0)) < end; at++) {
+        if (bit_is_set(m->foreign, at))
+            continue;
+        bits_set(m->granules, at, at + 1, 0);
         vendor.unmap(m->base + at * vendor.granule, vendor.granule);
         m->mapped -= vendor.granule;
-        at++;
     }
 }
 
@@ -441,4 +445,95 @@ void memory_info(struct session *s, const struct call *call)
         return;
     }
     memory_submit(s, call, &job, info_job);
+}
+
+/* --- other sessions' memory ---------------------------------------------------------------------------------------- */
+
+/* With the lock. */
+static int foreign_map(struct memory *m, uint64_t first, uint64_t end,
+                       int (*next)(void *opaque, uint64_t index, uint64_t *memory), void *opaque)
+{
+    const struct vendor_access access = {.location = {.type = 1, .id = vendor.device}, .flags = 3};
+    const uint64_t at = m->base + first * vendor.granule;
+    uint64_t index = first, memory;
+    int status = CU_SUCCESS;
+
+    for (; index < end && !status; index += !status) {
+        status = next(opaque, index - first, &memory);
+        if (status)
+            break;
+        status = vendor.map(m->base + index * vendor.granule, vendor.granule, 0, memory, 0);
+        vendor.release(memory);
+    }
+    if (!status)
+        status = vendor.set_access(at, (end - first) * vendor.granule, &access, 1);
+    if (status) {
+        while (index-- > first)
+            vendor.unmap(m->base + index * vendor.granule, vendor.granule);
+        return status;
+    }
+    bits_set(m->foreign, first, end, 1);
+    bits_set(m->granules, first, end, 1);
+    return CU_SUCCESS;
+}
+
+int memory_adopt(struct session *s, uint64_t address, uint64_t length, uint64_t ticket,
+                 int (*next)(void *opaque, uint64_t index, uint64_t *memory), void *opaque)
+{
+    struct memory *m = &s->memory;
+    int status;
+
+    if (!length || !range_aligned(m, address, length))
+        return CU_INVALID_VALUE;
+    status = memory_charge(s, length);
+    if (status)
+        return status;
+    const uint64_t first = (address - m->base) / vendor.granule, end = first + length / vendor.granule;
+    returns_wait(m, ticket);
+    status = granules_run(m, first, end, 0) == end ? foreign_map(m, first, end, next, opaque) : CU_INVALID_VALUE;
+    pthread_mutex_unlock(&m->lock);
+    if (status)
+        memory_discharge(s, length);
+    return status;
+}
+
+int memory_is_foreign(struct session *s, uint64_t address, uint64_t length)
+{
+    const struct memory *m = &s->memory;
+    int foreign = 0;
+
+    if (!length || !range_inside(m, address, length))
+        return 0;
+    for (uint64_t i = (address - m->base) / vendor.granule; i <= (address - m->base + length - 1) / vendor.granule; i++)
+        foreign |= bit_is_set(m->foreign, i);
+    return foreign;
+}
+
+int memory_abandon(struct session *s, uint64_t address, uint64_t length)
+{
+    struct memory *m = &s->memory;
+    int status = CU_SUCCESS;
+
+    if (!length || !range_aligned(m, address, length))
+        return CU_INVALID_VALUE;
+    if (!session_idle())
+        status = vendor.context_sync();
+    const uint64_t first = (address - m->base) / vendor.granule, end = first + length / vendor.granule;
+    pthread_mutex_lock(&m->lock);
+    uint64_t at = first;
+    while (at < end && bit_is_set(m->foreign, at))
+        at++;
+    if (at < end) {
+        pthread_mutex_unlock(&m->lock);
+        return CU_INVALID_VALUE;
+    }
+    pthread_rwlock_wrlock(&m->mapping);
+    bits_set(m->granules, first, end, 0);
+    bits_set(m->foreign, first, end, 0);
+    for (at = first; at < end; at++)
+        vendor.unmap(m->base + at * vendor.granule, vendor.granule);
+    pthread_rwlock_unlock(&m->mapping);
+    pthread_mutex_unlock(&m->lock);
+    memory_discharge(s, length);
+    return status;
 }

@@ -100,6 +100,7 @@ struct memory {
     uint64_t base, size;       /* the range; size 0: none yet */
     unsigned tries;            /* RANGE frames so far */
     _Atomic uint64_t *granules; /* one bit per granule: mapped */
+    _Atomic uint64_t *foreign;  /* the same: mapped, and another session's */
     uint64_t mapped;           /* bytes */
     void *clearing;            /* stream in which fresh granules are cleared */
     _Atomic uint64_t leased;   /* bytes of the agent's ledger that the client may use */
@@ -239,6 +240,14 @@ void memory_barrier(struct session *s, const struct call *call);
 int memory_charge(struct session *s, uint64_t bytes);
 void memory_discharge(struct session *s, uint64_t bytes);
 uint64_t memory_range_size(uint64_t limit);
+/* Maps granules of another session at [address, address + length), where nothing is mapped; next gives the index-th. The
+ * slice pays for them as for its own, because the other session may end first. ticket: memory.returns_seen when the frame
+ * came. A status, as of memory_abandon(), which takes them away; side threads only. */
+int memory_adopt(struct session *s, uint64_t address, uint64_t length, uint64_t ticket,
+                 int (*next)(void *opaque, uint64_t index, uint64_t *memory), void *opaque);
+int memory_abandon(struct session *s, uint64_t address, uint64_t length);
+/* 1 when some of the range is another session's. */
+int memory_is_foreign(struct session *s, uint64_t address, uint64_t length);
 /* Direct use of device memory: NULL where the range is not mapped or the backend has none; else call memory_done(). */
 void *memory_use(struct session *s, uint64_t address, uint64_t length, int write);
 void memory_done(struct session *s);

@@ -39,6 +39,8 @@ int vendor_open(const struct worker_api *api, const char *path, char *why, size_
     api->load_calls(vendor.library);
     BACKEND_SYMBOL(attach, "accelpool_backend_attach");
     BACKEND_SYMBOL(idle, "accelpool_backend_idle");
+    BACKEND_SYMBOL(share, "accelpool_backend_share");
+    BACKEND_SYMBOL(adopt, "accelpool_backend_adopt");
     BACKEND_SYMBOL(access, "accelpool_backend_access");
     return 0;
 }

@@ -136,6 +136,8 @@ struct vendor {
                        unsigned count);
     int (*attach)(const void *host); /* these are optional */
     int (*idle)(void);
+    int (*share)(void);  /* the descriptor that other processes need to map what this one has exported */
+    int (*adopt)(int fd); /* takes a copy of such a descriptor; 0 or -1 */
     /* Host pointer to device memory, pages committed when write is set; NULL: copy through the vendor. Optional. */
     void *(*access)(uint64_t address, uint64_t bytes, int write);
 };

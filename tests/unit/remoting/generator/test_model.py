@@ -186,4 +186,6 @@ class SecondApi(unittest.TestCase):
             90: 'aclrtGetStreamOverflowSwitch', 91: 'aclrtSetDeviceSatMode', 92: 'aclrtGetDeviceSatMode',
             93: 'aclrtSetOpExecuteTimeOut', 94: 'aclrtSetOpExecuteTimeOutV2', 95: 'aclrtSetOpWaitTimeout',
             96: 'aclrtGetOpExecuteTimeout', 97: 'aclrtSetStreamFailureMode', 98: 'aclrtNpuGetFloatOverFlowStatus',
-            99: 'aclrtNpuClearFloatOverFlowStatus'}, calls)
+            99: 'aclrtNpuClearFloatOverFlowStatus', 100: 'aclrtIpcMemGetExportKey', 101: 'aclrtIpcMemSetImportPid',
+            102: 'aclrtIpcMemImportByKey', 103: 'aclrtIpcMemClose', 104: 'aclrtIpcGetEventHandle',
+            105: 'aclrtIpcOpenEventHandle'}, calls)

@@ -6,6 +6,7 @@
 
 #define STREAM_FLAGS 0x3fu
 #define EVENT_FLAGS 0x7bu
+#define EVENT_IPC 0x40u
 #define POLL_NS 200000
 
 API aclError aclrtCreateStreamWithConfig(aclrtStream *stream, uint32_t priority, uint32_t flags) {
@@ -76,7 +77,7 @@ API aclError aclrtSynchronizeEventWithTimeout(aclrtEvent event, int32_t millisec
 API aclError aclrtCreateEventExWithFlag(aclrtEvent *event, uint32_t flags) {
     if (!event || flags & ~EVENT_FLAGS)
         return ACL_ERROR_RT_PARAM_INVALID;
-    return acl_status(cuEventCreate((CUevent *)event, 0));
+    return acl_status(event_new((CUevent *)event, flags & EVENT_IPC ? CU_EVENT_INTERPROCESS : 0));
 }
 
 API aclError aclrtDestroyEvent(aclrtEvent event) {

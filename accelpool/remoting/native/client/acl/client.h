@@ -23,6 +23,7 @@ struct rt_binary {
 enum {
     CLIENT_INVALID_VALUE = ACL_ERROR_RT_PARAM_INVALID,
     CLIENT_OUT_OF_MEMORY = ACL_ERROR_RT_RESOURCE_ALLOC_FAIL,
+    CLIENT_NOT_SUPPORTED = ACL_ERROR_RT_FEATURE_NOT_SUPPORT,
 };
 
 /* --- errors.c ----------------------------------------------------------------------------------------------------- */
@@ -41,6 +42,11 @@ int client_enter(struct device **device);
 
 /* 107000 unless [address, address + bytes) lies within one allocation of the device. */
 int client_range(struct device *device, const void *address, uint64_t bytes);
+
+/* --- ipc.c -------------------------------------------------------------------------------------------------------- */
+
+/* 1 when another process made it: then that records it, and this one waits. */
+int client_event_is_foreign(aclrtEvent event);
 
 /* --- stream.c ----------------------------------------------------------------------------------------------------- */
 

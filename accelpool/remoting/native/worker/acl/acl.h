@@ -42,6 +42,11 @@
 /* May be absent; callers look. */
 #define ACL_OPTIONAL(X)                                                                                        \
     X(binary_entry, "aclrtBinaryGetFunctionByEntry", (void *binary, uint64_t entry, void **function))          \
+    X(memory_export, "aclrtMemExportToShareableHandle",                                                        \
+      (void *memory, int type, uint64_t flags, uint64_t *number))                                              \
+    X(memory_import, "aclrtMemImportFromShareableHandle", (uint64_t number, int32_t device, void **memory))    \
+    X(event_export, "aclrtIpcGetEventHandle", (void *event, aclrtIpcEventHandle *handle))                      \
+    X(event_import, "aclrtIpcOpenEventHandle", (aclrtIpcEventHandle handle, void **event))                     \
     X(device_uuid, "aclrtDeviceGetUuid", (int32_t device, aclrtUuid *uuid))                                    \
     X(device_info, "aclrtGetDeviceInfo", (uint32_t device, aclrtDevAttr attribute, int64_t *value))
 
@@ -53,6 +58,10 @@ struct acl_library {
     const char *(*soc_name)(void);
 };
 extern struct acl_library acl;
+
+/* --- vendor.c --- */
+/* The physical memory of the granule that holds the address, or NULL. With the memory's lock. */
+void *acl_physical(uint64_t address);
 
 /* --- launch.c --- */
 int acl_binary_load(void **binary, const void *image, size_t length, const struct wire_jit_option *options,

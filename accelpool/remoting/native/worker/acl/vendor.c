@@ -105,6 +105,13 @@ static int unmap(uint64_t address, size_t bytes)
     return status;
 }
 
+void *acl_physical(uint64_t address)
+{
+    const uint64_t index = (address - range.base) / vendor.granule;
+
+    return index < range.granules ? range.memory[index] : NULL;
+}
+
 static int set_access(uint64_t address, size_t bytes, const void *access, size_t count)
 {
     (void)address, (void)bytes, (void)access, (void)count;
