@@ -60,6 +60,9 @@ class Acl(unittest.TestCase):
     def test_kernels_that_are_registered(self) -> None:
         self.run_scenario('registered')
 
+    def test_launches_of_operators_of_older_releases(self) -> None:
+        self.run_scenario('registered_launches')
+
     def test_callbacks(self) -> None:
         self.run_scenario('callbacks')
 

@@ -62,32 +62,34 @@ API aclError aclrtBinaryUnLoad(aclrtBinHandle handle) {
     return ACL_SUCCESS;
 }
 
-static int names(const struct npu_binary *binary, const char *name, size_t length) {
+/* The line that is the name, when there is one; otherwise the index-th. Its length, or 0. */
+static size_t line_of(const struct npu_binary *binary, const char *name, uint64_t index, const char **found) {
     const char *line = binary->text + MAGIC_BYTES, *end = binary->text + binary->length;
-    while (line < end) {
+    for (uint64_t at = 0; line < end; at++) {
         const char *stop = memchr(line, '\n', (size_t)(end - line));
         const size_t size = (size_t)((stop ? stop : end) - line);
-        if (size == length && !memcmp(line, name, length))
-            return 1;
+        *found = line;
+        if (name ? size == strlen(name) && !memcmp(line, name, size) : at == index)
+            return size;
         line += size + 1;
     }
     return 0;
 }
 
-API aclError aclrtBinaryGetFunction(const aclrtBinHandle handle, const char *name, aclrtFuncHandle *result) {
-    if (!name || !result)
-        return ACL_ERROR_RT_PARAM_INVALID;
-    const size_t length = strlen(name);
-    const struct npu_kernel *kernel = kernel_find(name, length);
+static aclError get_function(aclrtBinHandle handle, const char *name, uint64_t index, aclrtFuncHandle *result) {
+    const struct npu_kernel *kernel = NULL;
+    struct npu_function *function = NULL;
+    const char *line;
     aclError status = ACL_SUCCESS;
     api_lock();
     struct npu_binary *binary = handle_object(HANDLE_MODULE, (uint64_t)handle);
-    struct npu_function *function = NULL;
-    if (!binary)
-        status = ACL_ERROR_RT_INVALID_HANDLE;
-    else if (!kernel || !names(binary, name, length))
-        status = ACL_ERROR_RT_PARAM_INVALID;
-    for (function = binary ? binary->functions : NULL; !status && function; function = function->next)
+    if (binary) {
+        const size_t length = line_of(binary, name, index, &line);
+        kernel = length ? kernel_find(line, length) : NULL;
+    }
+    if (!kernel)
+        status = binary ? ACL_ERROR_RT_PARAM_INVALID : ACL_ERROR_RT_INVALID_HANDLE;
+    for (function = kernel ? binary->functions : NULL; function; function = function->next)
         if (function->kernel == kernel)
             break;
     if (!status && !function) {
@@ -107,6 +109,15 @@ API aclError aclrtBinaryGetFunction(const aclrtBinHandle handle, const char *nam
         *result = (void *)function->handle;
     api_unlock();
     return status;
+}
+
+API aclError aclrtBinaryGetFunction(const aclrtBinHandle handle, const char *name, aclrtFuncHandle *result) {
+    return name && result ? get_function(handle, name, 0, result) : ACL_ERROR_RT_PARAM_INVALID;
+}
+
+/* The number is the place of the name in the binary, from 0. */
+API aclError aclrtBinaryGetFunctionByEntry(const aclrtBinHandle handle, uint64_t entry, aclrtFuncHandle *result) {
+    return result ? get_function(handle, NULL, entry, result) : ACL_ERROR_RT_PARAM_INVALID;
 }
 
 const struct npu_kernel *function_kernel(aclrtFuncHandle handle) {

@@ -11,6 +11,22 @@
 
 typedef struct aclCANNPackageVersion aclCANNPackageVersion;
 
+/* rtArgsEx_t: where the addresses of what lies further on in the arguments have to be stored. */
+struct rt_arguments {
+    void *args;
+    const aclrtPlaceHolderInfo *inputs;
+    uint32_t size, tiling_address, tiling_data;
+    uint16_t input_count;
+    uint8_t has_tiling, on_device; /* on_device: args is a device address already */
+    uint8_t reserved[4];
+};
+_Static_assert(sizeof(struct rt_arguments) == 40, "rtArgsEx_t");
+
+/* rtTaskCfgInfo_t, as far as it was the same in every release. */
+struct rt_task_settings {
+    uint8_t qos, part, schedule;
+};
+
 /* rtDevBinary_t */
 struct rt_binary {
     uint32_t magic, version;
