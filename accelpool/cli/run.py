@@ -15,7 +15,7 @@ from osc_lib import exceptions
 from accelpool.cli import allocation as allocation_command
 from accelpool.cli import base, request
 from accelpool.cli.client import Client, Unavailable
-from accelpool.runtime import environment, holder, launcher
+from accelpool.runtime import environment, greeting, holder, launcher
 
 #: Seconds that the allocation lives without news from us; renewed three times as often.
 TTL = 60
@@ -128,7 +128,7 @@ class _Consumer:
             return None
         try:
             return holder.connect(where['url'], where['credential'])
-        except (OSError, holder.HolderRefused) as failure:
+        except (OSError, greeting.Refused) as failure:
             base.progress(f'accelpool: the local agent does not watch over this run ({failure}); '
                           f'if it is killed, the slice comes back after {TTL} s')
             return None

@@ -45,11 +45,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument('--start-timeout', type=float, default=25.0, metavar='<seconds>',
                         help="a session's time to open its vendor library and to welcome its client, who waits 30 s "
                              '(default: %(default)g)')
+    parser.add_argument('--renewable', type=int, default=3600, metavar='<seconds>',
+                        help='how long after an attachment was asked for this agent renews its credentials, so that a '
+                             'guest needs the API once in that time only (default: %(default)s; -1: never)')
     options = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format='%(asctime)s %(levelname)s %(name)s %(message)s')
     try:
         asyncio.run(app.run(options.host, options.state_dir, options.listen, options.advertise, options.door,
-                            _policy(options), options.touched_limit_mib, options.start_timeout))
+                            _policy(options), options.touched_limit_mib, options.start_timeout,
+                            options.renewable))
     except (OSError, ValueError) as failure:
         print(f'accelpool-agent: {failure}', file=sys.stderr)
         return 1

@@ -22,6 +22,7 @@ from accelpool.conductor.allocations import Allocations
 from accelpool.conductor.slices import Slices
 from accelpool.db import allocation as db_allocation
 from accelpool.db import device as db_device
+from accelpool.db import enrolment as db_enrolment
 from accelpool.db import event as db_event
 from accelpool.db import host as db_host
 from accelpool.db import models
@@ -60,6 +61,7 @@ class Conductor:
             release_on=lambda other, allocation_id: client.ConductorClient(other).release(allocation_id))
         self._devices: dict[str, Device] = {}
         self._advertise: list[Any] | None = None
+        self._renewals: dict[str, int] = {}
         self._agent_seen = threading.Event()
         self._stopped = threading.Event()
         self._inventory = Loop(f'inventory of {host}', conf.conductor.inventory_interval, self.sync_inventory)
@@ -134,8 +136,10 @@ class Conductor:
             if usage is not None:
                 db_host.heard_of(session, self._host, self._advertise or [], at=asked)
                 live = {used['allocation_id'] for used in usage['slices'] if used['sessions']}
-                db_allocation.touch(session, live | set(usage['holders']))
+                db_allocation.touch(session, live | renewed | set(usage['holders']))
+                db_enrolment.seen(session, renewed)
 
+        renewed = set() if usage is None else self._renewed(usage['slices'])
         db_session.retrying(note)
 
     def reconcile(self) -> None:
@@ -184,6 +188,12 @@ class Conductor:
                     + (f': {device.health_reason}' if device.health_reason else '')
                 for allocation_id in db_slice.allocations_on(session, device.id):
                     db_event.add(session, allocation_id, Event.DEVICE, detail=told)
+
+    def _renewed(self, slices: list[dict[str, Any]]) -> set[str]:
+        """Return the allocations whose credentials the agent has renewed since the last time: their guests live."""
+        before, self._renewals = self._renewals, {used['slice_id']: used.get('renewals', 0) for used in slices}
+        return {used['allocation_id'] for used in slices
+                if self._renewals[used['slice_id']] != before.get(used['slice_id'], 0)}
 
     def _usage(self) -> dict[str, Any] | None:
         try:

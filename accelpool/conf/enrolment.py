@@ -20,8 +20,8 @@ OPTS: list[cfg.Opt] = [
              'which hold one, can be read by all users of the guest.'),
     cfg.IntOpt(
         'renewal', default=100, min=1,
-        help='Seconds after which guests ask again; less than half of [agent] credential_lifetime, and a third of '
-             'lapse at most.'),
+        help='Seconds after which guests have their credentials renewed: by the agents, and every fifth time they ask '
+             'the API for what is new.  Less than half of [agent] credential_lifetime, and a third of lapse at most.'),
     cfg.ListOpt(
         'vendordata_roles', default=['service', 'admin'],
         help='Roles of the service users (Nova) that the vendordata endpoint answers; one of them is enough.'),

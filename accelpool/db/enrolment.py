@@ -9,6 +9,7 @@ import datetime
 import hashlib
 import hmac
 import secrets
+from collections.abc import Collection
 
 import sqlalchemy as sa
 from sqlalchemy import orm
@@ -96,6 +97,17 @@ def proven(session: orm.Session, identifier: str, key: str) -> models.Enrolment:
     found.seen_at = models.utcnow()
     session.flush()
     return found
+
+
+def seen(session: orm.Session, allocations: Collection[str]) -> None:
+    """Note a sign of life of the guests that use these allocations."""
+    if not allocations:
+        return
+    e, a = models.table(models.Enrolment).c, models.table(models.Allocation).c
+    alive = session.scalars(sa.select(e.id).where(
+        a.id.in_(list(allocations)), a.consumer_id == e.consumer_id, a.consumer_type == e.consumer_type,
+        a.project_id == e.project_id, e.used_at.is_not(None))).all()
+    session.execute(sa.update(models.table(models.Enrolment)).where(e.id.in_(alive)).values(seen_at=models.utcnow()))
 
 
 def allocations(session: orm.Session, enrolment: models.Enrolment) -> list[models.Allocation]:

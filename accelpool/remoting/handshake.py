@@ -4,18 +4,23 @@
 Both sides prove that they know K, the secret half of a credential, without sending it: each signs
 both nonces and what will carry the session.  The C twin of these layouts is native/common/wire.h.
 
-A credential reads ``v1:<allocation>:<slice>:<generation>:<expiry>:<K, 64 hex digits>``; everything
-before the last colon is the *claims*, which travel in clear.
+A credential reads ``<claims>:<K, 64 hex digits>``; the claims are the agent's business (agent/credential.py) and
+travel in clear.
 
 After PROOF the agent says SECURE where the session goes on inside TLS; its worker is the server of that.  A client that
 knows only its own agent sends ROUTE with a ticket first; from ROUTED on it speaks with the agent that the ticket names.
+A client that came for a fresh credential gets RENEWED, and the connection ends.
+
+Guests import this module too: Python 3.9 and its standard library.
 """
+
+from __future__ import annotations
 
 import enum
 import hashlib
 import hmac
 import struct
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 MAGIC = 0x4C504341            # "ACPL"
 VERSION = 1
@@ -29,9 +34,10 @@ _HELLO = struct.Struct('<IHHHH32s')     # magic, version min / max, kind, length
 _CHALLENGE = struct.Struct('<HHI32s32s')  # version, 0, transport, nonce, proof
 _TRANSPORT = struct.Struct('<I')
 _REFUSED = struct.Struct('<I')
+_RENEWED = struct.Struct('<Q32s32s')    # expiry, masked K, proof; the claims follow
 
-HELLO, CHALLENGE, PROOF, WELCOME, REFUSED, SECURE, ROUTE, ROUTED = 1, 2, 3, 4, 5, 26, 27, 28
-KIND_SESSION, KIND_HOLDER = 1, 2
+HELLO, CHALLENGE, PROOF, WELCOME, REFUSED, SECURE, ROUTE, ROUTED, RENEWED = 1, 2, 3, 4, 5, 26, 27, 28, 30
+KIND_SESSION, KIND_HOLDER, KIND_RENEWAL = 1, 2, 3
 
 
 class Transport(enum.IntEnum):
@@ -57,7 +63,7 @@ class Credential(NamedTuple):
     key: bytes
 
     @classmethod
-    def parse(cls, text: str) -> Self:
+    def parse(cls, text: str) -> Credential:
         """Split a credential.  Raises Malformed."""
         claims, _, secret = text.rpartition(':')
         try:
@@ -67,6 +73,9 @@ class Credential(NamedTuple):
         if not claims or len(key) != hashlib.sha256().digest_size:
             raise Malformed('this is not a session credential')
         return cls(claims, key)
+
+    def __str__(self) -> str:
+        return f'{self.claims}:{self.key.hex()}'
 
 
 class Hello(NamedTuple):
@@ -105,7 +114,7 @@ def parse_hello(payload: bytes) -> Hello:
     if not oldest <= VERSION <= newest:
         raise OtherVersion(f'protocol versions {oldest}-{newest} do not include {VERSION}')
     claims = payload[_HELLO.size:]
-    if len(claims) != length or kind not in {KIND_SESSION, KIND_HOLDER}:
+    if len(claims) != length or kind not in {KIND_SESSION, KIND_HOLDER, KIND_RENEWAL}:
         raise Malformed('the greeting contradicts itself')
     try:
         return Hello(kind, claims.decode('ascii'), nonce)
@@ -149,3 +158,41 @@ def client_proof(key: bytes, transport: Transport, client_nonce: bytes, agent_no
 def tls_key(key: bytes, client_nonce: bytes, agent_nonce: bytes) -> bytes:
     """Return the key that is pre-shared for the TLS of this connection, and of no other."""
     return hmac.digest(key, b'tls' + client_nonce + agent_nonce, 'sha256')
+
+
+def renewed(key: bytes, client_nonce: bytes, agent_nonce: bytes, fresh: Credential, expires: int) -> bytes:
+    """Return a fresh credential in a frame that only the holder of ``key`` can read, and nobody else can make.
+
+    Its secret is masked by 32 bytes of this connection alone: a one-time pad, for the agent's nonce never repeats.
+
+    :param expires: unix seconds
+    """
+    masked = _xor(fresh.key, _pad(key, client_nonce, agent_nonce))
+    claims = fresh.claims.encode()
+    proof = _renewal_proof(key, client_nonce, agent_nonce, expires, masked, claims)
+    return frame(RENEWED, _RENEWED.pack(expires, masked, proof) + claims)
+
+
+def parse_renewed(key: bytes, client_nonce: bytes, agent_nonce: bytes, payload: bytes) -> tuple[Credential, int]:
+    """Return the fresh credential, and when it expires.  Raises Malformed."""
+    if len(payload) < _RENEWED.size:
+        raise Malformed('the fresh credential is too short')
+    expires, masked, proof = _RENEWED.unpack_from(payload)
+    claims = payload[_RENEWED.size:]
+    if not hmac.compare_digest(proof, _renewal_proof(key, client_nonce, agent_nonce, expires, masked, claims)):
+        raise Malformed('the fresh credential is not from this agent')
+    return Credential(claims.decode('ascii'), _xor(masked, _pad(key, client_nonce, agent_nonce))), expires
+
+
+def _pad(key: bytes, client_nonce: bytes, agent_nonce: bytes) -> bytes:
+    return hmac.digest(key, b'renewal' + client_nonce + agent_nonce, 'sha256')
+
+
+def _renewal_proof(key: bytes, client_nonce: bytes, agent_nonce: bytes, expires: int, masked: bytes,
+                   claims: bytes) -> bytes:
+    content = client_nonce + agent_nonce + _RENEWED.pack(expires, masked, b'') + claims
+    return hmac.digest(key, b'renewed' + content, 'sha256')
+
+
+def _xor(one: bytes, other: bytes) -> bytes:
+    return bytes(a ^ b for a, b in zip(one, other))  # noqa: B905  strict= is newer than 3.9; both are digests

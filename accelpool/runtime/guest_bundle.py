@@ -11,7 +11,8 @@ import accelpool
 from accelpool.runtime.guest import loader
 
 _PACKAGE = pathlib.Path(accelpool.__path__[0])
-_MODULES = ('__init__.py', 'cmd/__init__.py', 'cmd/guest.py', 'runtime/__init__.py', 'runtime/guest/*.py')
+_MODULES = ('__init__.py', 'cmd/__init__.py', 'cmd/guest.py', 'runtime/__init__.py',
+            'runtime/greeting.py', 'runtime/guest/*.py', 'remoting/__init__.py', 'remoting/handshake.py')
 #: The same as etc/systemd/accelpool-guest.service, with this archive's paths.
 _UNIT = """\
 [Unit]

@@ -100,7 +100,7 @@ class FrontDoor(unittest.TestCase):
         for bad in ('', 'r1', good[:-1], good + '0', good.replace(address, '127.0.0.1'), good.upper(),
                     self.there.credential(), 'r1:a:b:c:d:' + 64 * '0', '\N{SNOWMAN}'):
             self.assertEqual(6, self.refusal(bad), bad)
-        self.assertEqual(2, self.refusal(self.ways(lifetime=-1)[0]['ticket']))
+        self.assertEqual(2, self.refusal(self.ways(lifetime=-3601)[0]['ticket']))
         self.assertEqual(6, agent_code(self.here, good))
 
     def test_an_agent_that_is_not_there(self) -> None:

@@ -5,17 +5,22 @@ import json
 import pathlib
 import subprocess
 import tempfile
+import time
 import unittest
 import uuid
 from typing import Any
 
+from accelpool.runtime.guest import keeper
 from tests.support import guest
+from tests.support.wiretap import Wiretap
 from tools.bench import service
 
 #: Short lives, so that renewals happen while a test waits for them.
 OPTIONS = """
 [agent]
 credential_lifetime = 10
+[conductor]
+heartbeat_interval = 0.5
 [enrolment]
 renewal = 1
 lapse = 4
@@ -62,10 +67,13 @@ class GuestCase(unittest.TestCase):
         found: str = self.cli('allocation', 'enrol', allocation, *options)['token']
         return found
 
-    def offer(self, allocation: str) -> None:
-        """Put a token where the guest finds it, as vendordata does."""
+    def offer(self, allocation: str, url: str = '') -> None:
+        """Put a token where the guest finds it, as vendordata does.
+
+        :param url: of the API, where it is not the usual one
+        """
         self.metadata.document = {'static': {}, 'pool': {'accelpool': {
-            'url': self.url, 'token': self.token(allocation), 'consumer': self.instance}}}
+            'url': url or self.url, 'token': self.token(allocation), 'consumer': self.instance}}}
 
     def guest(self, sections: str = '') -> guest.Guest:
         made = guest.Guest(pathlib.Path(self.enterContext(tempfile.TemporaryDirectory(prefix='accelpool-guest-'))),
@@ -135,6 +143,63 @@ class Instances(GuestCase):
         guest.until(lambda: json.loads(here.attachment.read_text())['devices'][0]['expires'] > first + 10,
                     'a credential that is good for longer than the first one was')
         self.assertEqual('right', here.compute())
+
+    def cut_off(self, allocation: str) -> guest.Guest:
+        """Return an allocation's guest, which has reached the API once and reaches it no more."""
+        tap = Wiretap(self.url.replace('http:', 'tcp:'))
+        self.offer(allocation, tap.url.replace('tcp:', 'http:'))
+        here = self.guest()
+        here.start()
+        here.wait()
+        tap.close()
+        return here
+
+    def test_agents_renew_while_the_api_is_unreachable(self) -> None:
+        here = self.cut_off(self.allocate())
+        first = here.status()['devices'][0]['expires']
+        guest.until(lambda: here.status()['warnings'], 'a warning that the API is unreachable')
+        guest.until(lambda: json.loads(here.attachment.read_text())['devices'][0]['expires'] > first + 10,
+                    'a credential that is good for longer than the first one was')
+        self.assertEqual('right', here.compute())
+        said = here.call('status')
+        self.assertEqual(0, said.returncode)
+        self.assertIn('the agents renew, but the API is unreachable', said.stdout)
+        here.reboot()  # it has no credential that could be renewed
+        here.wait('unreachable')
+
+    def test_what_was_released_is_renewed_no_more(self) -> None:
+        allocation = self.allocate()
+        here = self.cut_off(allocation)
+        self.release(allocation)
+        here.wait('unreachable')
+        self.assertNotEqual('right', here.python('p = c.allocate(8); print("right")', check=False))
+
+    def test_api_is_asked_for_little_between_renewals(self) -> None:
+        allocation = self.allocate()
+        with Wiretap(self.url.replace('http:', 'tcp:')) as tap:
+            self.offer(allocation, tap.url.replace('tcp:', 'http:'))
+            here = self.guest()
+            here.start()
+            here.wait()
+            expiries: set[float] = set()
+            while len(expiries) < 2 * keeper.ASK_EVERY:
+                expiries.add(json.loads(here.attachment.read_text())['devices'][0]['expires'])
+                time.sleep(0.1)
+        self.assertLessEqual(tap.said.count(b'/attachment HTTP'), 4)
+
+    def test_renewing_is_a_sign_of_life(self) -> None:
+        """The agents tell it: the place, and an allocation with a time to live, are kept without the API."""
+        allocation = self.cli('allocation', 'create', '--compute', '10', '--memory', '64', '--wait', '--ttl', '3',
+                              '--consumer-type', 'instance', '--consumer-id', self.instance)['id']
+        self.addCleanup(self.release, allocation)
+        here = self.cut_off(allocation)
+        first = here.status()['devices'][0]['expires']
+        guest.until(lambda: json.loads(here.attachment.read_text())['devices'][0]['expires'] > first + 10, 'ten seconds')
+        self.assertEqual('active', self.cli('allocation', 'show', allocation)['state'])
+        self.offer(allocation)
+        thief = self.guest()
+        thief.start()
+        self.assertIn('alive', thief.wait('refused')['detail'])
 
     def test_running_programs_and_files_outlive_the_service(self) -> None:
         self.offer(self.allocate())

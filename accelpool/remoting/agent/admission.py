@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who may have a session or hold an allocation: the handshake of every connection to this host's listeners.
+"""Who may have a session or a fresh credential, or hold an allocation: the handshake of every connection that comes in.
 
 An unauthenticated peer may send 4 KiB, take five seconds, and be one of so many; whatever it sends, it gets a refusal
 at most.  What its credential says is looked at only after it has proved it.
@@ -21,7 +21,7 @@ from accelpool import errors
 from accelpool.remoting import handshake
 from accelpool.remoting.agent import credential, frontdoor, secure
 from accelpool.remoting.agent.refusal import BAD, BUSY, EXPIRED, MALFORMED, REVOKED, VERSION, Refused
-from accelpool.remoting.agent.sessions import Sessions
+from accelpool.remoting.agent.sessions import Sessions, SliceState
 from accelpool.remoting.handshake import Transport
 
 LOG = logging.getLogger(__name__)
@@ -110,7 +110,7 @@ class Admission:
             raise Refused(MALFORMED, str(failure)) from failure
 
     async def _admit(self, connection: socket.socket, hello: handshake.Hello) -> str | None:
-        """Do the handshake; a session is handed to its worker, a holder's allocation is returned."""
+        """Do the handshake; hand a session to its worker, send a fresh credential, or return a holder's allocation."""
         key = credential.derive(self._key, hello.claims)
         nonce = secrets.token_bytes(handshake.NONCE)
         transport = self._policy.choose(connection)
@@ -125,20 +125,34 @@ class Admission:
         holds = hello.kind == handshake.KIND_HOLDER
         if holds != (claims.slice_id == credential.HOLDER):
             raise Refused(BAD, 'the credential is for something else')
-        if not holds:
-            self._start(connection, claims, self._policy.parameters(
-                transport, handshake.tls_key(key, hello.nonce, nonce)))
-        elif transport != Transport.PLAIN:
-            raise Refused(BAD, 'a holder connects on its own machine')
-        elif self._holders[claims.allocation_id] >= HOLDERS:
-            raise Refused(BUSY, 'the allocation has as many holders as it can have')
-        return claims.allocation_id if holds else None
-
-    def _start(self, connection: socket.socket, claims: credential.Claims, tls: dict[str, str]) -> None:
+        if holds:
+            if transport != Transport.PLAIN:
+                raise Refused(BAD, 'a holder connects on its own machine')
+            if self._holders[claims.allocation_id] >= HOLDERS:
+                raise Refused(BUSY, 'the allocation has as many holders as it can have')
+            return claims.allocation_id
         state = self._sessions.slices.get(claims.slice_id)
         if state is None or state.slice.allocation_id != claims.allocation_id \
                 or state.slice.generation != claims.generation:
             raise Refused(REVOKED, 'the slice is not yours any more')
+        if hello.kind == handshake.KIND_RENEWAL:
+            fresh = self._renew(state, claims)
+            connection.send(handshake.renewed(
+                key, hello.nonce, nonce, credential.mint(self._key, fresh), fresh.expires))
+        else:
+            self._start(connection, claims, self._policy.parameters(
+                transport, handshake.tls_key(key, hello.nonce, nonce)))
+        return None
+
+    def _renew(self, state: SliceState, claims: credential.Claims) -> credential.Claims:
+        now = int(time.time())
+        if claims.until < now:
+            raise Refused(EXPIRED, 'the credential is renewed no more; ask for the attachment again')
+        if not state.renew(time.monotonic()):
+            raise Refused(BUSY, 'the credentials of this slice are renewed too often')
+        return claims.renewed(now)
+
+    def _start(self, connection: socket.socket, claims: credential.Claims, tls: dict[str, str]) -> None:
         try:
             self._sessions.start(claims.slice_id, connection, tls)
         except errors.Conflict as failure:

@@ -30,7 +30,8 @@ DEFAULT_NETWORK = 'default'
 
 
 async def run(host: str, state_dir: pathlib.Path, listen: Sequence[str], advertise: Sequence[str],
-              door: str | None, policy: secure.Policy, touched_limit_mib: int, start_timeout: float) -> None:
+              door: str | None, policy: secure.Policy, touched_limit_mib: int, start_timeout: float,
+              renewable: int) -> None:
     """Serve until SIGTERM or SIGINT.
 
     :param listen: ``url`` or ``url,network``
@@ -39,6 +40,7 @@ async def run(host: str, state_dir: pathlib.Path, listen: Sequence[str], adverti
     :param policy: where TLS is needed, and which
     :param touched_limit_mib: how much host memory the emulated devices may really touch, MiB
     :param start_timeout: seconds from a worker's start to its READY
+    :param renewable: seconds from an attachment request on in which its credentials are renewed here
     :raises ValueError: a URL that an agent cannot listen on, or a key that others can read
     """
     root = os.geteuid() == 0
@@ -70,11 +72,11 @@ async def run(host: str, state_dir: pathlib.Path, listen: Sequence[str], adverti
         'capabilities': {'root': root, 'uid_per_session': uids.available, 'no_new_privs': True, 'non_dumpable': True,
                          'seccomp': True, 'tls': policy.transport.name},
     }
-    control = Control(key, about)
+    control = Control(key, about, renewable)
     translator = Translator(state_dir / 'translator', uids)
     sessions = control.sessions = Sessions(
         translator, TouchAccount(touched_limit_mib * MIB), uids, control.event, stop.set, start_timeout)
-    front_door = control.door = FrontDoor(key, places, doors, sessions.pass_on)
+    front_door = control.door = FrontDoor(key, places, doors, sessions.pass_on, renewable)
     admission = control.admission = Admission(key, sessions, policy, front_door, control.event)
     server = await control.listen(state_dir / 'agent.sock')
     tasks = [asyncio.ensure_future(admission.listen(one)) for one in opened]

@@ -30,9 +30,13 @@ LINE_MAX = 1 << 20
 class Control:
     """Answers a conductor."""
 
-    def __init__(self, host_key: bytes, about: dict[str, Any]) -> None:
-        """:param about: what ``hello`` says"""
+    def __init__(self, host_key: bytes, about: dict[str, Any], renewable: int) -> None:
+        """
+        :param about: what ``hello`` says
+        :param renewable: seconds from an attachment request on in which the agent renews its credentials
+        """
         self._key = host_key
+        self._renewable = renewable
         self._about = about
         self._watchers: set[asyncio.StreamWriter] = set()
         self.sessions: Sessions
@@ -107,17 +111,20 @@ class Control:
         state = self.sessions.slices.get(slice_id)
         if state is None or state.slice.allocation_id != allocation_id or state.slice.generation != generation:
             raise errors.NotFound(f'Slice {slice_id} is not bound here')
-        return {**self._minted(allocation_id, slice_id, generation, lifetime), 'urls': self._about['advertise']}
+        now = int(time.time())
+        claims = credential.Claims(
+            allocation_id, slice_id, generation, now + lifetime, max(lifetime, 0), now + self._renewable)
+        return {**self._minted(claims), 'urls': self._about['advertise']}
 
     async def _holder(self, allocation_id: str, lifetime: int) -> dict[str, Any]:
-        return {**self._minted(allocation_id, credential.HOLDER, 0, lifetime), 'url': self._about['data_socket']}
+        claims = credential.Claims(allocation_id, credential.HOLDER, 0, int(time.time()) + lifetime)
+        return {**self._minted(claims), 'url': self._about['data_socket']}
 
     async def _route(self, allocation_id: str, urls: list[dict[str, str]], lifetime: int) -> dict[str, Any]:
         return {'ways': self.door.ways(allocation_id, urls, lifetime)}
 
-    def _minted(self, allocation_id: str, slice_id: str, generation: int, lifetime: int) -> dict[str, Any]:
-        claims = credential.Claims(allocation_id, slice_id, generation, int(time.time()) + lifetime)
-        return {'credential': credential.mint(self._key, claims), 'expires': claims.expires}
+    def _minted(self, claims: credential.Claims) -> dict[str, Any]:
+        return {'credential': str(credential.mint(self._key, claims)), 'expires': claims.expires}
 
     async def _slices(self) -> list[dict[str, Any]]:
         return self.sessions.report()

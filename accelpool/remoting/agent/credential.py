@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Credentials of sessions and holders: minted and checked by the same agent, with its own clock.
 
-A credential is ``v1:<allocation>:<slice>:<generation>:<expiry>:<K>`` where everything before the last colon are the
-claims and K = HMAC-SHA256(host key, claims) in hex.  Nothing is stored: the agent computes K again from the claims
-that a client shows, so the one secret is the host key.  A holder's credential has ``holder`` for its slice.
+A credential is ``v2:<allocation>:<slice>:<generation>:<expiry>:<lifetime>:<until>:<K>``; everything before the last
+colon are the claims, and K = HMAC-SHA256(host key, claims) in hex.  Nothing is stored: the agent computes K again from
+the claims that a client shows, so the one secret is the host key.  A holder's credential has ``holder`` for its slice.
+Up to ``until`` a credential that is still good is renewed for whoever has it: good for ``lifetime`` seconds again, with
+the same ``until``.
 
 A ticket ``r1:<allocation>:<address>:<port>:<expiry>:<MAC>`` of the same make lets its bearer, who is on this machine,
 be connected onwards to that address.  It says nothing to the agent there: that one wants a credential of its own.
@@ -17,7 +19,9 @@ import re
 import secrets
 from typing import NamedTuple, Self
 
-VERSION = 'v1'
+from accelpool.remoting import handshake
+
+VERSION = 'v2'
 TICKET = 'r1'
 HOLDER = 'holder'
 KEY_BYTES = 32
@@ -36,21 +40,26 @@ class Claims(NamedTuple):
     slice_id: str        # or HOLDER
     generation: int
     expires: int         # unix seconds
+    lifetime: int = 0    # seconds that it is good for when it is renewed
+    until: int = 0       # unix seconds: then it is renewed no more
 
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read claims.  :raises Malformed:"""
         parts = text.split(':')
-        if len(parts) != 5 or parts[0] != VERSION:
+        if len(parts) != 7 or parts[0] != VERSION:
             raise Malformed('the claims are not of a kind that this agent knows')
-        _version, allocation_id, slice_id, generation, expires = parts
-        if not (_NAME.fullmatch(allocation_id) and _NAME.fullmatch(slice_id)
-                and _NUMBER.fullmatch(generation) and _NUMBER.fullmatch(expires)):
+        _version, allocation_id, slice_id, *numbers = parts
+        if not (_NAME.fullmatch(allocation_id) and _NAME.fullmatch(slice_id) and all(map(_NUMBER.fullmatch, numbers))):
             raise Malformed('the claims contain something that they cannot')
-        return cls(allocation_id, slice_id, int(generation), int(expires))
+        return cls(allocation_id, slice_id, *map(int, numbers))
 
     def __str__(self) -> str:
-        return f'{VERSION}:{self.allocation_id}:{self.slice_id}:{self.generation}:{self.expires}'
+        return ':'.join((VERSION, *map(str, self)))
+
+    def renewed(self, now: int) -> Self:
+        """Return the claims of a credential in this one's place."""
+        return self._replace(expires=now + self.lifetime)
 
 
 class Route(NamedTuple):
@@ -82,10 +91,9 @@ def derive(host_key: bytes, claims: str) -> bytes:
     return hmac.digest(host_key, claims.encode(), 'sha256')
 
 
-def mint(host_key: bytes, claims: Claims) -> str:
+def mint(host_key: bytes, claims: Claims) -> handshake.Credential:
     """Return the whole credential."""
-    text = str(claims)
-    return f'{text}:{derive(host_key, text).hex()}'
+    return handshake.Credential(str(claims), derive(host_key, str(claims)))
 
 
 def load_host_key(path: pathlib.Path) -> bytes:

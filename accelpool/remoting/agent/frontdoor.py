@@ -26,22 +26,24 @@ class FrontDoor:
     """Connects consumers of this host onwards."""
 
     def __init__(self, host_key: bytes, own: list[dict[str, str]], doors: Sequence[str],
-                 pass_on: Callable[[socket.socket, socket.socket], bool]) -> None:
+                 pass_on: Callable[[socket.socket, socket.socket], bool], renewable: int) -> None:
         """
         :param own: what this agent advertises
         :param doors: URLs at which the consumers of this host find it
         :param pass_on: has a process pass bytes on between two sockets; False: there are as many as there can be
+        :param renewable: seconds in which credentials are renewed; tickets are good for as long
         """
         self._key = host_key
         self._own = {place['url'] for place in own}
         self._doors = doors
         self._pass_on = pass_on
+        self._renewable = renewable
 
     def ways(self, allocation_id: str, urls: list[dict[str, str]], lifetime: int) -> list[list[dict[str, str]]]:
         """Return, for each place, how a consumer of this host reaches it through here.
 
         :param urls: where the agent with the device is; its url and network each
-        :param lifetime: seconds for which the tickets are good
+        :param lifetime: seconds for which a credential is good
         :raises ValueError: a URL that this agent cannot connect to
         """
         found = []
@@ -53,7 +55,8 @@ class FrontDoor:
             address, _, port = where.rpartition(':')
             if scheme != 'tcp' or not port.isdecimal():
                 raise ValueError(f'{place["url"]} is not tcp://<address>:<port>')
-            ticket = credential.Route(allocation_id, address, int(port), int(time.time()) + lifetime).mint(self._key)
+            expires = int(time.time()) + lifetime + self._renewable
+            ticket = credential.Route(allocation_id, address, int(port), expires).mint(self._key)
             found.append([{**place, 'via': door, 'ticket': ticket} for door in self._doors])
         return found
 

@@ -5,6 +5,7 @@ Everything here runs on the event loop's thread, so ledgers and arbiters need no
 """
 
 import asyncio
+import collections
 import itertools
 import logging
 import os
@@ -29,6 +30,8 @@ MIB = 1 << 20
 WINDOW_BYTES = 16 * MIB
 #: Sessions that one slice may have at a time.
 SESSIONS = 64
+#: Renewals of one slice's credentials in so many seconds: each of its users' guests asks twice a minute at most.
+RENEWALS, RENEWALS_PERIOD = 120, 60.0
 #: Sessions that the host may have at a time.
 HOST_SESSIONS = 510
 #: Connections that may be passed on at a time.
@@ -63,8 +66,22 @@ class SliceState:
         self.exports = exports.Exports()
         self.sessions: dict[int, Session] = {}
         self.launches = 0
+        self.renewals = 0
+        self._renewed: collections.deque[float] = collections.deque(maxlen=RENEWALS)
         self.timer: asyncio.TimerHandle | None = None
         self.ending: asyncio.Future[int] | None = None  # it is being unbound
+
+
+    def renew(self, now: float) -> bool:
+        """Count a renewal of its credentials, a sign of life; False: there were too many.
+
+        :param now: seconds of a monotonic clock
+        """
+        if len(self._renewed) == RENEWALS and self._renewed[0] > now - RENEWALS_PERIOD:
+            return False
+        self._renewed.append(now)
+        self.renewals += 1
+        return True
 
 
 class Session:
@@ -429,7 +446,7 @@ class Sessions:
         """Return every slice with what it uses: bytes, nanoseconds of device time, launches."""
         return [{
             'slice_id': state.slice.id, 'allocation_id': state.slice.allocation_id,
-            'generation': state.slice.generation, 'sessions': len(state.sessions),
+            'generation': state.slice.generation, 'sessions': len(state.sessions), 'renewals': state.renewals,
             'allocated_bytes': sum(session.allocated for session in state.sessions.values()),
             'charged_bytes': state.ledger.reserved, 'peak_bytes': state.ledger.peak,
             'limit_bytes': state.ledger.limit, 'launches': state.launches,

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Asks again and again what this guest has, and keeps its files in step; a crash loses nothing."""
+"""Has credentials renewed by the agents, asks the API now and then what this guest has, and keeps its files in step.
+
+A crash loses nothing.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import signal
 import socket
@@ -11,10 +15,12 @@ import threading
 import time
 from typing import Any, Protocol
 
-from accelpool.runtime.guest import config, delivery, enrolled, files, loader, owner, remote, report, standing
+from accelpool.runtime.guest import config, delivery, enrolled, files, loader, owner, remote, renewal, report, standing
 
 #: Seconds before the next attempt after a failure, or while something is not active yet: twice as long each time.
 FIRST_RETRY, LONGEST_RETRY = 1.0, 30.0
+#: Of so many renewals one asks the API too: only it knows of allocations that have been added.
+ASK_EVERY = 5
 
 
 class Source(Protocol):
@@ -38,6 +44,8 @@ class Keeper:
         self._ending = False
         self._retry = FIRST_RETRY
         self._said = ''
+        self._known: standing.Standing | None = None  # what the API said, with the latest credentials
+        self._until_asked = 0                         # renewals before the API is asked again
 
     def run(self) -> None:
         """Work until :meth:`end`; then take back what was delivered.  The key, and the allocation, stay."""
@@ -56,16 +64,20 @@ class Keeper:
         self._wake.set()
 
     def refresh(self, *_: Any) -> None:
-        """Ask again now."""
+        """Ask the API again now."""
+        self._until_asked = 0
         self._wake.set()
 
     def step(self) -> float:
-        """Ask once and put everything in place; returns in how many seconds to do so again."""
+        """Renew or ask once, and put everything in place; returns in how many seconds to do so again."""
         before = files.read_json(self._conf.status_file) or {'devices': [], 'allocations': [], 'warnings': []}
         try:
-            found = self._where.fetch()
+            found = self._fetch()
             status = self._apply(found)
-            delay = found.renew if status['state'] == 'attached' and not status['detail'] else self._back_off()
+            complete = status['state'] == 'attached' and not status['detail']
+            delay = found.renew if complete else self._back_off()
+            if not complete:
+                self._until_asked = 0
         except (standing.NotNow, remote.Unreachable, config.Invalid, loader.Missing, OSError) as failure:
             status, delay = self._failed(failure, before)
         if status['state'] == 'attached' and not status['detail']:
@@ -74,12 +86,39 @@ class Keeper:
         self._say(status)
         return delay
 
+    def _fetch(self) -> standing.Standing:
+        """Return what this guest has, with fresh credentials: of the agents, or of the API when they renew no more.
+
+        :raises NotNow, Unreachable, Invalid: the API has none for us, and no agent renews what we have
+        """
+        failures: list[str] = []
+        if self._known is not None and self._known.attachment is not None:
+            attachment, failures = renewal.renew(self._known.attachment)
+            self._known = dataclasses.replace(self._known, attachment=attachment)
+            if not failures and self._until_asked > 0:
+                self._until_asked -= 1
+                return self._known
+        try:
+            self._known, self._until_asked = self._where.fetch(), ASK_EVERY - 1
+        except standing.NotNow:
+            self._known = None
+            raise
+        except remote.Unreachable as failure:
+            if self._known is None or self._known.attachment is None \
+                    or len(failures) == len(self._known.attachment['devices']):
+                raise
+            return dataclasses.replace(self._known, warning='; '.join([
+                f'the agents renew, but the API is unreachable: {failure}', *failures]))
+        return self._known
+
     def _apply(self, found: standing.Standing) -> dict[str, Any]:
         devices = [] if found.attachment is None else found.attachment['devices']
         places = loader.directories(self._conf, [entry['interface'] for entry in devices])
         delivery.deliver(self._conf, found.attachment if devices else None)
         loader.put(self._conf, places)
         warnings = [f'there is no user {name}' for name in delivery.unknown_users(self._conf)]
+        if found.warning:
+            warnings.append(found.warning)
         return {**report.attached(found, warnings), 'updated': time.time(), 'pid': os.getpid()}
 
     def _back_off(self) -> float:

@@ -17,9 +17,10 @@ class NotNow(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Standing:
-    """``attachment`` is None while nothing is active; ``renew`` is when to ask again, in seconds."""
+    """``attachment`` is None while nothing is active; ``renew`` is when its credentials want renewal, in seconds."""
 
     consumer: str
     attachment: dict[str, Any] | None
     allocations: list[dict[str, Any]]
     renew: float
+    warning: str = ''

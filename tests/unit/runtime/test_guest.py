@@ -136,17 +136,23 @@ class Report(unittest.TestCase):
             self.assertIn(words, report.text(self.shown(None, *allocations)))
 
 
+#: What the guest's modules share with the rest of the project.
+BESIDE = ('cmd/guest.py', 'runtime/greeting.py', 'remoting/handshake.py')
+OURS = {'accelpool.runtime.greeting', 'accelpool.remoting.handshake'}
+
+
 class Portable(unittest.TestCase):
     def test_standard_library_only_and_syntax_of_python_3_9(self) -> None:
         folder = pathlib.Path(guest.__path__[0])
-        for path in (*folder.glob('*.py'), folder.parents[1] / 'cmd/guest.py'):
+        package = folder.parents[1]
+        for path in (*folder.glob('*.py'), *(package / name for name in BESIDE)):
             tree = ast.parse(path.read_text(), feature_version=(3, 9))
             for node in tree.body:
-                names = [node.module] if isinstance(node, ast.ImportFrom) else \
-                    [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+                names = [f'{node.module}.{alias.name}' for alias in node.names] if isinstance(node, ast.ImportFrom) \
+                    else [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
                 for name in names:
-                    self.assertTrue(name.partition('.')[0] in sys.stdlib_module_names
-                                    or name.startswith('accelpool.runtime.guest'), f'{path.name} imports {name}')
+                    self.assertTrue(name.partition('.')[0] in sys.stdlib_module_names or name in OURS
+                                    or name.startswith('accelpool.runtime.guest.'), f'{path.name} imports {name}')
 
 
 if __name__ == '__main__':

@@ -74,6 +74,7 @@ enum wire_opcode {
     WIRE_ROUTE = 27,         /* client -> its own agent, instead of HELLO: a ticket; the agent connects it onwards */
     WIRE_ROUTED = 28,        /* agent -> client: empty, perhaps with a descriptor; the next byte is from the other agent */
     WIRE_USAGE = 29,         /* empty; waits; struct wire_usage_reply */
+    WIRE_RENEWED = 30,       /* agent -> client that came for it: masked K, proof, claims (handshake.py); then the end */
     WIRE_CALLS = 64,         /* generated calls start here */
 };
 
@@ -82,6 +83,7 @@ enum wire_opcode {
 enum wire_kind {
     WIRE_KIND_SESSION = 1,
     WIRE_KIND_HOLDER = 2,
+    WIRE_KIND_RENEWAL = 3, /* of a session's credential */
 };
 
 struct wire_hello {

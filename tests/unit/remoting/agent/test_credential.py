@@ -15,13 +15,13 @@ from accelpool.remoting.agent import credential
 
 KEY = bytes(range(32))
 CLAIMS = credential.Claims('11111111-2222-3333-4444-555555555555', '99999999-2222-3333-4444-555555555555', 3,
-                           2_000_000_000)
+                           2_000_000_000, 300, 2_000_003_600)
 
 
 class Minting(unittest.TestCase):
 
     def test_a_client_reads_what_the_agent_minted(self) -> None:
-        minted = handshake.Credential.parse(credential.mint(KEY, CLAIMS))
+        minted = handshake.Credential.parse(str(credential.mint(KEY, CLAIMS)))
         self.assertEqual(credential.Claims.parse(minted.claims), CLAIMS)
         self.assertEqual(minted.key, credential.derive(KEY, minted.claims))
 
@@ -29,7 +29,7 @@ class Minting(unittest.TestCase):
         self.assertNotEqual(credential.derive(KEY, str(CLAIMS)), credential.derive(bytes(32), str(CLAIMS)))
 
     def test_altered_claims_need_another_key(self) -> None:
-        for changed in (CLAIMS._replace(generation=4), CLAIMS._replace(expires=2_000_000_001),
+        for changed in (CLAIMS._replace(generation=4), CLAIMS._replace(expires=2_000_000_001), CLAIMS._replace(until=2_000_003_601),
                         CLAIMS._replace(slice_id=credential.HOLDER)):
             self.assertNotEqual(credential.derive(KEY, str(CLAIMS)), credential.derive(KEY, str(changed)))
 
@@ -41,7 +41,7 @@ class Minting(unittest.TestCase):
     def test_there_is_one_way_to_write_claims(self) -> None:
         text = str(CLAIMS)
         for other in (text.replace(':3:', ':03:'), text.replace(':3:', ':+3:'), text.replace(':3:', ':٣:'),
-                      text + ':', ' ' + text, text.replace('v1', 'v2'), text.replace('1111', '11\x001')):
+                      text + ':', ' ' + text, text.replace('v2', 'v1'), text.replace('1111', '11\x001')):
             with self.subTest(other), self.assertRaises(credential.Malformed):
                 credential.Claims.parse(other)
 
