@@ -47,7 +47,7 @@ integration() {  # a named subset and a short soak on real services; tox -e inte
     tools/integration/up.sh placement
     trap 'tools/integration/down.sh --erase' EXIT
     grep -v '^#' tools/integration/subset.txt | xargs python -m pytest
-    python -m tests.integration.soak --minutes "${SOAK_MINUTES:-2}"
+    python -m tests.integration.soak --minutes "${SOAK_MINUTES:-3}"
     tools/integration/down.sh --erase
     trap - EXIT
 }

@@ -19,9 +19,9 @@ def boot(cloud: Cloud, flavor: str) -> float:
     """Return the seconds from asking for an instance until it is ACTIVE; it is deleted again."""
     begun = time.perf_counter()
     server = cloud.boot(flavor)
-    while (state := cloud.server(server)['status']) != 'ACTIVE':
-        if state == 'ERROR':
-            raise RuntimeError(f'instance {server} is in ERROR')
+    while (found := cloud.server(server))['status'] != 'ACTIVE':
+        if found['status'] == 'ERROR':
+            raise RuntimeError(f'instance {server} is in ERROR: {found.get("fault")}')
         time.sleep(POLL)
     elapsed = time.perf_counter() - begun
     cloud.delete(server)
