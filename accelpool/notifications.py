@@ -5,6 +5,7 @@ A thread of its own sends them, so that neither a request nor a transaction wait
 process that is killed, a bus that is away for long); events of the API are the record that is not.
 """
 
+import contextlib
 import functools
 import logging
 import os
@@ -47,11 +48,11 @@ class Outbox:
         """Wait until everything is sent, at most ``timeout`` seconds; nothing is sent any more afterwards."""
         if self._thread is None:
             return
-        try:
+        with contextlib.suppress(queue.Full):
             self._queue.put(None, timeout=timeout)
-        except queue.Full:
-            return
-        self._thread.join(timeout)
+            self._thread.join(timeout)
+        if self._thread.is_alive():
+            LOG.warning('About %d notifications were not sent within %g s and are lost', self._queue.qsize(), timeout)
 
     def _ensure_thread(self) -> None:
         """Threads do not survive the fork of a WSGI server."""
@@ -87,7 +88,7 @@ def enabled() -> bool:
 def setup(service: str, host: str) -> None:
     """Tell from now on what this process changes, as ``service:host``."""
     if enabled():
-        changes.listen(lambda change: outbox().put(lambda: _tell(change, f'{service}:{host}')))
+        changes.listen('notifications', lambda change: outbox().put(lambda: _tell(change, f'{service}:{host}')))
 
 
 def flush() -> None:

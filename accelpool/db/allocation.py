@@ -10,7 +10,7 @@ from sqlalchemy import exc, orm
 
 from accelpool import errors, types
 from accelpool.allocations.states import HOLDING, LIVE, Event, State, next_state
-from accelpool.db import changes, models, paging, watch
+from accelpool.db import changes, models, paging
 from accelpool.db import event as db_event
 from accelpool.db import quota as db_quota
 from accelpool.db import session as db_session
@@ -174,7 +174,6 @@ def _swap(session: orm.Session, identifier: str, event: Event, before: State, af
         'allocation': identifier, 'before': before, 'after': after, 'now': models.utcnow(), **fields})
     if swapped.rowcount != 1:  # type: ignore[attr-defined]
         return False
-    watch.moved(session.info, identifier, after)
     changes.note(session.info, 'allocation', event, identifier, state=after, previous_state=before,
                  **({'reason': detail} if event == Event.FAIL else {}))
     loaded = session.identity_map.get(orm.util.identity_key(models.Allocation, identifier))

@@ -21,24 +21,30 @@ class Change:
     fields: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
-_listener: Callable[[Change], None] | None = None
+Listener = Callable[[Change], None]
+
+_listeners: dict[str, Listener] = {}
 
 
-def listen(listener: Callable[[Change], None] | None) -> None:
-    """Call ``listener`` with every change from now on, in the thread that has committed it; None: nobody listens."""
-    global _listener  # noqa: PLW0603  one listener for each process
-    _listener = listener
+def listen(who: str, listener: Listener | None) -> None:
+    """Call ``listener`` with every change from now on, in the thread that has committed it.
+
+    :param who: listens once: a further call replaces its listener, and None ends it
+    """
+    global _listeners  # noqa: PLW0603  replaced as a whole: other threads may be telling
+    others = {name: other for name, other in _listeners.items() if name != who}
+    _listeners = others if listener is None else {**others, who: listener}
 
 
 def note(info: dict[Any, Any], noun: str, event: str, identifier: str, **fields: Any) -> None:
     """Note in a session's ``info`` what its transaction changes."""
-    if _listener is not None:
+    if _listeners:
         info.setdefault(_NOTED, []).append(Change(noun, event, identifier, fields))
 
 
 def tell(info: dict[Any, Any]) -> None:
     """Tell what a transaction, committed by now, has changed."""
     changes = info.pop(_NOTED, ())
-    if _listener is not None:
+    for listener in _listeners.values() if changes else ():
         for change in changes:
-            _listener(change)
+            listener(change)

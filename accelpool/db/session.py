@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from sqlalchemy import exc, orm
 
 from accelpool import errors
-from accelpool.db import changes, now, watch
+from accelpool.db import changes, now
 
 LOG = logging.getLogger(__name__)
 T = TypeVar('T')
@@ -130,7 +130,6 @@ def writer() -> Iterator[orm.Session]:
     """
     with _alone() if one_writer() else contextlib.nullcontext(), _writers.begin() as session:
         yield session
-    watch.tell(session.info)
     changes.tell(session.info)
 
 

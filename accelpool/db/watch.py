@@ -8,11 +8,9 @@ import contextlib
 import queue
 import threading
 from collections.abc import Iterator
-from typing import Any
 
 from accelpool.allocations.states import State
-
-_MOVED = 'accelpool.moved'
+from accelpool.db import changes
 
 
 class Watcher:
@@ -49,14 +47,11 @@ def watching(identifier: str) -> Iterator[Watcher]:
                 del _watchers[identifier]
 
 
-def moved(info: dict[Any, Any], identifier: str, state: State) -> None:
-    """Note in a session's ``info`` to which state its transaction moves an allocation."""
-    info.setdefault(_MOVED, {})[identifier] = state
+def _tell(change: changes.Change) -> None:
+    if change.noun == 'allocation' and 'state' in change.fields:
+        with _lock:
+            for watcher in _watchers.get(change.id, ()):
+                watcher.tell(change.fields['state'])
 
 
-def tell(info: dict[Any, Any]) -> None:
-    """Tell the watchers what a transaction, committed by now, has changed."""
-    with _lock:
-        for identifier, state in info.get(_MOVED, {}).items():
-            for watcher in _watchers.get(identifier, ()):
-                watcher.tell(state)
+changes.listen('watchers', _tell)

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Messages that leave when the caller has its answer already: a queue that is kept on several nodes takes its time.
-
-Only for what the reconcilers make good: messages wait in this process, and die with it.
+"""Messages about allocations that may be lost, because the reconcilers make them good: at once, or when the caller has
+its answer already, for a queue that is kept on several nodes takes its time.
 """
 
 import functools
@@ -35,8 +34,16 @@ def _senders(_process: int) -> futures.ThreadPoolExecutor:
     return futures.ThreadPoolExecutor(SENDERS, thread_name_prefix='cast')
 
 
+def now(send: Callable[[str], None], allocation_id: str) -> None:
+    """Send a message before the caller goes on."""
+    try:
+        send(allocation_id)
+    except errors.ServiceUnavailable as failure:
+        LOG.warning('Allocation %s: %s', allocation_id, failure.detail)
+
+
 def cast(send: Callable[[str], None], allocation_id: str) -> None:
-    """Send a message about an allocation soon."""
+    """Send a message soon; it waits in this process, and dies with it."""
     if not _waiting.acquire(blocking=False):
         LOG.warning('Allocation %s: %d messages wait for the bus; the reconciler tells it', allocation_id, MOST_WAITING)
         return
@@ -84,9 +91,7 @@ def _send(send: Callable[[str], None], allocation_id: str, carried: context.Requ
     try:
         if carried is not None:
             carried.update_store()
-        send(allocation_id)
-    except errors.ServiceUnavailable as failure:
-        LOG.warning('Allocation %s: %s', allocation_id, failure.detail)
+        now(send, allocation_id)
     except Exception:
         LOG.exception('Allocation %s: a message could not be sent', allocation_id)
     finally:

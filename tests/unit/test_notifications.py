@@ -27,7 +27,7 @@ class Case(unittest.TestCase):
         for cached in (notifications.outbox, notifications.notifier_of, notifications._bus):
             cached.cache_clear()
             self.addCleanup(cached.cache_clear)
-        self.addCleanup(changes.listen, None)
+        self.addCleanup(changes.listen, 'notifications', None)
         self.conf = self.enterContext(fixture.Config(cfg.CONF))
         transport.use_memory()
         self.addCleanup(transport.get.cache_clear)
@@ -38,7 +38,7 @@ class Case(unittest.TestCase):
 
     def told(self) -> list[tuple[str, str, dict[str, Any]]]:
         """Return what was sent: event type, priority, data."""
-        notifications.flush()
+        notifications.outbox().flush(300)  # however slow the machine is
         notifications.outbox.cache_clear()
         notifications.setup('accelpool-scheduler', 'here')
         found = [(message['event_type'], priority.lower(), message['payload']['accelpool_object.data'])
@@ -151,6 +151,15 @@ class Outbox(unittest.TestCase):
             box.flush(30)
         self.assertEqual([0, 1], done)
         self.assertIn('3 notifications were dropped', logs.output[0])
+
+    def test_what_a_process_that_ends_could_not_send_is_said(self) -> None:
+        box = notifications.Outbox(10)
+        gate = threading.Event()
+        self.addCleanup(gate.set)
+        box.put(lambda: gate.wait() and None)
+        with self.assertLogs('accelpool.notifications', 'WARNING') as logs:
+            box.flush(0.01)
+        self.assertIn('were not sent', logs.output[0])
 
     def test_a_failure_stops_nothing(self) -> None:
         box = notifications.Outbox(10)

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """``/v1/allocations``"""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from oslo_log import log
 from sqlalchemy import orm
 
 from accelpool import errors, policy, types
@@ -19,9 +18,7 @@ from accelpool.db import models
 from accelpool.db import session as db
 from accelpool.policy import allocation as rules
 from accelpool.quota import keystone
-from accelpool.rpc import client
-
-LOG = log.getLogger(__name__)
+from accelpool.rpc import client, later
 
 #: Columns that a body sets directly.
 _COLUMNS = ('name', 'profile', 'consumer_type', 'consumer_id', 'consumer_host', 'ttl')
@@ -109,7 +106,7 @@ class AllocationsController(resource.Resource):
         except errors.Conflict as taken:
             return resource.Answer(self._same(call, request, taken), status=200)
         waited = waiting.until(call, shown['id'], now=State.PENDING,
-                               begin=lambda: _cast(client.SchedulerClient().schedule, shown['id']))
+                               begin=lambda: later.now(client.SchedulerClient().schedule, shown['id']))
         headers = {'Location': f'{call.request.path_url}/{shown["id"]}', **waited}
         if 'Preference-Applied' in headers:
             with db.reader() as session:
@@ -158,7 +155,7 @@ class AllocationsController(resource.Resource):
 
         def tell() -> None:
             for host in hosts:
-                _cast(client.ConductorClient(host).release, allocation_id)
+                later.now(client.ConductorClient(host).release, allocation_id)
 
         headers = waiting.until(call, allocation_id, {State.RELEASED}, now=state, begin=tell)
         if headers:
@@ -166,11 +163,3 @@ class AllocationsController(resource.Resource):
                 state = db_allocation.state(session, allocation_id)
         done = state == State.RELEASED and call.version >= microversions.PREFER_WAIT
         return resource.Answer(None, status=204 if done else 202, headers=headers)
-
-
-def _cast(method: Callable[[str], None], allocation_id: str) -> None:
-    """Send a message.  What the bus loses now the reconciler makes good, so the request has succeeded."""
-    try:
-        method(allocation_id)
-    except errors.ServiceUnavailable as failure:
-        LOG.warning('Allocation %s: %s', allocation_id, failure.detail)
