@@ -231,7 +231,6 @@ def abandon(session: orm.Session, identifier: str, detail: str) -> bool:
     db_event.add_all(session, identifier, [(Event.RELEASE, State.SCHEDULED, State.RELEASING, detail),
                                            (Event.FINISH, State.RELEASING, State.RELEASED, None)])
     db_quota.discharge(session, db_quota.Account.of(held[0]))
-    watch.moved(session.info, identifier, State.RELEASED)
     changes.note(session.info, 'allocation', Event.RELEASE, identifier, state=State.RELEASING,
                  previous_state=State.SCHEDULED)
     changes.note(session.info, 'allocation', Event.FINISH, identifier, state=State.RELEASED,
