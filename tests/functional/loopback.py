@@ -44,7 +44,7 @@ class Loopback:
         self._reserved: collections.Counter[int] = collections.Counter()
         self._exports = exports.Exports()
         self._key = secrets.token_bytes(32)
-        self._claims = f'v1:allocation:slice:1:{int(time.time()) + 3600}'
+        self._claims = f'v2:allocation:slice:1:{int(time.time()) + 3600}:300:0'
         if listener is None:
             listener = socket.create_server(('127.0.0.1', 0)) if tcp else socket.socket(socket.AF_UNIX)
         self._listener = listener

@@ -89,11 +89,11 @@ class Conductor:
             return [
                 {'ordinal': item.ordinal, 'slice': item.id, 'interface': 'cuda',
                  'urls': [{'url': 'tcp://127.0.0.3:40001', 'network': 'default'}],
-                 'credential': f'v1:{allocation_id}:{uuid.uuid4()}', 'expires': 1900000000}
+                 'credential': f'v2:{allocation_id}:{uuid.uuid4()}', 'expires': 1900000000}
                 for item in db_slice.of_allocation(session, allocation_id, self._host)]
 
     def holder(self, allocation_id: str) -> dict[str, Any]:
-        return {'url': f'unix:///run/{self._host}/data.sock', 'credential': f'v1:{allocation_id}:holder'}
+        return {'url': f'unix:///run/{self._host}/data.sock', 'credential': f'v2:{allocation_id}:holder'}
 
     def route(self, allocation_id: str, urls: list[dict[str, str]]) -> list[list[dict[str, str]]]:
         return [[{**place, 'via': f'unix:///run/{self._host}/data.sock', 'ticket': f'r1:{allocation_id}'}]

@@ -104,7 +104,7 @@ class Doors(unittest.TestCase):
         self.assert_lives()
 
     def test_hostile_greetings(self) -> None:
-        claims = b'v1:' + b'a' * 50
+        claims = b'v2:' + b'a' * 50
         for what, data in {
             'nothing of ours': b'GET / HTTP/1.1\r\nHost: agent\r\n\r\n',
             'a TLS greeting': b'\x16\x03\x01\x02\x00' + bytes(100),
@@ -112,7 +112,7 @@ class Doors(unittest.TestCase):
             'a wrong opcode': handshake.frame(handshake.PROOF, bytes(32)),
             'an empty greeting': handshake.frame(handshake.HELLO),
             'a wrong magic': handshake.frame(handshake.HELLO, bytes(44)),
-            'a wrong kind': handshake.hello(9, 'v1:a', bytes(32)),
+            'a wrong kind': handshake.hello(9, 'v2:a', bytes(32)),
             'a length that lies': handshake.frame(handshake.HELLO, struct.pack(
                 '<IHHHH32s', handshake.MAGIC, 1, 1, 1, 4000, bytes(32)) + claims),
             'claims that are not text': handshake.frame(handshake.HELLO, struct.pack(
@@ -137,13 +137,13 @@ class Doors(unittest.TestCase):
 
     def test_a_long_proof_is_no_proof(self) -> None:
         with connect(self.agent.url) as connection:
-            connection.sendall(handshake.hello(handshake.KIND_SESSION, 'v1:a:b:1:1', bytes(32)))
+            connection.sendall(handshake.hello(handshake.KIND_SESSION, 'v2:a:b:1:1:1:1', bytes(32)))
             expect(connection, handshake.CHALLENGE)
             connection.sendall(handshake.frame(handshake.PROOF, bytes(2000)))
             self.assertEqual(frame(connection)[0], handshake.REFUSED)
 
     def test_truncated_greetings(self) -> None:
-        whole = handshake.hello(handshake.KIND_SESSION, 'v1:a:b:1:1', bytes(32))
+        whole = handshake.hello(handshake.KIND_SESSION, 'v2:a:b:1:1:1:1', bytes(32))
         for size in (0, 1, 15, 16, 17, len(whole) - 1):
             with connect(self.agent.url) as connection:
                 connection.sendall(whole[:size])

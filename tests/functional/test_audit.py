@@ -62,7 +62,7 @@ class Audit(unittest.TestCase):
         self.assertEqual(200, self.status)
         self.assertEqual(('read', IDENTIFIER, 'service/accelerator/v1/allocations/attachment'),
                          (event['action'], event['target']['id'], event['target']['typeURI']))
-        self.assertNotIn('v1:', json.dumps(event))
+        self.assertNotIn('v2:', json.dumps(event))
 
     def test_looking_is_not_told(self) -> None:
         self.assertEqual([], self.ask('member', 'GET', '/v1/allocations'))

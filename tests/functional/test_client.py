@@ -131,7 +131,7 @@ class WithoutWorker(unittest.TestCase):
 
     ATTACHMENT = json.dumps({'version': 1, 'technique': 'interpose', 'allocation': 'a', 'holder': None, 'devices': [
         {'ordinal': 0, 'slice': 's', 'interface': 'cuda', 'urls': [{'url': 'URL', 'network': 'default'}],
-         'credential': 'v1:a:s:1:99999999999:' + 64 * '0', 'expires': 99999999999}]})
+         'credential': 'v2:a:s:1:99999999999:300:0:' + 64 * '0', 'expires': 99999999999}]})
 
     def test_no_attachment_is_said_once(self) -> None:
         self.assertEqual(1, self.said(None).count('ACCELPOOL_ATTACHMENT'))

@@ -161,7 +161,7 @@ class Embedded(Case):
         self.assertEqual((piece['id'], 'cuda', 0), (device['slice'], device['interface'], device['ordinal']))
         self.assertRegex(device['urls'][0]['url'], r'^tcp://127\.0\.0\.3:\d+$')
         self.assertGreater(device['expires'], time.time())
-        self.assertTrue(device['credential'].startswith(f'v1:{identifier}:{piece["id"]}:'))
+        self.assertTrue(device['credential'].startswith(f'v2:{identifier}:{piece["id"]}:'))
         self.assertTrue(first['holder']['url'].startswith('unix://'))
         self.assertEqual(1, self.service.carved())
         self.service.delete(identifier)
