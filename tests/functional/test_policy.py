@@ -2,6 +2,7 @@
 """The whole policy, as tests/policy/matrix.yaml has it."""
 
 import json
+import logging
 import unittest
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -46,10 +47,26 @@ def headers(persona: dict[str, Any]) -> dict[str, str]:
     return found
 
 
+class Events(logging.Handler):
+    """Keeps what the audit says."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[dict[str, Any]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.seen.append(json.loads(record.getMessage()))
+
+
 class Policy(unittest.TestCase):
-    """Every persona tries every operation."""
+    """Every persona tries every operation; whatever changes something, or is refused to, is audited."""
 
     def setUp(self) -> None:
+        self.events = Events()
+        audit = logging.getLogger('accelpool.audit')
+        audit.setLevel(logging.INFO)
+        audit.addHandler(self.events)
+        self.addCleanup(audit.removeHandler, self.events)
         self.pool = pool.Pool(protect=Identities)
         self.addCleanup(self.pool.close)
 
@@ -59,7 +76,11 @@ class Policy(unittest.TestCase):
             request.content_type = 'application/json'
             request.body = json.dumps(body).encode()
         request.headers['OpenStack-API-Version'] = 'accelpool latest'
+        self.events.seen.clear()
         response = request.get_response(self.pool.application)
+        harmless = path == '/v1/candidates' or (method == 'GET' and not path.endswith('/attachment'))
+        self.assertEqual([] if harmless else [(path.partition('?')[0], str(response.status_int))],
+                         [(event['requestPath'], event['reason']['reasonCode']) for event in self.events.seen])
         return response.status_int, response.json if response.body else None
 
     def test_every_cell_of_the_matrix(self) -> None:
