@@ -100,7 +100,7 @@ class Vendordata(unittest.TestCase):
         first, second = self.ask(), self.ask()
         self.assertNotEqual(first.json()['accelpool']['token'], second.json()['accelpool']['token'])
         self.assertNotIn(allocation, first.text)
-        self.assertNotIn('v1:', first.text)
+        self.assertNotIn('v2:', first.text)
 
     def test_what_another_project_wrote_the_instances_name_on_does_not_count(self) -> None:
         self.allocate('other', 'other')
