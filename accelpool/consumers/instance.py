@@ -223,10 +223,14 @@ def delete(identifiers: Iterable[str], visible: str | None) -> None:
 
 def delete_of_instance(instance: str) -> int:
     """Give back all that an instance has; nothing happens when it has nothing.  Returns how many slices that were."""
-    hosts = db_session.retrying(lambda session: _release(
-        session, db_arq.delete_of_instance(session, instance), f'the instance {instance} is gone'))
+
+    def work(session: orm.Session) -> tuple[int, dict[str, list[str]]]:
+        had = db_arq.delete_of_instance(session, instance)
+        return len(had), _release(session, had, f'the instance {instance} is gone')
+
+    count, hosts = db_session.retrying(work)
     _tell(hosts)
-    return sum(map(len, hosts.values()))
+    return count
 
 
 def _found(session: orm.Session, identifiers: Iterable[str], visible: str | None) -> dict[str, models.Arq]:

@@ -39,24 +39,37 @@ def list_rules() -> list[policy.RuleDefault]:
     return [rule for module in _MODULES for rule in module.RULES]
 
 
-#: Seconds for which the policy files are not looked for again: that costs more than all the rules of a request.
+#: Seconds for which neither the policy files are looked for again nor a question is asked again.
 AGAIN = 1.0
 
 
 class _Enforcer(policy.Enforcer):
-    """oslo.policy's, which would look for its files at every question."""
+    """oslo.policy's, which would look for its files at every question, and take longer for that than for the answer."""
 
     _look = float('-inf')
+    _answers: dict[Any, bool]
 
     def load_rules(self, force_reload: bool = False) -> None:
         now = time.monotonic()
         if force_reload or now >= self._look:
-            self._look = now + AGAIN
+            self._look, self._answers = now + AGAIN, {}
             super().load_rules(force_reload)
+
+    def allows(self, rule: str, target: Mapping[str, Any], credentials: Mapping[str, Any]) -> bool:
+        """Answer, as a moment ago if the same was asked then."""
+        self.load_rules()
+        answers, question = self._answers, (rule, _frozen(target), _frozen(credentials))
+        if question not in answers:
+            answers[question] = bool(self.authorize(rule, dict(target), dict(credentials), do_raise=False))
+        return answers[question]
+
+
+def _frozen(values: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple((name, tuple(value) if isinstance(value, list) else value) for name, value in values.items())
 
 
 @functools.cache
-def get_enforcer() -> policy.Enforcer:
+def get_enforcer() -> _Enforcer:
     """Return the process's enforcer; ``cfg.CONF`` must have been read."""
     enforcer = _Enforcer(cfg.CONF)
     enforcer.register_defaults(list_rules())
@@ -67,7 +80,7 @@ def allows(context: 'api_context.Context', rule: str, target: Mapping[str, Any] 
     """Say whether the caller may do what the rule names, on a target (default: the caller's project)."""
     if target is None:
         target = {'project_id': context.project_id or NO_PROJECT}
-    return bool(get_enforcer().authorize(rule, dict(target), context.credentials(), do_raise=False))
+    return get_enforcer().allows(rule, target, context.credentials())
 
 
 def authorize(context: 'api_context.Context', rule: str, target: Mapping[str, Any] | None = None) -> None:
