@@ -120,7 +120,7 @@ def _bind(session: orm.Session, bindings: Mapping[str, Binding], visible: str | 
           contested: set[str], given: Mapping[str, Limits]) -> list[Claimed]:
     """Claim, in one transaction."""
     instances = {binding.instance_uuid for binding in bindings.values()}
-    involved = {arq.id: arq for arq in db_arq.involved(session, bindings, instances)}
+    involved = db_arq.involved(session, bindings, instances)
     _check(involved, bindings, visible)
     for arq in involved.values():
         if arq.instance_uuid in instances:
@@ -162,14 +162,14 @@ def _our_name(session: orm.Session, host: str) -> str:
     return providers.same_host(host, known) or host
 
 
-def _request(arq: models.Arq, binding: Binding, host: str) -> types.Request:
+def _request(arq: db_arq.Asked, binding: Binding, host: str) -> types.Request:
     """Return what is asked for: by the profile, and by Placement's choice where Placement knows our devices."""
     return dataclasses.replace(
         types.Request.from_dict(arq.request), consumer_host=host,
         provider=binding.device_rp_uuid if ksa.configured('placement') else None)
 
 
-def _of_instance(arq: models.Arq, binding: Binding, request: types.Request) -> dict[str, Any]:
+def _of_instance(arq: db_arq.Asked, binding: Binding, request: types.Request) -> dict[str, Any]:
     """Return the columns of an accelerator request's allocation that say whose it is."""
     return {'project_id': binding.project_id or arq.project_id, 'user_id': arq.user_id, 'profile': arq.profile,
             'consumer_type': 'instance', 'consumer_id': binding.instance_uuid, 'consumer_host': request.consumer_host}
@@ -233,14 +233,14 @@ def delete_of_instance(instance: str) -> int:
     return count
 
 
-def _found(session: orm.Session, identifiers: Iterable[str], visible: str | None) -> dict[str, models.Arq]:
+def _found(session: orm.Session, identifiers: Iterable[str], visible: str | None) -> dict[str, db_arq.Asked]:
     wanted = list(identifiers)
     found = db_arq.lock(session, wanted)
     _check(found, wanted, visible)
     return found
 
 
-def _check(found: Mapping[str, models.Arq], wanted: Iterable[str], visible: str | None) -> None:
+def _check(found: Mapping[str, db_arq.Asked], wanted: Iterable[str], visible: str | None) -> None:
     for identifier in wanted:
         if identifier not in found or visible not in (None, found[identifier].project_id):
             raise db_arq.missing(identifier)

@@ -9,7 +9,7 @@ import dataclasses
 import datetime
 import enum
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy import orm
@@ -56,11 +56,13 @@ _DELETE = sa.delete(models.table(models.Arq)).where(_q.id.in_(sa.bindparam('arqs
 _IDS = sa.select(_q.id, _q.allocation_id).where(_q.id.in_(sa.bindparam('arqs', expanding=True))).order_by(_q.id)
 _IDS_OF_INSTANCE = sa.select(_q.id, _q.allocation_id).where(
     _q.instance_uuid == sa.bindparam('instance')).order_by(_q.id)
-_FULL = sa.select(models.Arq).where(models.Arq.id.in_(sa.bindparam('arqs', expanding=True))).order_by(models.Arq.id)
 
-_INVOLVED = sa.select(models.Arq).where(sa.or_(
-    models.Arq.id.in_(sa.bindparam('arqs', expanding=True)),
-    models.Arq.instance_uuid.in_(sa.bindparam('instances', expanding=True))))
+#: What was asked for, and by whom.
+Asked: TypeAlias = sa.Row[*tuple[Any, ...]]
+_ASKED = sa.select(_q.id, _q.project_id, _q.user_id, _q.profile, _q.request, _q.instance_uuid)
+_INVOLVED = _ASKED.where(sa.or_(_q.id.in_(sa.bindparam('arqs', expanding=True)),
+                                _q.instance_uuid.in_(sa.bindparam('instances', expanding=True))))
+_LOCKED = _ASKED.where(_q.id.in_(sa.bindparam('arqs', expanding=True))).order_by(_q.id)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,18 +147,19 @@ def list_page(session: orm.Session, *, project_id: str | None = None, marker: st
     return [View(*row) for row in session.execute(query)]
 
 
-def involved(session: orm.Session, identifiers: Collection[str], instances: Collection[str]) -> list[models.Arq]:
-    """Return some ARQs and all those of some instances.
+def involved(session: orm.Session, identifiers: Collection[str], instances: Collection[str]) -> dict[str, Asked]:
+    """Return some ARQs and all those of some instances, by id.
 
     Nothing keeps others from changing them: :func:`bind` notices.
     """
-    return list(session.scalars(_INVOLVED, {'arqs': list(identifiers), 'instances': list(instances)}))
+    found = session.execute(_INVOLVED, {'arqs': list(identifiers), 'instances': list(instances)})
+    return {one.id: one for one in found}
 
 
-def lock(session: orm.Session, identifiers: Collection[str]) -> dict[str, models.Arq]:
+def lock(session: orm.Session, identifiers: Collection[str]) -> dict[str, Asked]:
     """Return ARQs by id, kept from others' changes until the transaction ends."""
-    query = _FULL if db_session.one_writer() else _FULL.with_for_update()
-    return {found.id: found for found in session.scalars(query, {'arqs': list(identifiers)})}
+    query = _LOCKED if db_session.one_writer() else _LOCKED.with_for_update()
+    return {found.id: found for found in session.execute(query, {'arqs': list(identifiers)})}
 
 
 def bind(session: orm.Session, identifier: str, *, state: State, hostname: str, device_rp_uuid: str,

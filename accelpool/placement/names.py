@@ -63,6 +63,7 @@ def pool(identifier: str) -> str:
     return _own('POOL', identifier)
 
 
+@functools.lru_cache(65536)
 def local_provider(device_id: str) -> str:
     """Return the identifier of a local device's provider."""
     return str(uuid.uuid5(_SPACE, f'device {device_id}'))
