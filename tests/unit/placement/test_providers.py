@@ -143,13 +143,13 @@ class Amount(unittest.TestCase):
         self.assertEqual(Amounts(28, 300), one.largest)
 
     @given(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 40), st.integers(1, 400), st.integers(0, 4),
-                              st.booleans()), max_size=12), st.sets(st.integers(0, 3)))
+                              st.booleans()), max_size=12), st.sets(st.integers(0, 3)), st.sampled_from([0, 1, 150, 1200]))
     def test_placement_never_has_more_to_give_than_we_have(
-            self, slices: list[tuple[int, int, int, int, bool]], sick: set[int]) -> None:
+            self, slices: list[tuple[int, int, int, int, bool]], sick: set[int], overhead: int) -> None:
         used = [Amounts()] * 4
         holdings, theirs = [], {}
         for where, compute, memory, who, known in slices:
-            amounts = Amounts(compute, memory)
+            amounts = Amounts(compute, memory + overhead)
             after = used[where].plus(amounts)
             if after.compute > 100 or after.memory > 1000:
                 continue
@@ -157,8 +157,12 @@ class Amount(unittest.TestCase):
             instance = f'vm{who}' if who else None
             holdings.append(Holding(f'd{where}', amounts, instance))
             if instance and known:
-                theirs[instance] = theirs.get(instance, Amounts()).plus(amounts)
-        devices = [device(f'd{n}', health=Health.FAILED if n in sick else Health.OK) for n in range(4)]
+                theirs[instance] = theirs.get(instance, Amounts()).plus(Amounts(compute, memory))
+        devices = [device(f'd{n}', health=Health.FAILED if n in sick else Health.OK, overhead=overhead)
+                   for n in range(4)]
         (one,) = providers(devices, holdings, {}).values()
-        ours = [sum(Amounts(100, 1000)[kind] - used[n][kind] for n in range(4) if n not in sick) for kind in (0, 1)]
+        ours = [sum(max(0, Amounts(100, 1000 - overhead)[kind] - used[n][kind]) for n in range(4) if n not in sick)
+                for kind in (0, 1)]
         self.assertEqual(tuple(ours), free(one, theirs))
+        self.assertEqual(max([0, *(1000 - overhead - used[n].memory for n in range(4) if n not in sick)]),
+                         one.largest.memory)
