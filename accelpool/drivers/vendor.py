@@ -38,18 +38,20 @@ class Channel:
     """One such process at a time, started when it is needed; threads take turns."""
 
     def __init__(self, name: str, program: pathlib.Path, deadline: float, library: str | None,
-                 refused: Callable[[int, str], VendorError] = VendorError) -> None:
+                 refused: Callable[[int, str], VendorError] = VendorError, *, opening: float | None = None) -> None:
         """
         :param name: of the library, for messages
         :param program: what runs it; its first call is ``open``
         :param deadline: seconds that a call may take
         :param library: directory of the library, None: where the loader finds it
         :param refused: makes the exception of an answer with an error
+        :param opening: seconds that its first call may take, None: as long as the others
         """
         self._name = name
         self._program = program
         self._refused = refused
         self._deadline = deadline
+        self._opening = deadline if opening is None else opening
         self._library = library
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -85,16 +87,16 @@ class Channel:
             [sys.executable, '-P', str(self._program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env)
 
     def _exchange(self, call: str, arguments: tuple[Any, ...]) -> Any:
-        process = self._process
+        process, deadline = self._process, self._opening if call == 'open' else self._deadline
         assert process is not None and process.stdin is not None
         try:
             process.stdin.write(json.dumps([call, arguments]).encode() + b'\n')
             process.stdin.flush()
-            line = self._line(process)
+            line = self._line(process, deadline)
         except (OSError, TimeoutError) as error:
             self._give_up()
             if isinstance(error, TimeoutError):
-                raise Hung(f'{self._name} did not answer within {self._deadline:g} s ({call})') from error
+                raise Hung(f'{self._name} did not answer within {deadline:g} s ({call})') from error
             raise errors.DriverError(f'the process that asks {self._name} has ended: {error}') from error
         answer: dict[str, Any] = json.loads(line)
         if 'code' in answer:
@@ -103,9 +105,9 @@ class Channel:
             raise self._refused(answer['code'], answer['error'])
         return answer['result']
 
-    def _line(self, process: 'subprocess.Popen[bytes]') -> bytes:
+    def _line(self, process: 'subprocess.Popen[bytes]', deadline: float) -> bytes:
         assert process.stdout is not None
-        descriptor, until, line = process.stdout.fileno(), time.monotonic() + self._deadline, b''
+        descriptor, until, line = process.stdout.fileno(), time.monotonic() + deadline, b''
         while not line.endswith(b'\n'):
             if not select.select([descriptor], [], [], max(0.0, until - time.monotonic()))[0]:
                 raise TimeoutError

@@ -79,7 +79,8 @@ def _devices(session: orm.Session) -> Iterable[core.Metric]:
         ('accelpool_pool_compute_points', 'Percent points of all devices', sa.func.sum(device.compute)),
         ('accelpool_pool_compute_points_used', 'Percent points that are in slices', sa.func.sum(device.used_compute)),
         ('accelpool_pool_memory_mib', 'Memory of all devices', sa.func.sum(device.memory)),
-        ('accelpool_pool_memory_mib_used', 'Memory that slices take, with their overhead', sa.func.sum(device.used_memory)),
+        ('accelpool_pool_memory_mib_used', 'Memory that slices take, with their overhead',
+         sa.func.sum(device.used_memory)),
         ('accelpool_pool_slices', 'Slices', sa.func.sum(device.slices)),
     )
     families = [core.GaugeMetricFamily(name, text, labels=labels) for name, text, _ in kinds]

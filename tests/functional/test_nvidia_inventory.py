@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The NVIDIA inventory over the stand-in of NVML: what is found, what falls ill, what gets well."""
 
+import contextlib
+import threading
+
 from accelpool.conf import conductor
 from accelpool.conf import nvidia as options
 from accelpool.types import Health, Isolation
@@ -206,6 +209,17 @@ class Health_(nvidia.NvidiaCase):
             found = self.look()
             self.assertEqual([Health.FAILED] * 8, [device.health for device in found])
         self.until(lambda found: all(device.health == Health.OK for device in found))
+
+    def test_a_start_that_takes_longer_than_a_call_may(self) -> None:
+        """Without persistence the driver initialises every GPU when it is opened."""
+        self.configure(deadline=0.3, open_deadline=30.0)
+        self.driver = self.start()
+        hang = contextlib.ExitStack()
+        hang.enter_context(self.host.hanging('nvmlDeviceGetHandleByIndex_v2'))
+        late = threading.Timer(1.0, hang.close)
+        late.start()
+        self.addCleanup(late.join)
+        self.assertEqual([Health.OK] * 8, [device.health for device in self.look()])
 
     def test_a_driver_that_is_unloaded_and_loaded(self) -> None:
         with self.host.failing('nvmlDeviceGetCount_v2', code=9):

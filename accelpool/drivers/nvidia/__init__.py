@@ -34,15 +34,19 @@ class NvidiaDriver(base.Driver):
         book = Book(state_dir / 'nvidia-slices.json')
         sysfs = pathlib.Path(chosen.mdev_root)
         mdev = VgpuMdev(sysfs)
+
+        def channel(deadline: float) -> Channel:
+            return Channel(deadline, chosen.library_dir, opening=max(deadline, chosen.open_deadline))
+
         self.inventory = NvidiaInventory(
-            host, state_dir / 'nvidia-devices.json', Channel(chosen.deadline, chosen.library_dir),
+            host, state_dir / 'nvidia-devices.json', channel(chosen.deadline),
             ours=lambda device_id: {entry['start'] for entry in book.of_device(device_id) if entry['way'] == 'mig'},
             isolations=book.isolations,
             retry_interval=chosen.retry_interval, drain_foreign=chosen.drain_foreign,
             overhead=chosen.session_overhead_mib, types=mdev.geometry, sysfs=sysfs)
         self.slicing = NvidiaSlicing(book, {
             'whole': Whole(), 'shared': Shared(), 'mdev': mdev,
-            'mig': Mig(Channel(chosen.mig_deadline, chosen.library_dir), book.of_device),
+            'mig': Mig(channel(chosen.mig_deadline), book.of_device),
             'mps': Mps(chosen.mps_control, state_dir / 'nvidia-mps', others=lambda device_id: sum(
                 entry['way'] == 'mps' for entry in book.of_device(device_id))),
         }, mps=chosen.mps)

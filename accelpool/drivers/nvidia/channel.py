@@ -40,9 +40,11 @@ def explain(number: int, text: str) -> str:
 class Channel(vendor.Channel):
     """To :mod:`~accelpool.drivers.nvidia.nvml`."""
 
-    def __init__(self, deadline: float, library: str | None) -> None:
+    def __init__(self, deadline: float, library: str | None, *, opening: float | None = None) -> None:
         """
         :param deadline: seconds that a call may take
         :param library: directory of libnvidia-ml.so.1, None: where the loader finds it
+        :param opening: seconds that opening it may take, with the initialisation of every GPU; None: the same
         """
-        super().__init__('NVML', pathlib.Path(__file__).with_name('nvml.py'), deadline, library, NvmlError)
+        super().__init__('NVML', pathlib.Path(__file__).with_name('nvml.py'), deadline, library, NvmlError,
+                         opening=opening)

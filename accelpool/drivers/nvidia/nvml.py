@@ -6,6 +6,7 @@ It is run by its path, not imported, and imports nothing of accelpool, so that i
 ``{"result": ...}`` or ``{"code": NVML's error number, "error": text}``.
 """
 
+import contextlib
 import ctypes
 import json
 import sys
@@ -56,6 +57,9 @@ def open_() -> None:
     pynvml.nvmlInit()
     _registered.clear()
     _events = pynvml.nvmlEventSetCreate()
+    for index in range(pynvml.nvmlDeviceGetCount()):  # the first handle of a GPU may initialise it, which takes time
+        with contextlib.suppress(pynvml.NVMLError):  # a sick one is told of when it is looked at
+            pynvml.nvmlDeviceGetHandleByIndex(index)
 
 
 def host() -> dict[str, Any]:
