@@ -20,45 +20,44 @@ ROOT = pathlib.Path(__file__).parents[2]
 NATIVE = ROOT / 'accelpool/remoting/native'
 
 
-def build(place: pathlib.Path) -> pathlib.Path:
+def build(place: pathlib.Path, interface: str) -> pathlib.Path:
     """Build the library; whatever uid a session has can reach it."""
     place.chmod(0o755)
-    emulated = place / artefacts.emulated_library('cuda').name
-    shutil.copy(artefacts.emulated_library('cuda'), emulated)
+    emulated = place / artefacts.emulated_library(interface).name
+    shutil.copy(artefacts.emulated_library(interface), emulated)
     library = place / 'libplain.so'
-    hidden = [f'-Wl,--defsym=accelpool_backend_{name}=0' for name in ('attach', 'idle', 'access')]
+    hidden = [f'-Wl,--defsym=accelpool_backend_{name}=0' for name in ('attach', 'idle', 'access', 'share', 'adopt')]
     subprocess.run(['gcc', '-std=c11', '-D_GNU_SOURCE', '-O1', '-Wall', '-Wextra', '-Werror', '-fPIC', '-shared', *hidden,
                     f'-I{NATIVE}/common', str(ROOT / 'tests/native/plain_vendor.c'), '-o', str(library),
                     '-Wl,--no-as-needed', str(emulated), f'-Wl,-rpath,{place}', '-ldl'], check=True)
     return library
 
 
-class Meter(unittest.TestCase):
+class Plain(unittest.TestCase):
+    """An agent whose sessions' library is such a one, of an interface."""
+
+    interface = ''
+
     def setUp(self) -> None:
         self.place = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
-        self.library = build(self.place)
+        self.library = build(self.place, self.interface)
         self.agent = agent.Agent(self, worker=artefacts.worker().parents[1])
-        share = (ROOT / 'examples/share.py').read_text()
-        text = share.partition('PTX = """')[2].partition('"""')[0]
-        self.module = self.place / 'module.so'
-        ptx.compile_module(text.encode(), self.module)
-        self.module.chmod(0o644)
 
-    def bind(self, name: str, compute: int, *, strict: bool = False) -> None:
-        self.agent.bind(name, compute=compute, memory=64, strict=strict, library=str(self.library),
-                        ACCELPOOL_EMU_DEVICE=loopback.DEVICE, PLAIN_VENDOR_MODULE=str(self.module))
+    def bind(self, name: str, compute: int, *, memory: int = 64, strict: bool = False, **environment: str) -> None:
+        self.agent.bind(name, compute=compute, memory=memory, strict=strict, library=str(self.library),
+                        interface=self.interface, ACCELPOOL_EMU_DEVICE=loopback.DEVICE, **environment)
 
     def start(self, name: str, *words: str) -> 'subprocess.Popen[str]':
         file = self.place / f'{name}.json'
         file.touch(0o600)
         file.write_text(json.dumps({
             'version': 1, 'technique': 'interpose', 'allocation': f'of-{name}', 'holder': None, 'devices': [
-                {'ordinal': 0, 'slice': name, 'interface': 'cuda', 'expires': 0,
+                {'ordinal': 0, 'slice': name, 'interface': self.interface, 'expires': 0,
                  'urls': [{'url': self.agent.url, 'network': 'default'}], 'credential': self.agent.credential(name)}]}))
         process = subprocess.Popen(
             [sys.executable, *words], cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             env=os.environ | {'ACCELPOOL_ATTACHMENT': str(file),
-                              'LD_LIBRARY_PATH': str(artefacts.client_library_dir('cuda'))})
+                              'LD_LIBRARY_PATH': str(artefacts.client_library_dir(self.interface))})
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
         return process
@@ -71,6 +70,21 @@ class Meter(unittest.TestCase):
     def used(self, name: str) -> int:
         agent.wait_for(lambda: self.agent.slice(name)['sessions'] == 0, 'the last report')
         return int(self.agent.slice(name)['device_ns'])
+
+
+class Meter(Plain):
+    interface = 'cuda'
+
+    def setUp(self) -> None:
+        super().setUp()
+        share = (ROOT / 'examples/share.py').read_text()
+        text = share.partition('PTX = """')[2].partition('"""')[0]
+        self.module = self.place / 'module.so'
+        ptx.compile_module(text.encode(), self.module)
+        self.module.chmod(0o644)
+
+    def bind(self, name: str, compute: int, *, memory: int = 64, strict: bool = False, **environment: str) -> None:
+        super().bind(name, compute, memory=memory, strict=strict, PLAIN_VENDOR_MODULE=str(self.module), **environment)
 
     def test_shares_of_two_slices(self) -> None:
         self.bind('small', 30)
@@ -145,3 +159,18 @@ until(lambda gpu: gpu == 0)
         self.assertIn('CUDA_ERROR_CONTEXT_IS_DESTROYED', said)
 
 
+
+
+class MeterAcl(Plain):
+    """AscendCL as a vendor's own library would be: nothing of ours is in it."""
+
+    interface = 'acl'
+
+    def test_programs_compute_and_are_metered(self) -> None:
+        self.bind('slice', 50, memory=512)
+        for scenario in ('memory', 'copies', 'kernels', 'registered_launches', 'callbacks'):
+            self.finish(self.start('slice', '-m', 'tests.functional.acl_program', scenario))
+        self.assertGreater(self.used('slice'), 0)
+        report = self.agent.slice('slice')
+        self.assertEqual(0, report['charged_bytes'])
+        self.assertGreater(report['launches'], 0)

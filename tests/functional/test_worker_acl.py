@@ -20,6 +20,15 @@ CREATE_EVENT, EXPORT, ALLOW, IMPORT, CLOSE, SHARE_EVENT, OPEN_EVENT = 73, 100, 1
 BINARY = 4
 
 
+class VendorsOwn(unittest.TestCase):
+    def test_what_another_tenant_left_is_cleared(self) -> None:
+        directory = peer.build('harness', 'asan')
+        with peer.Session(directory, directory / 'libstub-acl.so', interface='acl') as session:
+            session.reserve_range()
+            self.assertEqual(0, session.lease(peer.BASE, 2 * peer.GRANULE, peer.GRANULE).status)
+            self.assertEqual(bytes(2 * peer.GRANULE), session.copy_out(peer.BASE, 2 * peer.GRANULE).body)
+
+
 class WorkerAcl(unittest.TestCase):
     @classmethod
     def setUpClass(cls) -> None:

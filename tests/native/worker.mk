@@ -3,7 +3,8 @@
 #
 #   make -f tests/native/worker.mk harness [SAN=asan|tsan]   worker_harness and the stub vendor library
 #   make -f tests/native/worker.mk fuzz                      fuzz_worker with ASan and UBSan (needs clang, libFuzzer)
-#   make -f tests/native/worker.mk run-fuzz SECONDS=60       runs it with the generated dictionary; a finding is an error
+#   make -f tests/native/worker.mk run-fuzz SECONDS=60       runs it for that long, on both interfaces in turn, with their
+#                                                            generated dictionaries; a finding is an error
 
 PYTHON ?= python3
 CLANG ?= $(firstword $(foreach c,clang clang-19 clang-18 clang-17 clang-16 clang-15 clang-14,$(if $(shell command -v $(c)),$(c))))
@@ -27,8 +28,8 @@ endif
 FUZZ := build/tests/worker-fuzz
 
 .PHONY: harness fuzz run-fuzz
-harness: $(OUT)/worker_harness $(OUT)/libstub.so
-fuzz: $(FUZZ)/fuzz_worker $(FUZZ)/libstub.so
+harness: $(OUT)/worker_harness $(OUT)/libstub.so $(OUT)/libstub-acl.so
+fuzz: $(FUZZ)/fuzz_worker $(FUZZ)/libstub.so $(FUZZ)/libstub-acl.so
 
 $(GEN)/cuda_worker.c: $(wildcard accelpool/remoting/interfaces/*.yaml accelpool/remoting/generator/*.py)
 	@mkdir -p $(GEN)
@@ -40,13 +41,21 @@ $(OUT)/worker_harness: tests/native/worker_harness.c $(SOURCES) $(HEADERS)
 $(FUZZ)/fuzz_worker: tests/native/fuzz_worker.c $(SOURCES) $(HEADERS)
 	@mkdir -p $(FUZZ)
 	$(CLANG) $(FLAGS) -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined $< $(SOURCES) -o $@ -ldl -lssl -lcrypto
+STUB_FLAGS := -std=c11 -D_GNU_SOURCE -O1 -g -fPIC -shared -Wall -Wextra -Werror -I$(REMOTING)/common
 %/libstub.so: tests/native/worker_stub.c
 	@mkdir -p $(@D)
-	$(CC) -std=c11 -D_GNU_SOURCE -O1 -g -fPIC -shared -Wall -Wextra -Werror $< -o $@
+	$(CC) $(STUB_FLAGS) $< -o $@
+%/libstub-acl.so: tests/native/worker_stub_acl.c
+	@mkdir -p $(@D)
+	$(CC) $(STUB_FLAGS) $< -o $@
 
-run-fuzz: fuzz
-	@mkdir -p $(FUZZ)/corpus
-	$(PYTHON) tests/native/fuzz_worker_seeds.py $(FUZZ)/seeds
-	WORKER_STUB=$(FUZZ)/libstub.so ASAN_OPTIONS=detect_leaks=1:abort_on_error=1 $(FUZZ)/fuzz_worker $(FUZZ)/corpus \
-	    $(FUZZ)/seeds -dict=$(GEN)/cuda.dict -max_total_time=$(SECONDS) -timeout=20 -rss_limit_mb=2048 -max_len=65536 \
-	    -print_final_stats=1 -artifact_prefix=$(FUZZ)/ 2>$(FUZZ)/log; status=$$?; tail -n 12 $(FUZZ)/log; exit $$status
+run-fuzz: run-fuzz-cuda run-fuzz-acl
+run-fuzz-acl: STUB := libstub-acl.so
+run-fuzz-cuda: STUB := libstub.so
+run-fuzz-%: fuzz
+	@mkdir -p $(FUZZ)/corpus-$*
+	PYTHONPATH=. $(PYTHON) tests/native/fuzz_worker_seeds.py $* $(FUZZ)/seeds-$*
+	WORKER_STUB=$(FUZZ)/$(STUB) WORKER_INTERFACE=$* ASAN_OPTIONS=detect_leaks=1:abort_on_error=1 \
+	    $(FUZZ)/fuzz_worker $(FUZZ)/corpus-$* $(FUZZ)/seeds-$* -dict=$(GEN)/$*.dict -max_total_time=$$(($(SECONDS) / 2)) \
+	    -timeout=20 -rss_limit_mb=2048 -max_len=65536 -print_final_stats=1 -artifact_prefix=$(FUZZ)/$*- \
+	    2>$(FUZZ)/log-$*; status=$$?; tail -n 12 $(FUZZ)/log-$*; exit $$status

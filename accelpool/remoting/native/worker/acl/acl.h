@@ -26,6 +26,8 @@
     X(host_free, "aclrtFreeHost", (void *memory))                                                              \
     X(copy, "aclrtMemcpyAsync",                                                                                \
       (void *to, size_t room, const void *from, size_t bytes, aclrtMemcpyKind kind, void *stream))             \
+    X(fill, "aclrtMemsetAsync", (void *to, size_t room, int32_t value, size_t bytes, void *stream))            \
+    X(stream_create, "aclrtCreateStreamWithConfig", (void **stream, uint32_t priority, uint32_t flags))        \
     X(stream_sync, "aclrtSynchronizeStream", (void *stream))                                                   \
     X(event_create, "aclrtCreateEventExWithFlag", (void **event, uint32_t flags))                              \
     X(event_record, "aclrtRecordEvent", (void *event, void *stream))                                           \
@@ -45,6 +47,7 @@
     X(memory_export, "aclrtMemExportToShareableHandle",                                                        \
       (void *memory, int type, uint64_t flags, uint64_t *number))                                              \
     X(memory_import, "aclrtMemImportFromShareableHandle", (uint64_t number, int32_t device, void **memory))    \
+    X(event_elapsed, "aclrtEventElapsedTime", (float *milliseconds, void *start, void *end))                   \
     X(event_export, "aclrtIpcGetEventHandle", (void *event, aclrtIpcEventHandle *handle))                      \
     X(event_import, "aclrtIpcOpenEventHandle", (aclrtIpcEventHandle handle, void **event))                     \
     X(device_uuid, "aclrtDeviceGetUuid", (int32_t device, aclrtUuid *uuid))                                    \

@@ -118,10 +118,13 @@ void worker_aclrtLaunchKernelWithHostArgs(struct session *s, const struct call *
     settings.numAttrs = wire.attributes;
     if (!places_inside(places, wire.places, wire.size)) {
         call_status(s, call, CU_INVALID_VALUE);
-    } else {
+    } else if (meter_begin(s, stream) == 0) {
+        int status = acl.launch(function, wire.blocks, stream, wire.attributes ? &settings : NULL, places + wire.places,
+                                wire.size, wire.places ? places : NULL, wire.places);
+
+        meter_end(s);
         atomic_fetch_add_explicit(&s->gate.launches, 1, memory_order_relaxed);
-        call_status(s, call, acl.launch(function, wire.blocks, stream, wire.attributes ? &settings : NULL,
-                                        places + wire.places, wire.size, wire.places ? places : NULL, wire.places));
+        call_status(s, call, status);
     }
     free(copy);
 }

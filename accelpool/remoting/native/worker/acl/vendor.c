@@ -17,6 +17,8 @@
 #define LOCATION_DEVICE 1
 #define MEMORY_HBM_HUGE 4 /* aclrtMemAttr */
 #define EVENT_SYNC 1u
+#define EVENT_TIMES 8u /* ACL_EVENT_TIME_LINE */
+#define NO_TIMES 2u    /* what the shared files say, in CUDA's words: CU_EVENT_DISABLE_TIMING */
 #define GRANULARITY_MINIMUM 0
 
 struct acl_library acl;
@@ -43,6 +45,7 @@ static int reserve(uint64_t *address, size_t bytes, size_t alignment, uint64_t a
         status = acl.reserve(&got, bytes, alignment, NULL, flags);
     if (status)
         return translated(status);
+    free(range.memory); /* of a session before this one, when a process has several: under a fuzzer */
     range.base = *address = (uint64_t)(uintptr_t)got;
     range.granules = bytes / vendor.granule;
     range.memory = calloc(range.granules, sizeof *range.memory);
@@ -134,10 +137,21 @@ static int copy_out(void *to, uint64_t from, size_t bytes, void *stream)
     return acl.copy(to, bytes, (const void *)(uintptr_t)from, bytes, ACL_DEVICE_TO_HOST, stream);
 }
 
-static int event_create(void **event, unsigned flags)
+static int fill(uint64_t to, unsigned char value, size_t bytes, void *stream)
+{
+    return acl.fill((void *)(uintptr_t)to, bytes, value, bytes, stream);
+}
+
+/* A stream waits for no other here, whatever it is made with. */
+static int stream_create(void **stream, unsigned flags)
 {
     (void)flags;
-    return acl.event_create(event, EVENT_SYNC);
+    return acl.stream_create(stream, 0, 0);
+}
+
+static int event_create(void **event, unsigned flags)
+{
+    return acl.event_create(event, flags & NO_TIMES ? EVENT_SYNC : EVENT_SYNC | EVENT_TIMES);
 }
 
 static const char *load(void *library)
@@ -167,10 +181,13 @@ static const char *load(void *library)
     vendor.copy_out = copy_out;
     vendor.context_set = acl.context_set;
     vendor.context_sync = acl.device_sync;
+    vendor.memset = fill;
+    vendor.stream_create = stream_create;
     vendor.stream_sync = acl.stream_sync;
     vendor.event_create = event_create;
     vendor.event_record = acl.event_record;
     vendor.event_sync = acl.event_sync;
+    vendor.event_elapsed = acl.event_elapsed;
     vendor.event_destroy = acl.event_destroy;
     vendor.binary_load = acl_binary_load;
     vendor.module_unload = acl.binary_unload;
