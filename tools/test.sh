@@ -52,7 +52,7 @@ integration() {  # a named subset and a short soak on real services; tox -e inte
     trap - EXIT
 }
 hardware() { python -m tests.hardware; }  # without a device it only counts what it skips
-fuzz() { make -s -f tests/native/worker.mk run-fuzz SECONDS="${FUZZ_SECONDS:-60}"; }
+fuzz() { make -s -f tests/native/worker.mk run-fuzz SECONDS="${FUZZ_SECONDS:-80}"; }
 stestr() { command stestr run --concurrency 2; }
 docs() { sphinx-build -q -W --keep-going -b html doc/source build/doc/html; }
 quickstart() { VENV="$PWD/.venv" tools/quickstart.sh; }

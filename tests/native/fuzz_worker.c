@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * libFuzzer target: the input is what an authenticated client sends. The worker runs as it is, except that sequence numbers
- * are repaired (otherwise almost every input would end at the second frame), the vendor library is worker_stub.c and the
- * agent grants what is asked.
+ * are repaired (otherwise almost every input would end at the second frame), the vendor library is one of the stubs and the
+ * agent grants what is asked. WORKER_STUB and WORKER_INTERFACE say which.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -16,7 +16,7 @@
 #include "state.h"
 
 #define MIB ((uint64_t)1 << 20)
-#define STUB_MODE 0x57
+#define KEY 64
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -26,22 +26,60 @@ int sandbox_enter(int device_nodes)
     return 0;
 }
 
+/* The last thing that was shared, under the one key there is: zeros, as a seed has it; any other key is nobody's. */
+struct shared {
+    struct control_packet packet;
+    uint8_t blob[CONTROL_BLOB_MAX];
+    size_t length;
+};
+
+static const uint8_t key[KEY];
+
+static void answer_sharing(int fd, struct shared *shared, struct control_packet packet, const uint8_t *blob, size_t length)
+{
+    struct control_packet answer = {.type = packet.type, .id = packet.id, .a = 1};
+    const int known = length >= KEY && !memcmp(blob, key, KEY);
+
+    if (packet.type == CONTROL_EXPORT) {
+        shared->packet = packet;
+        shared->length = length;
+        memcpy(shared->blob, blob, length);
+        control_send(fd, &answer, key, KEY, NULL, 0);
+    } else if (packet.type == CONTROL_IMPORT) {
+        answer.a = known ? shared->packet.a : 0;
+        answer.b = shared->packet.b;
+        control_send(fd, &answer, shared->blob, known ? shared->length : 0, NULL, 0);
+    } else {
+        answer.a = (uint64_t)known;
+        control_send(fd, &answer, NULL, 0, NULL, 0);
+    }
+}
+
 static void *agent_side(void *opaque)
 {
     const int fd = *(int *)opaque;
     static uint8_t blob[CONTROL_BLOB_MAX];
+    static struct shared shared;
     struct control_packet packet;
     int passed;
     unsigned count = 1;
+    ssize_t length;
 
-    while (control_receive(fd, &packet, blob, &passed, &count, 0) >= 0) {
+    shared.length = 0;
+    while ((length = control_receive(fd, &packet, blob, &passed, &count, 0)) >= 0) {
         struct control_packet answer = {.type = packet.type, .id = packet.id};
 
         if (count)
             close(passed);
         count = 1;
+        if (packet.type >= CONTROL_EXPORT && packet.type <= CONTROL_IMPORT) {
+            answer_sharing(fd, &shared, packet, blob, (size_t)length);
+            continue;
+        }
         if (packet.type == CONTROL_RESERVE)
             answer.a = packet.a + packet.b < packet.a ? packet.a : packet.a + packet.b;
+        else if (packet.type == CONTROL_WANT)
+            answer = (struct control_packet){.type = CONTROL_GRANT, .a = UINT64_C(1) << 60};
         else if (packet.type != CONTROL_MEMINFO && packet.type != CONTROL_TRANSLATE && packet.type != CONTROL_CONTENT_FIND &&
                  packet.type != CONTROL_TOUCH)
             continue;
@@ -109,13 +147,14 @@ static void *input_side(void *opaque)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static struct worker_params params = {.interface = "cuda", .memory_limit = 512 * MIB, .window_bytes = 4 * MIB,
+    static struct worker_params params = {.memory_limit = 512 * MIB, .window_bytes = 4 * MIB,
                                           .slice = "fuzz"};
     static struct session session;
     int client[2], control[2];
     pthread_t agent, reader, writer;
-    int (*set_limit)(int, size_t);
+    void (*stub_mode)(unsigned);
 
+    snprintf(params.interface, sizeof params.interface, "%s", getenv("WORKER_INTERFACE"));
     snprintf(params.library, sizeof params.library, "%s", getenv("WORKER_STUB"));
     if (socketpair(AF_UNIX, SOCK_STREAM, 0, client) || socketpair(AF_UNIX, SOCK_SEQPACKET, 0, control))
         abort();
@@ -126,8 +165,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (session_open(&session, &params, client[1], control[1]))
         abort();
     session_run(&session);
-    *(void **)&set_limit = dlsym(vendor.library, "cuCtxSetLimit");
-    set_limit(STUB_MODE, 0); /* idle, so that everything is freed and a leak is one */
+    *(void **)&stub_mode = dlsym(vendor.library, "stub_mode");
+    stub_mode(0); /* idle, so that everything is freed and a leak is one */
     session_close(&session);
     shutdown(client[0], SHUT_RDWR);
     shutdown(control[0], SHUT_RDWR);

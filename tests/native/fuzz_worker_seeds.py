@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""First inputs for fuzz_worker: one of each frame that is written by hand, in an order that a program would use."""
+"""First inputs for fuzz_worker: one of each frame that is written by hand, in an order that a program would use.
+
+AscendCL's generated calls come from the description: each with handles and memory that are there, and with none.
+"""
 
 import hashlib
 import pathlib
 import struct
 import sys
+
+from accelpool.remoting.generator import model
 
 BASE = 0x200000000000
 GRANULE = 2 << 20
@@ -16,18 +21,64 @@ def frame(opcode: int, payload: bytes = b'', flags: int = 0) -> bytes:
     return struct.pack('<IHH', len(payload), opcode, flags) + payload
 
 
-def module(image: bytes, number: int = 1) -> bytes:
-    """OFFER, DATA and the content of one PTX library."""
-    call = struct.pack('<IIQ32sII', number, 1, len(image), hashlib.sha256(image).digest(), 1, 0) + bytes(128)
+def memory_frames() -> bytes:
+    """Memory, and copies to and from it."""
+    return (frame(10, struct.pack('<4Q', BASE, 4 * GRANULE, GRANULE, GRANULE), WANT)
+            + frame(23, struct.pack('<3Q', BASE, 16, 0) + bytes(16))
+            + frame(23, struct.pack('<3Q', BASE, 70000, 0)) + frame(13, bytes(40000)) + frame(13, bytes(30000))
+            + frame(24, struct.pack('<3Q', BASE, 100000, 0), WANT) + frame(24, struct.pack('<3Q', BASE, 16, 0), WANT))
+
+
+def payload(interface: model.Interface, function: model.Function, handle: int, address: int) -> bytes:
+    """A generated call's frame; numbers that are neither a handle nor an address are 16."""
+    packed = b''
+    for argument in function.args:
+        if argument.returns:
+            continue
+        kind = 'u64' if argument.creates else interface.wire(argument)
+        value = address if argument.reads or argument.writes else 17 if argument.creates else handle if kind in model.HANDLES else 16
+        packed += value.to_bytes(4 if kind in {'i32', 'u32'} else 8, 'little')
+    return packed
+
+
+def acl_seeds() -> dict[str, bytes]:
+    """Name and content of every seed of AscendCL's worker."""
+    interface = model.load(pathlib.Path('accelpool/remoting/interfaces/acl.yaml'))
+    generated = [f for f in interface.calls if not f.by_hand]
+    made = frame(66, struct.pack('<QII', 16, 0, 0)) + frame(73, struct.pack('<QI', 16, 0x48))  # stream and event 16
+    image = b'image'
+    loaded = module(image, 1, kind=4, flags=0) + frame(86, struct.pack('<QQI', 1, 20, 5) + b'name\0', WANT) + frame(
+        87, struct.pack('<3Q', 1, 21, 3), WANT)
+    launch = frame(88, struct.pack('<QQ4I', 20, 16, 1, 1, 1, 24) + struct.pack('<5I', 1, 7, 0, 0, 0)
+                   + struct.pack('<II', 8, 16) + bytes(24))
+    key, place = bytes(64), BASE + 8 * GRANULE
+    shared = (frame(100, struct.pack('<QQII', BASE + 4096, GRANULE, 0, 0), WANT)
+              + frame(101, key + struct.pack('<II2i', 2, 0, 1, 2), WANT)
+              + frame(102, key + struct.pack('<iIQ', 1, 0, 0), WANT) + frame(102, key + struct.pack('<iIQ', 1, 0, place), WANT)
+              + frame(24, struct.pack('<3Q', place, 16, 0), WANT)
+              + frame(103, key + struct.pack('<QQ', place, 2 * GRANULE), WANT)
+              + frame(103, key + struct.pack('<QQ', 0, 0), WANT))
+    events = frame(104, struct.pack('<Q', 16), WANT) + frame(105, key + struct.pack('<Q', 18), WANT)
+    busy = frame(95, struct.pack('<I', 0x5703), WANT)
+    every = b''.join(frame(f.opcode, payload(interface, f, 16, BASE), WANT * (f.reply == 'wait'))
+                     for f in sorted(generated, key=lambda f: any(a.destroys for a in f.args)))
+    wrong = b''.join(frame(f.opcode, payload(interface, f, 99, 0), WANT) for f in generated)
+    copy = frame(85, struct.pack('<4Q', BASE, BASE + 4096, 64, 16))
+    memory = memory_frames()
+    return {'acl_memory': memory + copy, 'acl_launch': memory + made + loaded + launch + frame(17, bytes([1]) + bytes(7)),
+            'acl_shared': memory + shared, 'acl_events': made + events, 'acl_every': memory + made + every,
+            'acl_wrong': memory + wrong, 'acl_busy': memory + busy + made + loaded + launch + shared + events + every}
+
+
+def module(image: bytes, number: int = 1, *, kind: int = 1, flags: int = 1) -> bytes:
+    """OFFER, DATA and the content of an image: a PTX library."""
+    call = struct.pack('<IIQ32sII', number, kind, len(image), hashlib.sha256(image).digest(), flags, 0) + bytes(128)
     return frame(15, call, WANT) + frame(16, call, WANT) + frame(13, image)
 
 
 def seeds() -> dict[str, bytes]:
     """Name and content of every seed."""
-    lease = frame(10, struct.pack('<4Q', BASE, 4 * GRANULE, GRANULE, GRANULE), WANT)
-    copies = (frame(23, struct.pack('<3Q', BASE, 16, 0) + bytes(16))
-              + frame(23, struct.pack('<3Q', BASE, 70000, 0)) + frame(13, bytes(40000)) + frame(13, bytes(30000))
-              + frame(24, struct.pack('<3Q', BASE, 100000, 0), WANT) + frame(24, struct.pack('<3Q', BASE, 16, 0), WANT))
+    lease, copies = memory_frames()[:48], memory_frames()[48:]
     launch = frame(22, struct.pack('<2I3I3I4IQ', 1, 1, 1, 1, 1, 32, 1, 1, 0, 1, 16, 0, 0) + struct.pack('<II64s', 2, 0, b'')
                    + struct.pack('<QQ', BASE, 1))
     image = b'.global .align 4 .u32 g1;\n.visible .entry empty() { ret; }\n\0'
@@ -47,10 +98,10 @@ def seeds() -> dict[str, bytes]:
 
 
 def main() -> None:
-    """Write the seeds to the directory named on the command line."""
-    target = pathlib.Path(sys.argv[1])
+    """Write the seeds of an interface: its name and the directory are on the command line."""
+    target = pathlib.Path(sys.argv[2])
     target.mkdir(parents=True, exist_ok=True)
-    for name, content in seeds().items():
+    for name, content in {'cuda': seeds, 'acl': acl_seeds}[sys.argv[1]]().items():
         (target / name).write_bytes(content)
 
 
