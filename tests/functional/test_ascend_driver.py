@@ -75,8 +75,8 @@ class Inventory(AscendCase):
             first.vendor, first.model, first.memory, first.pci_address, first.health))
         self.assertEqual(('CUSTOM_ASCEND', 'CUSTOM_ASCEND_910B', 'CUSTOM_ASCEND_910B3', 'CUSTOM_NPU_API_ACL'),
                          first.traits)
-        self.assertEqual((0, 0, 20, '144-167', '25.5.0', 'container'), tuple(first.options[name] for name in (
-            'phy_id', 'logic_id', 'aicore', 'cpus', 'driver', 'vnpu_mode')))
+        self.assertEqual((0, 0, 20, 7, '144-167', '25.5.0', 'container'), tuple(first.options[name] for name in (
+            'phy_id', 'logic_id', 'aicore', 'aicpu', 'cpus', 'driver', 'vnpu_mode')))
         assert first.partitions is not None
         self.assertEqual(['vir05_1c_16g', 'vir10_3c_32g'], [one['name'] for one in first.partitions['templates']])
         self.assertEqual(devices, self.look())
@@ -93,7 +93,7 @@ class Inventory(AscendCase):
         self.assertNotEqual(first.id, second.id)
         self.assertEqual(68.3, self.driver.inventory.metrics()[first.id]['power_watts'])
         self.host.device(1).health, self.host.device(1).error = 2, 0x80E18005
-        self.assertIn('major alarm (80E18005)', self.look()[1].health_reason or '')
+        self.assertIn('major alarm 80E18005: end the programs on it and reset it', self.look()[1].health_reason or '')
         self.host.start_process(0, 77)
         self.assertIn('outside the pool (77)', self.look()[0].health_reason or '')
         self.host.device(0).gone = 1
@@ -166,14 +166,20 @@ class Inventory(AscendCase):
     def test_health(self) -> None:
         self.describe('atlas-800t-a2')
         self.look()
-        for code, health, said in ((1, Health.DEGRADED, 'minor alarm'), (2, Health.FAILED, 'major alarm (80E18005)'),
-                                   (3, Health.FAILED, 'critical alarm')):
-            self.host.device(1).health, self.host.device(1).error = code, 0x80E18005
+        for code, error, health, said in (
+                (1, 0x80E18005, Health.FAILED, 'minor alarm 80E18005: end the programs on it and reset it'),
+                (2, 0x12345678, Health.FAILED, 'major alarm (12345678)'), (3, 0, Health.FAILED, 'critical alarm: '),
+                (1, 0x12345678, Health.DEGRADED, 'minor alarm (12345678): npu-smi'),
+                (0, 0x80E01801, Health.DEGRADED, '80E01801: restart the programs that use it'),
+                (2, 0x80E01801, Health.FAILED, 'major alarm 80E01801: restart the programs that use it'),
+                (2, 0x80E21007, Health.FAILED, 'major alarm (80E21007)')):
+            self.host.device(1).health, self.host.device(1).error = code, error
             device = self.look()[1]
             self.assertEqual(health, device.health)
             self.assertIn(said, device.health_reason or '')
-        self.host.device(1).health = 0
-        self.assertEqual((Health.OK, None), (self.look()[1].health, self.look()[1].health_reason))
+        for code, error in ((0, 0), (0, 0x80E21007), (1, 0x80E21007), (0, 0x12345678)):  # harmless, as the vendor has it
+            self.host.device(1).health, self.host.device(1).error = code, error
+            self.assertEqual((Health.OK, None), (self.look()[1].health, self.look()[1].health_reason))
         self.host.device(1).health = 0xffffffff
         self.assertEqual(7, len(self.look()))
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from accelpool.drivers.ascend import faults
 from accelpool.partitions import Geometry, Span, Template
 from accelpool.types import Health
 
@@ -105,14 +106,21 @@ def no_vnpus(identity: Mapping[str, Any], mode: str) -> str | None:
 def verdict(health: int, errors: Sequence[str], foreign: Sequence[int]) -> tuple[Health, str | None]:
     """Return how a chip is, and for the operator why and what to do.
 
+    The error codes say what helps; DCMI's health says how bad it is at least, unless all of the codes are harmless.
+
     :param health: DCMI's: 0 well, 1 minor, 2 major, 3 critical alarm
     """
-    codes = f' ({", ".join(errors)})' if errors else ''
+    alarm = f'{("", "minor", "major", "critical")[min(health, 3)]} alarm ' if health else ''
+    found = faults.verdict(errors)
+    if found is not None and found[1] is not None:
+        worse = Health.FAILED if health >= 2 else found[0]
+        return worse, f'{alarm}{found[1]}'
+    codes = f'({", ".join(errors)})' if errors else ''
     if health >= 2:
-        return Health.FAILED, (f'{"critical" if health > 2 else "major"} alarm{codes}: end the programs on it and '
-                               'reset it (npu-smi set -t reset); npu-smi info -t health tells more')
-    if health == 1:
-        return Health.DEGRADED, f'minor alarm{codes}: npu-smi info -t health tells more'
+        return Health.FAILED, (f'{alarm}{codes}'.strip() + ': end the programs on it and reset it '
+                               '(npu-smi set -t reset); npu-smi info -t health tells more')
+    if health == 1 and not (found and all(code in faults.actions() for code in errors)):
+        return Health.DEGRADED, f'{alarm}{codes}'.strip() + ': npu-smi info -t health tells more'
     if foreign:
         named = ', '.join(map(str, foreign[:4]))
         return Health.DEGRADED, f'used by processes outside the pool ({named}): end them, or disable the device'

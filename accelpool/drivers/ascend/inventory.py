@@ -223,7 +223,8 @@ class AscendInventory(base.Inventory):
             numa_node=describe.numa_node(identity['cpus'], self._numa_nodes()), health=health, health_reason=reason,
             partitions=None if geometry is None else geometry.to_dict(),
             options={'card': place[0], 'chip': place[1], 'die': identity['die'], 'logic_id': identity['logic'],
-                     'phy_id': identity['physical'], 'aicore': identity['aicore'], 'pci_id': identity['pci_id'],
+                     'phy_id': identity['physical'], 'aicore': identity['aicore'],
+                     'aicpu': seen['capacity'] and seen['capacity']['aicpu'], 'pci_id': identity['pci_id'],
                      'cpus': identity['cpus'], 'driver': host['driver'], 'dcmi': host['dcmi'],
                      'split': split, 'no_vnpus': refused, 'vnpu_mode': mode})
 
