@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Instances of an unmodified Nova that have slices: their whole life, and what can go wrong in it."""
 
+import time
 import unittest
 import uuid
 from typing import Any
@@ -164,6 +165,21 @@ class Trouble(Case):
         self.cloud.wait(server, 'ACTIVE')
         (arq,) = self.cloud.arqs(server)
         self.assertEqual(('Bound', 'MDEV'), (arq['state'], arq['attach_handle_type']))
+
+    def test_nova_that_takes_no_event_for_a_while_gets_it_later(self) -> None:
+        conductor, nova = support.service('accelpool-conductor-compute1'), support.service('nova')
+        flavor = self.flavor('mdev', MDEV)
+        conductor.kill()
+        server = self.boot(flavor, 'compute1')
+        wait_for(lambda: self.cloud.arqs(server), bool)
+        nova.kill()
+        self.addCleanup(nova.start)
+        conductor.start()
+        wait_for(lambda: self.held(server)[0]['state'], lambda state: state == 'active')
+        time.sleep(5)  # for several attempts
+        nova.start()
+        self.cloud.wait(server, 'ACTIVE')
+        self.assertEqual(['Bound'], [arq['state'] for arq in self.cloud.arqs(server)])
 
     def test_a_binding_that_fails_late_is_an_event_and_no_instance_without_a_device(self) -> None:
         conductor = support.service('accelpool-conductor-compute1')

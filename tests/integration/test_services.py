@@ -6,7 +6,7 @@ import unittest
 from tests.integration import support
 from tests.integration.support.client import Client
 from tests.support.agent import admit
-from tools.integration import layout
+from tools.integration import bus, layout
 
 setUpModule = support.up
 
@@ -38,6 +38,15 @@ class Deployed(unittest.TestCase):
         self.assertLessEqual(
             {('accelpool-scheduler', 'scheduler1'), ('accelpool-scheduler', 'scheduler2'),
              ('accelpool-conductor', 'compute1'), ('accelpool-conductor', 'compute2')}, found)
+
+    def test_queues_of_services_are_kept_by_a_quorum(self) -> None:
+        """In the virtual host that is accelpool's alone; answers go to queues that die with who asked."""
+        found = dict(line.split('\t') for line in bus.ctl(
+            'list_queues', '-p', bus.VHOST, '--no-table-headers', 'name', 'type').splitlines())
+        kept = {name: kind for name, kind in found.items() if not name.startswith('reply_')}
+        self.assertLessEqual({'accelpool.scheduler', 'accelpool.conductor.compute1', 'accelpool.conductor.compute2'},
+                             set(kept))
+        self.assertEqual({'quorum'}, set(kept.values()), kept)
 
     def test_a_stranger_gets_401(self) -> None:
         answer = Client().ask('GET', '/allocations', authenticated=False)
