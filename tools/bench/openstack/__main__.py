@@ -15,7 +15,7 @@ from keystoneauth1 import adapter, session
 from keystoneauth1.identity import v3
 
 from accelpool.placement import names
-from tools.bench.openstack import measure, rows
+from tools.bench.openstack import floor, measure, rows
 from tools.bench.openstack.client import Client
 from tools.integration import cyborg, layout, pool
 from tools.integration.process import Service, listens
@@ -106,16 +106,24 @@ def table(rounds: int) -> Iterator[Row]:
     def both(look: Callable[[Side], float]) -> tuple[float, float]:
         return look(THEIRS), look(OURS)
 
-    yield Row('memory of all services, idle', *both(lambda side: measure.memory(side.services)), 'MiB', 2)
+    def memory(when: str) -> Row:
+        return Row(f'memory of all services, idle, {when}', *both(lambda side: measure.memory(side.services)), 'MiB', 2)
+
+    yield memory('just started')
     latency = both(lambda side: 1e3 * measure.bound(
         clients[side.name], side.profile, side.host, where[side.name], rounds))
     yield Row('create..Bound, shared slice, p50', *latency, 'ms', 8)
+    print(f'{"  (the floor: one call over a quorum queue, p50":52} {1e3 * floor.call(rounds):19.1f} ms)')
     ours = clients[OURS.name]
     ours.ensure_profile('bench-partition', list(PARTITION))
     yield Row('create..Bound, partition, p50', latency[0], 1e3 * measure.bound(
         ours, 'bench-partition', OURS.host, partitioned(), rounds), 'ms', 4)
-    yield Row('full cycles, 8 clients', *both(lambda side: measure.cycles(
-        side.base, side.profile, side.host, where[side.name], rounds)), 'a second', 10, more_is_better=True)
+    theirs, plain = both(lambda side: measure.cycles(
+        side.base, side.profile, side.host, where[side.name], rounds))
+    yield Row('full cycles, 8 clients', theirs, plain, 'a second', 10, more_is_better=True)
+    yield Row('full cycles, 8 clients, ours until it is carved', theirs, measure.cycles(
+        OURS.base, OURS.profile, OURS.host, where[OURS.name], rounds, carved=True), 'a second', 1, more_is_better=True)
+    yield memory('after work')
     for count in (100, 10_000):
         for side in (OURS, THEIRS):
             rows.fill(side.database, 'profiles' if side is OURS else 'device_profiles', count, {
@@ -128,7 +136,10 @@ def table(rounds: int) -> Iterator[Row]:
 
 @contextlib.contextmanager
 def deployed() -> Iterator[None]:
-    """Run our services as in a deployment, without what tests want to see; afterwards as they were."""
+    """Start both sides anew, ours as in a deployment, without what tests want to see; afterwards it is as it was."""
+    for service in THEIRS.services:
+        service.stop()
+        service.start()
     ours = (*OURS.services[1:], OURS.services[0])  # what serves the agent's host waits for the agent
     for tested in (False, True):
         for service in ours:

@@ -3,6 +3,7 @@
 
 import http.client
 import json
+import posixpath
 import time
 import urllib.parse
 import uuid
@@ -41,7 +42,7 @@ class Client:
         connection = http.client.HTTPConnection(self._base.netloc, timeout=PATIENCE)
         try:
             content = None if body is None else json.dumps(body)
-            connection.request(method, self._base.path + path, content, self._headers)
+            connection.request(method, posixpath.normpath(self._base.path + path), content, self._headers)
             response = connection.getresponse()
             answer = response.read()
         finally:
@@ -69,6 +70,15 @@ class Client:
             if 'BindFailed' in states or time.perf_counter() - begun > PATIENCE:
                 raise RuntimeError(f'instance {instance} is {states}')
             time.sleep(POLL)
+
+    def wait_carved(self, instance: str) -> None:
+        """Wait until the conductors have carved what an instance has: in ``/v1``, which Cyborg does not have."""
+        for one in self.call('GET', f'/accelerator_requests?instance={instance}')['arqs']:
+            begun, path = time.perf_counter(), f'/../v1/allocations/{one["attach_handle_info"]["allocation"]}'
+            while (state := self.call('GET', path)['state']) != 'active':
+                if state == 'error' or time.perf_counter() - begun > PATIENCE:
+                    raise RuntimeError(f'{path} is {state}')
+                time.sleep(POLL)
 
     def unbind(self, instance: str) -> None:
         self.call('DELETE', f'/accelerator_requests?instance={instance}', wanted=204)

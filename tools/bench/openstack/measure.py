@@ -24,14 +24,20 @@ def bound(client: Client, profile: str, host: str, provider: str, rounds: int) -
     return statistics.median(found)
 
 
-def cycles(base: str, profile: str, host: str, provider: str, rounds: int) -> float:
-    """Return the full cycles (create, bind, look, delete) a second of eight clients."""
+def cycles(base: str, profile: str, host: str, provider: str, rounds: int, *, carved: bool = False) -> float:
+    """Return the full cycles (create, bind, look, delete) a second of eight clients.
+
+    :param carved: each ends only when the slice has been carved, too
+    """
     local = threading.local()
 
     def one(_: int) -> None:
         if not hasattr(local, 'client'):
             local.client = Client(base)
-        local.client.unbind(local.client.bind(profile, host, provider)[0])
+        instance, _ = local.client.bind(profile, host, provider)
+        if carved:
+            local.client.wait_carved(instance)
+        local.client.unbind(instance)
 
     with concurrent.futures.ThreadPoolExecutor(CLIENTS) as pool:
         list(pool.map(one, range(CLIENTS * 2)))
