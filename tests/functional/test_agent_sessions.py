@@ -143,6 +143,20 @@ class Memory(unittest.TestCase):
         one.ask(packets.RESERVE, 1, 90 * MIB)
         self.assertEqual(two.ask(packets.RESERVE, 2, 50 * MIB), (packets.RESERVE, 2, 0, 0))
 
+    def test_contexts_of_further_sessions_are_the_slices_own_affair(self) -> None:
+        self.agent.bind('small', memory=100, overhead=40)
+        one, two = self.agent.session('small'), self.agent.session('small')
+        self.assertEqual((packets.MEMINFO, 1, 60 * MIB, 100 * MIB), one.ask(packets.MEMINFO, 1))
+        self.assertEqual(60 * MIB, two.ask(packets.RESERVE, 2, 60 * MIB)[2])
+        with self.assertRaises(Refused) as caught:
+            self.agent.session('small')
+        self.assertIn('takes 40 MiB of the slice, and 0 MiB of it are free', str(caught.exception))
+        one.close()
+        wait_for(lambda: self.agent.slice('small')['sessions'] == 1, 'the end of the session')
+        self.assertEqual(60 * MIB, self.agent.slice('small')['charged_bytes'])
+        self.agent.session('small')
+        self.assertEqual(100 * MIB, self.agent.slice('small')['charged_bytes'])
+
     def test_killed_means_everything_is_back(self) -> None:
         session, other = self.agent.session(), self.agent.session()
         session.ask(packets.RESERVE, 1, 90 * MIB)

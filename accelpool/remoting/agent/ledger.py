@@ -5,6 +5,9 @@ A session reserves bytes before it uses them.  When they are not there, the othe
 have reserved and do not use (RECALL), and the question waits: until enough came back, until every one of them has
 answered, or until the deadline.  Questions are answered in the order in which they came.
 
+One session's context is charged to the device, beside the slice.  Those of further sessions are the slice's own affair:
+they take of its memory, or a small slice with many sessions would take the memory of others.
+
 Times are nanoseconds of any one clock; sizes are bytes.  Every method returns what is to be sent.
 """
 
@@ -56,12 +59,13 @@ class Ledger:
         self.limit = limit
         self.peak = 0
         self._reserved: dict[int, int] = {}
+        self._contexts: dict[int, int] = {}  # what the slice pays for a session's context; 0: the device does
         self._waiting: collections.deque[_Question] = collections.deque()
 
     @property
     def reserved(self) -> int:
-        """Bytes that sessions hold."""
-        return sum(self._reserved.values())
+        """Bytes that sessions hold, with their contexts."""
+        return sum(self._reserved.values()) + sum(self._contexts.values())
 
     @property
     def free(self) -> int:
@@ -76,9 +80,17 @@ class Ledger:
     def held_by(self, session: int) -> int:
         return self._reserved[session]
 
-    def join(self, session: int) -> None:
-        """A session begins."""
-        self._reserved[session] = 0
+    def join(self, session: int, context: int = 0) -> bool:
+        """A session begins, unless there is no memory for its context; returns whether it does.
+
+        :param context: what it takes
+        """
+        due = context if 0 in self._contexts.values() else 0
+        if due > self.free:
+            return False
+        self._reserved[session], self._contexts[session] = 0, due
+        self.peak = max(self.peak, self.reserved)
+        return True
 
     def reserve(self, session: int, question: int, need: int, extra: int, now: int) -> list[Action]:
         """A session wants ``need`` bytes, and up to ``extra`` more when they are free anyway.
@@ -92,7 +104,7 @@ class Ledger:
             return [self._grant(entry, extra)]
         others = {s for s, held in self._reserved.items() if s != session and held}
         missing = need - self.free
-        if need > self.limit - self._reserved[session] or not others:
+        if need > self.limit - self._reserved[session] - sum(self._contexts.values()) or not others:
             return [Answer(session, question, 0)]  # no recall can help
         entry.asked = others
         self._waiting.append(entry)
@@ -113,6 +125,8 @@ class Ledger:
     def leave(self, session: int) -> list[Action]:
         """A session is over: whatever it held is free."""
         del self._reserved[session]
+        if self._contexts.pop(session) == 0 and self._contexts:
+            self._contexts[min(self._contexts)] = 0  # the device pays for another one now
         self._waiting = collections.deque(q for q in self._waiting if q.session != session)
         self._forget_asked(session)
         return self._serve()

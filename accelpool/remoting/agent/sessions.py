@@ -202,7 +202,8 @@ class Sessions:
         """Start a worker for an authenticated connection; the worker says WELCOME.
 
         :param tls: the worker's parameters for its end of it; empty: plaintext
-        :raises Conflict: the slice, or the host, has as many sessions as it can have, or the slice is being unbound
+        :raises Conflict: the slice, or the host, has as many sessions as it can have, the slice has no memory for the
+            context of one more, or it is being unbound
         """
         state = self.slices[slice_id]
         if state.ending is not None:
@@ -213,12 +214,15 @@ class Sessions:
             self._uids.give(uid)
             raise errors.Conflict('there are as many sessions as there can be')
         number = next(self._numbers)
+        if not state.ledger.join(number, state.slice.overhead * MIB):
+            self._uids.give(uid)
+            raise errors.Conflict(f'the context of one more session takes {state.slice.overhead} MiB of the slice, and '
+                                  f'{state.ledger.free // MIB} MiB of it are free')
         session = Session(number, state, uid)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         session.channel = packets.Channel(
             ours, lambda packet: self._packet(session, packet), lambda: self._forkserver.kill(number))
         self._sessions[number] = state.sessions[number] = session
-        state.ledger.join(number)
         self._touch.join(number)
         self._devices[state.slice.device_id].arbiter.join(number, slice_id)
         with theirs:

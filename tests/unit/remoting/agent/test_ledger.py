@@ -11,6 +11,8 @@ from accelpool.remoting.agent.ledger import Answer, Recall
 
 LIMIT = 1000
 SECOND = 1_000_000_000
+#: What a further session costs its slice.
+CONTEXT = 70
 
 
 class Reserving(unittest.TestCase):
@@ -81,6 +83,19 @@ class Reserving(unittest.TestCase):
         self.assertEqual(self.ledger.free, 0)
         self.assertEqual(self.reserve(1, 1), [Answer(1, 7, 0)])
 
+    def test_the_first_context_is_the_devices_and_the_others_the_slices(self) -> None:
+        one = ledger.Ledger(LIMIT)
+        self.assertTrue(one.join(1, 400))
+        self.assertTrue(one.join(2, 400))
+        self.assertEqual((400, 400), (one.reserved, one.peak))
+        self.assertEqual([Answer(1, 7, 0)], one.reserve(1, 7, 601, 0, 0), 'a context is not given back on demand')
+        one.reserve(1, 8, 300, 0, 0)
+        self.assertFalse(one.join(3, 400))
+        with self.assertRaises(ledger.ProtocolError):
+            one.release(2, 1, recalled=False)  # nor by a worker that says it was its memory
+        one.leave(1)
+        self.assertEqual(0, one.reserved, 'the device pays for the one that is left')
+
     def test_giving_back_more_than_one_has_is_against_the_rules(self) -> None:
         self.reserve(1, 10)
         with self.assertRaises(ledger.ProtocolError):
@@ -112,8 +127,11 @@ class Accounts(stateful.RuleBasedStateMachine):
     @stateful.rule()
     def join(self) -> None:
         self.sessions += 1
-        self.ledger.join(self.sessions)
-        self.held[self.sessions] = 0
+        room = self.ledger.free
+        if self.ledger.join(self.sessions, CONTEXT):
+            self.held[self.sessions] = 0
+        else:
+            assert self.held and room < CONTEXT
 
     @stateful.precondition(lambda self: self.held)
     @stateful.rule(data=strategies.data(), need=strategies.integers(1, 1200), extra=strategies.integers(0, 500))
@@ -148,7 +166,8 @@ class Accounts(stateful.RuleBasedStateMachine):
 
     @stateful.invariant()
     def accounts_are_exact(self) -> None:
-        assert self.ledger.reserved == sum(self.held.values()) <= LIMIT
+        contexts = CONTEXT * max(0, len(self.held) - 1)
+        assert self.ledger.reserved == sum(self.held.values()) + contexts <= LIMIT
         assert self.ledger.free == LIMIT - self.ledger.reserved
         assert (self.ledger.deadline is None) == (not self.open)
 
