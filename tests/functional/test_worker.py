@@ -113,12 +113,30 @@ class TestMemory(WorkerCase):
         self.mode(session, 0)
         self.assertEqual(0, session.lease(BASE + GRANULE, GRANULE, MIB).status)
 
-    def test_mapping_beyond_what_is_leased_is_bounded(self) -> None:
+    def free(self, session: peer.Session) -> int:
+        """Return what the ledger has, when the worker has done what it was told before."""
+        return struct.unpack('<QQ', session.call(peer.MEMINFO).body)[0]
+
+    def test_mapping_beyond_what_is_leased_is_paid_for(self) -> None:
         session = self.start()
-        self.assertEqual(OUT_OF_MEMORY, session.lease(BASE, 256 * MIB, 256).status)
-        session.agent.wait_for(peer.RELEASE)
-        self.assertEqual(256 * MIB, session.agent.free)
-        self.assertEqual(0, session.lease(BASE, 96 * MIB, 256).status)
+        self.assertEqual(0, session.lease(BASE, 66 * MIB, 256).status)
+        self.assertEqual(254 * MIB, self.free(session), 'what is beyond 64 MiB, and the lease')
+        self.assertEqual(0, session.lease(BASE, 0, 100 * MIB).status)
+        self.assertEqual(156 * MIB - 256, self.free(session), 'a lease covers it now')
+        self.assertEqual(OUT_OF_MEMORY, session.lease(BASE, 324 * MIB, 0).status)
+        self.assertEqual(156 * MIB - 256, self.free(session))
+        self.assertEqual(0, session.lease(BASE, 320 * MIB, 0).status)
+        self.assertEqual(0, self.free(session))
+
+    def test_what_is_given_back_and_still_mapped_is_not_free(self) -> None:
+        session = self.start()
+        self.assertEqual(0, session.lease(BASE, 256 * MIB, 256 * MIB).status)
+        session.send(peer.LEASE_RETURN, struct.pack('<4Q', 0, 0, 200 * MIB, 0))
+        self.assertEqual(64 * MIB, self.free(session))
+        session.send(peer.LEASE_RETURN, struct.pack('<4Q', BASE, 100 * MIB, 0, 0))
+        self.assertEqual(164 * MIB, self.free(session))
+        session.send(peer.LEASE_RETURN, struct.pack('<4Q', BASE, 256 * MIB, 56 * MIB, 0))
+        self.assertEqual(256 * MIB, self.free(session))
 
     def test_a_return_of_what_was_not_leased_ends_the_session(self) -> None:
         session = self.start()

@@ -245,7 +245,6 @@ class Agent:
     def bind(self, name: str = 'slice-1', *, compute: int = 30, memory: int = 512, strict: bool = False,
              generation: int = 1, device: str = 'device-1', library: str = '/etc/hostname', interface: str = 'cuda',
              overhead: int = 0, **env: str) -> None:
-             **env: str) -> None:
         wanted = Slice(id=name, allocation_id=f'of-{name}', device_id=device, host='test', compute=compute,
                        memory=memory, overhead=overhead, strict=strict, generation=generation)
         self.control.ask('bind', slice=wanted.to_dict(), project='project', device={

@@ -21,6 +21,8 @@ enum { SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2 };
 /* Unused lease bytes that are kept; more than KEEP_MAX goes back, down to KEEP. */
 #define KEEP (4ull << 20)
 #define KEEP_MAX (16ull << 20)
+/* Mapped in holes; more goes back as far as a granule is wholly free: from 64 MiB on the slice pays for it. */
+#define HOLES_MAX (32ull << 20)
 
 struct heap {
     struct channel *channel;
@@ -30,6 +32,7 @@ struct heap {
     struct segments segments;
     uint8_t *mapped;     /* a bit for every granule */
     uint64_t mapped_end; /* no granule from here on has ever been mapped */
+    uint64_t mapped_bytes;
     uint64_t unused;     /* leased bytes that no allocation has */
     uint64_t allocated;
     uint64_t epoch;      /* raised whenever the device was seen idle; starts at 1 */
@@ -48,11 +51,12 @@ static void set_mapped(struct heap *h, uint64_t address, uint64_t length, int on
     uint64_t g = (address - h->base) / h->granule, n = length / h->granule;
     if (on && g + n > h->mapped_end)
         h->mapped_end = g + n;
-    for (; n--; g++)
-        if (on)
-            h->mapped[g / 8] |= (uint8_t)(1u << g % 8);
-        else
-            h->mapped[g / 8] &= (uint8_t)~(1u << g % 8);
+    for (; n--; g++) {
+        if (is_mapped(h, g) == on)
+            continue;
+        h->mapped[g / 8] ^= (uint8_t)(1u << g % 8);
+        h->mapped_bytes += on ? h->granule : -h->granule;
+    }
 }
 
 /* Tells the worker to unmap and to take bytes back; nobody waits. */
@@ -302,6 +306,8 @@ static void trim(struct heap *h, const struct segment *hole)
     set_mapped(h, address, length, 0);
     give_back(h, length ? address : 0, length, h->unused - KEEP, 0);
     h->unused = KEEP;
+    if (h->mapped_bytes > h->allocated + h->unused + HOLES_MAX)
+        unmap_free(h, h->segments.root);
 }
 
 int heap_free(struct heap *h, uint64_t address)

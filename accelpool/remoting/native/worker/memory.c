@@ -3,7 +3,8 @@
  * Device memory of the session. The client chooses addresses inside one range that both sides have reserved; a lease is
  * bytes from the slice's ledger (the agent's) plus granules that are mapped before the answer goes out, so that an
  * allocation inside it cannot fail later. The client is not trusted with either: what it may touch is what the bitmap
- * says is mapped, and what is mapped is bounded by what the ledger granted.
+ * says is mapped, and what is mapped is paid for from the ledger: by leases, and beyond these and MEMORY_ROUNDING, as where
+ * the program has freed pieces of granules, by itself.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,7 @@
 #define MEMORY_ADDRESS_MAX (UINT64_C(1) << 47)
 #define MEMORY_RANGE_MIN (64 * GIB)
 #define MEMORY_RANGE_MAX (2048 * GIB)
-#define MEMORY_ROUNDING (64 * MIB)   /* mapped beyond what is leased: this and an eighth of the slice */
+#define MEMORY_ROUNDING (64 * MIB)   /* mapped beyond what is leased; the device's overhead covers it, not the slice */
 #define MEMORY_STREAM_FLAGS 1u       /* CU_STREAM_NON_BLOCKING */
 
 /* Frames of this file with what the main thread noted when they came. */
@@ -41,8 +42,8 @@ int memory_open(struct session *s)
 {
     struct memory *m = &s->memory;
 
-    return pthread_mutex_init(&m->lock, NULL) || pthread_cond_init(&m->returned, NULL) ||
-                   pthread_rwlock_init(&m->mapping, NULL)
+    return pthread_mutex_init(&m->lock, NULL) || pthread_mutex_init(&m->account, NULL) ||
+                   pthread_cond_init(&m->returned, NULL) || pthread_rwlock_init(&m->mapping, NULL)
                ? -1
                : 0;
 }
@@ -204,6 +205,65 @@ void memory_discharge(struct session *s, uint64_t bytes)
     ledger_release(s, bytes);
 }
 
+/* --- what is mapped is paid for ---------------------------------------------------------------------------------- */
+
+/* With the account's lock: what the slice owes for it. */
+static uint64_t account_due(const struct memory *m, uint64_t leased)
+{
+    const uint64_t covered = leased + MEMORY_ROUNDING;
+
+    return m->mapped > covered ? m->mapped - covered : 0;
+}
+
+/* Before `bytes` more are mapped. -1: the slice has not so much left. */
+static int account_map(struct session *s, uint64_t bytes, uint64_t leased)
+{
+    struct memory *m = &s->memory;
+    uint64_t due, missing;
+
+    pthread_mutex_lock(&m->account);
+    m->mapped += bytes; /* from now on returns know of it */
+    due = account_due(m, leased);
+    missing = due > m->rounding ? due - m->rounding : 0;
+    pthread_mutex_unlock(&m->account);
+    const int poor = missing && !ledger_reserve(s, missing, 0);
+    pthread_mutex_lock(&m->account);
+    if (poor)
+        m->mapped -= bytes;
+    else
+        m->rounding += missing;
+    pthread_mutex_unlock(&m->account);
+    return poor ? -1 : 0;
+}
+
+static void account_unmap(struct memory *m, uint64_t bytes)
+{
+    pthread_mutex_lock(&m->account);
+    m->mapped -= bytes;
+    pthread_mutex_unlock(&m->account);
+}
+
+/* `bytes` are not leased any more. Returns what the ledger gets back: less where they are still mapped, more where others
+ * that were not leased are not mapped any more. */
+static uint64_t account_free(struct memory *m, uint64_t bytes)
+{
+    uint64_t back = bytes;
+
+    pthread_mutex_lock(&m->account);
+    const uint64_t due = account_due(m, atomic_load(&m->leased));
+    if (due > m->rounding) {
+        const uint64_t kept = due - m->rounding < bytes ? due - m->rounding : bytes;
+
+        m->rounding += kept;
+        back -= kept;
+    } else {
+        back += m->rounding - due;
+        m->rounding = due;
+    }
+    pthread_mutex_unlock(&m->account);
+    return back;
+}
+
 /* --- LEASE, LEASE_RETURN, MEMINFO -------------------------------------------------------------------------------- */
 
 /* With the lock. A backend of ours hands out zeros; a vendor's library may hand out what another tenant left there. */
@@ -258,44 +318,45 @@ static int granules_map(struct session *s, uint64_t first, uint64_t end)
         return status;
     }
     bits_set(m->granules, first, end, 1);
-    m->mapped += (end - first) * vendor.granule;
     return CU_SUCCESS;
 }
 
 /* With the lock; the range is granule-aligned and inside. What is another session's was never leased: it stays. */
 static void granules_unmap(struct memory *m, uint64_t address, uint64_t length)
 {
-    uint64_t at = (address - m->base) / vendor.granule, end = at + length / vendor.granule;
+    uint64_t at = (address - m->base) / vendor.granule, end = at + length / vendor.granule, bytes = 0;
 
     for (; (at = granules_run(m, at, end, 0)) < end; at++) {
         if (bit_is_set(m->foreign, at))
             continue;
         bits_set(m->granules, at, at + 1, 0);
         vendor.unmap(m->base + at * vendor.granule, vendor.granule);
-        m->mapped -= vendor.granule;
+        bytes += vendor.granule;
     }
+    account_unmap(m, bytes);
 }
 
 /* With the lock: maps what is not mapped of [address, address + length); leased includes what this lease was granted. */
 static int lease_map(struct session *s, uint64_t address, uint64_t length, uint64_t leased)
 {
     struct memory *m = &s->memory;
-    const uint64_t bound = leased + s->params->memory_limit / 8 + MEMORY_ROUNDING;
     const uint64_t first = (address - m->base) / vendor.granule, end = first + length / vendor.granule;
-    uint64_t missing = 0, at, run;
+    uint64_t missing = 0, mapped = 0, at, run;
     int status = CU_SUCCESS;
 
     for (at = first; (at = granules_run(m, at, end, 1)) < end; at = run) {
         run = granules_run(m, at, end, 0);
         missing += run - at;
     }
-    if (missing > UINT64_MAX / vendor.granule || m->mapped > bound || missing * vendor.granule > bound - m->mapped)
+    if (missing && account_map(s, missing * vendor.granule, leased)) /* no overflow: the range is smaller than 2^47 */
         return CU_OUT_OF_MEMORY;
     for (at = first; !status && (at = granules_run(m, at, end, 1)) < end; at = run) {
         run = granules_run(m, at, end, 0);
         status = granules_map(s, at, run);
-        /* What this lease mapped before the failure stays mapped: it is inside the bound and the client may ask again. */
+        /* What this lease mapped before the failure stays mapped: it is paid for and the client may ask again. */
+        mapped += status ? 0 : run - at;
     }
+    account_unmap(m, (missing - mapped) * vendor.granule);
     return status;
 }
 
@@ -339,6 +400,7 @@ static void lease_job(struct session *s, const struct call *call)
         granted = 0;
     }
     atomic_fetch_add(&m->leased, granted);
+    ledger_release(s, account_free(m, 0));
     const uint64_t body[3] = {granted, status ? 0 : lease->address, status ? 0 : lease->length};
     call_reply(s, call, status, body, sizeof body);
 }
@@ -386,7 +448,7 @@ static void return_job(struct session *s, const struct call *call)
     pthread_rwlock_wrlock(&m->mapping);
     granules_unmap(m, job.back.address, job.back.length);
     pthread_rwlock_unlock(&m->mapping);
-    ledger_release(s, job.back.bytes);
+    ledger_release(s, account_free(m, job.back.bytes));
     m->returns_done++;
     pthread_cond_broadcast(&m->returned);
     pthread_mutex_unlock(&m->lock);
@@ -411,8 +473,10 @@ void memory_lease_return(struct session *s, const struct call *call)
         /* Not one that crossed the recall on its way: the agent would take it for all that there is. */
         const int answer = job.back.recall && job.back.recall == atomic_load(&s->memory.recalls);
 
-        if (job.back.bytes || answer)
-            agent_tell(s, CONTROL_RELEASE, job.back.bytes, (uint64_t)answer, 0);
+        const uint64_t back = account_free(&s->memory, job.back.bytes);
+
+        if (back || answer)
+            agent_tell(s, CONTROL_RELEASE, back, (uint64_t)answer, 0);
         return;
     }
     memory_submit(s, call, &job, return_job);

@@ -101,7 +101,9 @@ struct memory {
     unsigned tries;            /* RANGE frames so far */
     _Atomic uint64_t *granules; /* one bit per granule: mapped */
     _Atomic uint64_t *foreign;  /* the same: mapped, and another session's */
+    pthread_mutex_t account;   /* the next two; never held for long */
     uint64_t mapped;           /* bytes */
+    uint64_t rounding;         /* bytes of the agent's ledger that pay for what is mapped beyond what is leased */
     void *clearing;            /* stream in which fresh granules are cleared */
     _Atomic uint64_t leased;   /* bytes of the agent's ledger that the client may use */
     _Atomic uint64_t charged;  /* bytes of it that modules use */
