@@ -19,6 +19,16 @@ def add_wait(parser: base.Parser) -> None:
         help=f'wait until it is done (default: {WAIT:g} s); progress goes to stderr')
 
 
+def say_surplus(allocation: dict[str, Any]) -> None:
+    """Say on stderr by how much partitions are larger than what was asked for: requests are rounded up to what there is."""
+    asked = allocation['request']
+    for piece in allocation['slices']:
+        template, compute = piece.get('template'), piece['compute'] - asked['compute']
+        memory = piece['memory'] - asked['memory'] if asked['memory'] is not None else 0
+        if template and not asked.get('template') and (compute > 0 or memory > 0):
+            base.progress(f'accelpool: {template}: {compute} percent points and {memory} MiB more than was asked for')
+
+
 class ListAllocation(base.List):
     """List the project's allocations."""
 
@@ -73,6 +83,7 @@ class CreateAllocation(base.One):
             allocation = self.client.wait(allocation['id'], {'active'}, parsed_args.wait, base.progress)
             if allocation['state'] == 'error':
                 raise exceptions.CommandError(f'allocation {allocation["id"]}: {allocation["reason"]}')
+        say_surplus(allocation)
         return self.shown(allocation)
 
 

@@ -68,6 +68,7 @@ class Run(base._WithClient):
                     if time.monotonic() - started > 1 else None)
             if found['state'] == 'error':
                 raise exceptions.CommandError(f'no slice: {found["reason"]}')
+            allocation_command.say_surplus(found)
             return _Consumer(self.client, identifier, owned=True).run(words)
         finally:
             self._release(identifier)
