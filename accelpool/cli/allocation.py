@@ -20,7 +20,7 @@ def add_wait(parser: base.Parser) -> None:
 
 
 def say_surplus(allocation: dict[str, Any]) -> None:
-    """Say on stderr by how much partitions are larger than what was asked for: requests are rounded up to what there is."""
+    """Say on stderr how much more partitions have than was asked for: requests are rounded up to what there is."""
     asked = allocation['request']
     for piece in allocation['slices']:
         template, compute = piece.get('template'), piece['compute'] - asked['compute']

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """``<api>_client.c`` and ``<api>_prototypes.h``: what the client library exports."""
 
-from accelpool.remoting.generator.model import SCALARS, Argument, Function, Interface
+from accelpool.remoting.generator.model import NO_CODE, SCALARS, Argument, Function, Interface
 from accelpool.remoting.generator.text import banner, declare, fields, opcode, prototype
 
 
@@ -26,8 +26,9 @@ def client_source(interface: Interface) -> str:
             if suffix == 'ptds' or f.stream:
                 lines += [*_variant(interface, f, suffix), '']
     for name, version in interface.undescribed.items():
-        result, answer = (('void *', f'client_unsupported("{name}", &said), NULL') if version == 'value' else
-                          (interface.result, f'client_unsupported("{name}", &said)'))
+        result, answer = interface.result, f'client_unsupported("{name}", &said)'
+        if version in NO_CODE:
+            result, answer = 'void *', f'{answer}, {NO_CODE[version]}'
         lines += [f'{api.upper()}_EXPORT {declare(result, name)}(void);', f'{declare(result, name)}(void)', '{',
                   '    static atomic_int said;', '', f'    return {answer};', '}', '']
     return '\n'.join([*lines, *(_look_up(interface) if interface.lookup else ())])

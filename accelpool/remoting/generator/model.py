@@ -24,6 +24,8 @@ SCALARS: Final[Mapping[str, str]] = {
 }
 #: Handles that a generated call may name (``enum handle_kind`` of the worker).
 HANDLES: Final = frozenset({'stream', 'event'})
+#: Undescribed functions whose result is no code: a value or a pointer (0), or a number whose "none" is -1.
+NO_CODE: Final[Mapping[int | str, str]] = {'value': 'NULL', 'undefined': '(void *)-1'}
 #: Suffixes of the variants for per-thread default streams.
 VARIANTS: Final = ('ptds', 'ptsz')
 _FRAMES: Final = frozenset({
@@ -111,7 +113,7 @@ class Interface:
     stream_literals: int                    # streams 0 to this number are the same on both sides
     types: Mapping[str, str]                # C type -> wire scalar or handle kind
     functions: tuple[Function, ...]
-    undescribed: Mapping[str, int | str]    # symbol -> ABI version, or 'value': its result is no code
+    undescribed: Mapping[str, int | str]    # symbol -> ABI version, or a name of NO_CODE: its result is no code
     lookup: bool = True                     # there is a function that looks symbols up by name and ABI version
 
     def wire(self, argument: Argument) -> str:
@@ -128,7 +130,7 @@ class Interface:
         """Every exported symbol, described or not, by base name."""
         versions: dict[str, int] = {f.name: f.version for f in self.functions}
         versions |= {f'{f.name}_{suffix}': v for f in self.functions for suffix, v in f.variants.items()}
-        versions |= {name: int(version) for name, version in self.undescribed.items() if version != 'value'}
+        versions |= {name: int(version) for name, version in self.undescribed.items() if version not in NO_CODE}
         return sorted((Symbol(_SUFFIX.sub('', name), version, name.endswith(VARIANTS), name)
                        for name, version in versions.items()), key=lambda s: (s.base, s.version, s.name))
 
