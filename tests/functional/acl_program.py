@@ -336,6 +336,83 @@ def bad_input() -> None:
     assert acl.read(copies_after, 64) == b'y' * 64
 
 
+class ByHand:
+    """Bad input for the calls whose client part is written by hand: null pointers, invented and freed handles."""
+
+    HANDLES = frozenset({'aclrtStream', 'aclrtEvent', 'aclrtContext', 'aclrtBinHandle', 'aclrtFuncHandle'})
+    #: Pointers that may be null, or whose absence is no error of this kind.
+    MAY_BE_NULL = frozenset({
+        ('aclInit', 'configPath'), ('aclrtMallocWithCfg', 'cfg'), ('aclrtMallocHostWithCfg', 'cfg'),
+        ('aclrtBinaryLoadFromData', 'options'), ('aclrtBinaryLoadFromFile', 'options'), ('aclrtLaunchKernelV2', 'cfg'),
+        ('aclrtLaunchKernelWithHostArgs', 'cfg'), ('aclrtLaunchKernelWithHostArgs', 'placeHolderArray'),
+        ('aclrtLaunchCallback', 'userData'), ('aclrtLaunchHostFunc', 'args'), ('aclrtHostRegister', 'devPtr'),
+        ('aclrtPointerGetAttributes', 'ptr'), ('aclmdlRICaptureGetInfo', 'modelRI'), ('aclrtGetPrimaryCtxState', 'flags'), ('aclrtGetPrimaryCtxState', 'active')})
+    #: Nothing is checked: it is noted, logged or ignored, or it says more by its own scenario.
+    NOTHING = frozenset({'aclAppLog', 'aclrtCacheLastTaskOpInfo'})
+
+    def __init__(self) -> None:
+        self.interface = model.load(pathlib.Path('accelpool/remoting/interfaces/acl.yaml'))
+        self.buffer = ctypes.create_string_buffer(4096)
+        self.function = ctypes.CFUNCTYPE(None, Handle)(lambda _user: None)
+        binary, kernel = acl.function('fill')
+        context = Handle()
+        acl.call('aclrtGetCurrentContext', ctypes.byref(context))
+        self.memory = Handle(acl.allocate(4096))
+        self.good_handles = {
+            'aclrtStream': acl.create('aclrtCreateStream'), 'aclrtEvent': acl.create('aclrtCreateEventExWithFlag', 0x40),
+            'aclrtContext': context, 'aclrtBinHandle': binary, 'aclrtFuncHandle': kernel}
+        self.freed = {'aclrtStream': acl.create('aclrtCreateStream'), 'aclrtEvent': acl.create('aclrtCreateEvent')}
+        acl.call('aclrtDestroyStream', self.freed['aclrtStream'])
+        acl.call('aclrtDestroyEvent', self.freed['aclrtEvent'])
+        self.cases = 0
+        self.taken: list[str] = []
+
+    def good(self, argument: model.Argument) -> object:
+        if argument.ctype in self.HANDLES:
+            return self.good_handles[argument.ctype]
+        if argument.ctype in {'aclrtCallback', 'aclrtHostFunc'}:
+            return self.function
+        if argument.ctype.endswith('*'):
+            return self.memory if argument.name in {'devPtr', 'dst'} and argument.ctype == 'void *' else self.buffer
+        return SCALARS.get(argument.ctype, ctypes.c_int)(1)
+
+    def refused(self, function: model.Function, position: int, value: object) -> None:
+        values = [self.good(argument) for argument in function.args]
+        values[position] = value
+        code = getattr(acl.library, function.name)(*values)
+        if not code:
+            self.taken.append(f'{function.name} took {value!r} for {function.args[position].name}')
+        self.cases += 1
+
+    def run(self) -> None:
+        for function in self.interface.functions:
+            if function.generated_client or function.result or function.name in self.NOTHING or any(
+                    argument.ctype == 'aclrtIpcEventHandle' for argument in function.args):
+                continue
+            for position, argument in enumerate(function.args):
+                if argument.ctype in self.HANDLES:
+                    bad = [*map(Handle, INVENTED), self.freed.get(argument.ctype, Handle(8))]
+                    bad += [handle for kind, handle in self.good_handles.items() if kind != argument.ctype]
+                    for value in bad:
+                        self.refused(function, position, value)
+                elif (argument.ctype.endswith('*') or argument.ctype in {'aclrtCallback', 'aclrtHostFunc'}) and (
+                        function.name, argument.name) not in self.MAY_BE_NULL:
+                    self.refused(function, position, None)
+
+
+def bad_input_by_hand() -> None:
+    """The same for what is answered in the program or written by hand, and the session goes on."""
+    acl.start()
+    cases = ByHand()
+    cases.run()
+    assert not cases.taken, '; '.join(cases.taken)
+    assert cases.cases > 150, cases.cases
+    acl.call('aclrtSynchronizeDevice')
+    memory = acl.allocate(64)
+    acl.write(memory, b'y' * 64)
+    assert acl.read(memory, 64) == b'y' * 64
+
+
 def lost() -> None:
     """Says that it is ready, then calls until the worker is gone; the error stays."""
     acl.start()

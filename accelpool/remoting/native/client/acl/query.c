@@ -236,9 +236,13 @@ aclError aclGetCannAttribute(aclCannAttr cannAttr, int32_t *value)
 
 aclError aclmdlRICaptureGetInfo(aclrtStream stream, aclmdlRICaptureStatus *status, aclmdlRI *modelRI)
 {
-    (void)stream;
-    if (status)
-        *status = 0; /* capturing is refused, so nothing is being captured */
+    uint64_t id;
+
+    if (stream && handle_id(HANDLE_STREAM, NULL, stream, &id))
+        return CLIENT_STATUS(ACL_ERROR_RT_INVALID_HANDLE);
+    if (!status)
+        return CLIENT_STATUS(CLIENT_INVALID_VALUE);
+    *status = 0; /* capturing is refused, so nothing is being captured */
     if (modelRI)
         *modelRI = NULL;
     return ACL_SUCCESS;
