@@ -10,13 +10,14 @@ import pathlib
 import socket
 import subprocess
 import time
+import unittest
 from collections.abc import Callable
 
 from tests.integration import support
 from tests.integration.support import accounts, fault
 from tests.integration.support.client import Client
 from tests.support.agent import admit
-from tools.integration import layout, pool
+from tools.integration import databases, layout, pool, process
 
 setUpModule = support.up
 
@@ -98,6 +99,21 @@ class Faults(support.Case):
         with fault.killed(support.service(layout.SERVER)):
             counts = self._meanwhile(10)
         self.assertIn('GET 503', counts)
+        self._afterwards()
+
+    @unittest.skipUnless(layout.SERVER == 'mariadb', 'as MariaDB does it')
+    def test_database_that_fails_over(self) -> None:
+        """All connections end; for a while, whoever answers takes no writes."""
+        self.addCleanup(databases.as_root, 'SET GLOBAL read_only = 0;')
+        databases.as_root('SET GLOBAL read_only = 1;')
+        for connection in databases.as_root(
+                "SELECT id FROM information_schema.processlist WHERE user = 'openstack';").split():
+            with contextlib.suppress(process.Failed):  # it has ended by itself
+                databases.as_root(f'KILL {connection};')
+        counts = self._meanwhile(10)
+        self.assertIn('GET 200', counts)
+        self.assertIn('POST 503', counts)
+        databases.as_root('SET GLOBAL read_only = 0;')
         self._afterwards()
 
     def test_keystone_killed(self) -> None:

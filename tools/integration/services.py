@@ -56,7 +56,8 @@ def all_services() -> dict[str, Service]:
 def down() -> None:
     """Stop everything; state stays."""
     others = [service for service in all_services().values() if service not in _BASE]
-    for some in (others, _BASE):
+    # A RabbitMQ whose epmd goes before it starts another one, which would stay.
+    for some in (others, [service for service in _BASE if service is not bus.EPMD], [bus.EPMD]):
         with concurrent.futures.ThreadPoolExecutor(len(some)) as workers:
             list(workers.map(Service.stop, some))
 

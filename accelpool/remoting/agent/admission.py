@@ -146,6 +146,8 @@ class Admission:
 
     def _renew(self, state: SliceState, claims: credential.Claims) -> credential.Claims:
         now = int(time.time())
+        if state.ending is not None:
+            raise Refused(REVOKED, 'the slice is not yours any more')
         if claims.until < now:
             raise Refused(EXPIRED, 'the credential is renewed no more; ask for the attachment again')
         if not state.renew(time.monotonic()):
