@@ -129,7 +129,9 @@ class Life(Case):
                              (arq['attach_handle_type'], arq['attach_handle_info']))
         self.assertEqual(set(layout.COMPUTES), hosts)
         third = self.boot(flavor)
-        self.assertIn('No valid host', self.cloud.wait(third, 'ERROR')['fault']['message'])
+        self.cloud.wait(third, 'ERROR')
+        fault = wait_for(lambda: self.cloud.server(third).get('fault'), bool)  # Nova notes it after the state
+        self.assertIn('No valid host', fault['message'])
         self.assertEqual([], self.cloud.arqs(third))
         self.cloud.delete(server)
         # Placement offers the device again when it has been given back, which its next comparison shows.
