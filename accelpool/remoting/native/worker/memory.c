@@ -3,8 +3,7 @@
  * Device memory of the session. The client chooses addresses inside one range that both sides have reserved; a lease is
  * bytes from the slice's ledger (the agent's) plus granules that are mapped before the answer goes out, so that an
  * allocation inside it cannot fail later. The client is not trusted with either: what it may touch is what the bitmap
- * says is mapped, and what is mapped is paid for from the ledger: by leases, and beyond these and MEMORY_ROUNDING, as where
- * the program has freed pieces of granules, by itself.
+ * says is mapped, and what is mapped is paid for from the ledger (account.c).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +16,6 @@
 #define MEMORY_ADDRESS_MAX (UINT64_C(1) << 47)
 #define MEMORY_RANGE_MIN (64 * GIB)
 #define MEMORY_RANGE_MAX (2048 * GIB)
-#define MEMORY_ROUNDING (64 * MIB)   /* mapped beyond what is leased; the device's overhead covers it, not the slice */
 #define MEMORY_STREAM_FLAGS 1u       /* CU_STREAM_NON_BLOCKING */
 
 /* Frames of this file with what the main thread noted when they came. */
@@ -172,96 +170,6 @@ void memory_range(struct session *s, const struct call *call)
 void memory_barrier(struct session *s, const struct call *call)
 {
     call_status(s, call, session_idle() ? CU_SUCCESS : vendor.context_sync());
-}
-
-/* --- ledger ------------------------------------------------------------------------------------------------------ */
-
-/* Between need and need + extra bytes, or 0; need is at least 1. */
-static uint64_t ledger_reserve(struct session *s, uint64_t need, uint64_t extra)
-{
-    const struct control_packet question = {.type = CONTROL_RESERVE, .a = need, .b = extra};
-    struct control_packet answer;
-
-    return agent_ask(s, &question, NULL, &answer, NULL) || answer.a < need ? 0 : answer.a;
-}
-
-static void ledger_release(struct session *s, uint64_t bytes)
-{
-    if (bytes)
-        agent_tell(s, CONTROL_RELEASE, bytes, 0, 0);
-}
-
-int memory_charge(struct session *s, uint64_t bytes)
-{
-    if (bytes > s->params->memory_limit || (bytes && !ledger_reserve(s, bytes, 0)))
-        return CU_OUT_OF_MEMORY;
-    atomic_fetch_add(&s->memory.charged, bytes);
-    return CU_SUCCESS;
-}
-
-void memory_discharge(struct session *s, uint64_t bytes)
-{
-    atomic_fetch_sub(&s->memory.charged, bytes);
-    ledger_release(s, bytes);
-}
-
-/* --- what is mapped is paid for ---------------------------------------------------------------------------------- */
-
-/* With the account's lock: what the slice owes for it. */
-static uint64_t account_due(const struct memory *m, uint64_t leased)
-{
-    const uint64_t covered = leased + MEMORY_ROUNDING;
-
-    return m->mapped > covered ? m->mapped - covered : 0;
-}
-
-/* Before `bytes` more are mapped. -1: the slice has not so much left. */
-static int account_map(struct session *s, uint64_t bytes, uint64_t leased)
-{
-    struct memory *m = &s->memory;
-    uint64_t due, missing;
-
-    pthread_mutex_lock(&m->account);
-    m->mapped += bytes; /* from now on returns know of it */
-    due = account_due(m, leased);
-    missing = due > m->rounding ? due - m->rounding : 0;
-    pthread_mutex_unlock(&m->account);
-    const int poor = missing && !ledger_reserve(s, missing, 0);
-    pthread_mutex_lock(&m->account);
-    if (poor)
-        m->mapped -= bytes;
-    else
-        m->rounding += missing;
-    pthread_mutex_unlock(&m->account);
-    return poor ? -1 : 0;
-}
-
-static void account_unmap(struct memory *m, uint64_t bytes)
-{
-    pthread_mutex_lock(&m->account);
-    m->mapped -= bytes;
-    pthread_mutex_unlock(&m->account);
-}
-
-/* `bytes` are not leased any more. Returns what the ledger gets back: less where they are still mapped, more where others
- * that were not leased are not mapped any more. */
-static uint64_t account_free(struct memory *m, uint64_t bytes)
-{
-    uint64_t back = bytes;
-
-    pthread_mutex_lock(&m->account);
-    const uint64_t due = account_due(m, atomic_load(&m->leased));
-    if (due > m->rounding) {
-        const uint64_t kept = due - m->rounding < bytes ? due - m->rounding : bytes;
-
-        m->rounding += kept;
-        back -= kept;
-    } else {
-        back += m->rounding - due;
-        m->rounding = due;
-    }
-    pthread_mutex_unlock(&m->account);
-    return back;
 }
 
 /* --- LEASE, LEASE_RETURN, MEMINFO -------------------------------------------------------------------------------- */

@@ -230,6 +230,17 @@ int meter_open(struct session *s);
 /* The session is over: nobody waits any more. */
 void meter_wake(struct session *s);
 
+/* --- account.c --- */
+/* Between need and need + extra bytes of the slice's ledger, or 0; need is at least 1. */
+uint64_t ledger_reserve(struct session *s, uint64_t need, uint64_t extra);
+void ledger_release(struct session *s, uint64_t bytes);
+/* Before `bytes` more are mapped. -1: the slice has not so much left. */
+int account_map(struct session *s, uint64_t bytes, uint64_t leased);
+void account_unmap(struct memory *m, uint64_t bytes);
+/* `bytes` are not leased any more. Returns what the ledger gets back: less where they are still mapped, more where others
+ * that were not leased are not mapped any more. */
+uint64_t account_free(struct memory *m, uint64_t bytes);
+
 /* --- memory.c --- */
 int memory_open(struct session *s);
 void memory_close(struct session *s);
