@@ -55,6 +55,9 @@ class Found(nvidia.NvidiaCase):
         shared, mig = (self.look()[index] for index in (0, 6))
         self.assertEqual((40960, 300), (shared.memory, shared.overhead))
         self.assertEqual((40960, 0), (mig.memory, mig.overhead), 'a partition has its contexts in its own memory')
+        assert mig.partitions is not None
+        memory = {one['name']: one['memory'] for one in mig.partitions['templates']}
+        self.assertEqual((19968, 6656 - 300), (memory['3g.20gb'], memory['1c.3g.20gb']), 'three share one memory')
 
     def test_ids_survive_a_restart_and_a_move_to_another_index(self) -> None:
         self.describe('dgx-a100')

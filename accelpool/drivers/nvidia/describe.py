@@ -85,29 +85,31 @@ def islands(host: str, identities: Iterable[Mapping[str, Any]]) -> dict[str, str
             for group in groups.values() if len(group) > 1 for bus in group}
 
 
-def geometry(identity: Mapping[str, Any], condition: Mapping[str, Any], ours: Iterable[int]) -> Geometry:
+def geometry(identity: Mapping[str, Any], condition: Mapping[str, Any], ours: Iterable[int], overhead: int) -> Geometry:
     """Return the MIG geometry of a device in MIG mode.
 
     :param ours: first slices of the instances that this driver made; the others are taken for good
+    :param overhead: MiB that the context of a slice's session takes
     """
     profiles = identity['profiles']
     most = max(profile['slices'] for profile in profiles)
     mine = set(ours)
     return Geometry(
         templates=tuple(sorted(
-            (one for profile in profiles for one in _templates(profile, most)),
+            (one for profile in profiles for one in _templates(profile, most, overhead)),
             key=lambda one: (bool(one.within), one.size, one.compute, one.special))),
         capacity={'slices': most, **{profile['name']: profile['count'] for profile in profiles}},
         taken=tuple(Span(start=one['start'], size=one['size'], needs=_needs(profiles, one['profile']))
                     for one in condition['instances'] if one['start'] not in mine))
 
 
-def _templates(profile: Mapping[str, Any], most: int) -> Iterator[Template]:
+def _templates(profile: Mapping[str, Any], most: int, overhead: int) -> Iterator[Template]:
     """Yield a GPU instance with one compute instance, and the smaller compute instances that can share one.
 
-    These have the instance's memory together; each is sold its part of it.  NVML tells their profiles only of an
-    instance that exists, so their places follow from the rule that they show (NVIDIA MIG User Guide, "Compute
-    Instances"): one of c slices begins at a multiple of c rounded up to a power of two.  Three slices of four are none.
+    These have the instance's memory together; each is sold its part of it, without the context of its session.
+    NVML tells their profiles only of an instance that exists, so their places follow from the rule that they show
+    (NVIDIA MIG User Guide, "Compute Instances"): one of c slices begins at a multiple of c rounded up to a power of
+    two.  Three slices of four are none.
 
     :param most: compute slices of the device
     """
@@ -118,11 +120,12 @@ def _templates(profile: Mapping[str, Any], most: int) -> Iterator[Template]:
         special='+' in profile['name'])
     yield whole
     for length in (1, 2, 3, 4):
-        if length < slices and (length, slices) != (3, 4):
+        memory = whole.memory * length // slices - overhead
+        if length < slices and (length, slices) != (3, 4) and memory > 0:
             step = 1 << (length - 1).bit_length()
             yield dataclasses.replace(
                 whole, name=f'{length}c.{whole.name}', compute=100 * length // most,
-                memory=whole.memory * length // slices, special=True, within=whole.name, length=length,
+                memory=memory, special=True, within=whole.name, length=length,
                 offsets=tuple(range(0, slices - length + 1, step)))
 
 

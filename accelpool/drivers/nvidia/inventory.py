@@ -277,7 +277,8 @@ class NvidiaInventory(base.Inventory):
                 'virtualization': identity['virtualization'], 'vgpus': identity['vgpus'],
                 'architecture': (describe.ARCHITECTURES.get(identity['architecture']) or '').lower() or None,
             })
-        geometry = describe.geometry(identity, seen, self._ours(device.id)) if mig else self._types(device)
+        geometry = describe.geometry(identity, seen, self._ours(device.id), self._overhead) if mig \
+            else self._types(device)
         return device if geometry is None else dataclasses.replace(device, partitions=geometry.to_dict())
 
     def _failed(self, uuid: str, reason: str) -> Device:
