@@ -7,6 +7,7 @@ import pathlib
 import struct
 import subprocess
 import sys
+import threading
 import time
 import zlib
 from ctypes import c_size_t as Size
@@ -440,6 +441,86 @@ def callbacks() -> None:
     acl.expect(100036, 'aclrtProcessReport', 1)
     assert seen == [5, 6], seen
     acl.call('aclrtUnSubscribeReport', ctypes.c_uint64(1), stream)
+
+
+def host_memory() -> None:
+    """Pinned memory is the program's own: copied from and to, found by its address, and gone when it is freed."""
+    acl.start()
+    size, pinned, device = Size(4096), Handle(), Handle(acl.allocate(4096))
+    kinds = struct.Struct('<Ii')  # where: id, aclrtMemLocationType
+    attributes = ctypes.create_string_buffer(64)
+
+    def located(address: object) -> tuple[int, ...]:
+        acl.call('aclrtPointerGetAttributes', address, attributes)
+        return kinds.unpack_from(attributes.raw)
+
+    acl.call('aclrtMallocHost', ctypes.byref(pinned), size)
+    assert pinned.value and located(pinned) == (0, 0) and located(device) == (0, 1)
+    data = os.urandom(4096)
+    ctypes.memmove(pinned, data, 4096)
+    stream, back = acl.create('aclrtCreateStream'), ctypes.create_string_buffer(4096)
+    acl.call('aclrtMemcpyAsync', device, size, pinned, size, acl.TO_DEVICE, stream)
+    acl.call('aclrtMemset', pinned, size, 0, size)
+    acl.call('aclrtMemcpyAsync', pinned, size, device, size, acl.TO_HOST, stream)
+    acl.call('aclrtSynchronizeStream', stream)
+    assert ctypes.string_at(pinned, 4096) == data
+    acl.call('aclrtFreeHost', pinned)
+    acl.expect(acl.INVALID_PARAM, 'aclrtFreeHost', pinned)
+    for much in (HUGE, 1 << 62):
+        acl.expect(acl.NO_MEMORY, 'aclrtMallocHost', ctypes.byref(pinned), Size(much))
+    assert located(back)[1] == 2  # nobody's
+    acl.call('aclrtHostRegisterV2', back, ctypes.c_uint64(4096), 0x10000000)
+    assert located(back)[1] == 0
+    acl.call('aclrtHostUnregister', back)
+    acl.expect(acl.INVALID_PARAM, 'aclrtHostUnregister', back)
+    acl.expect(acl.NOT_SUPPORTED, 'aclrtHostRegisterV2', back, ctypes.c_uint64(4096), 2)  # mapped into the device
+    acl.expect(acl.NOT_SUPPORTED, 'aclrtHostRegister', back, ctypes.c_uint64(4096), 0, ctypes.byref(pinned))
+
+
+def errors_told() -> None:
+    """What went wrong last, of each thread: its number once, its words once."""
+    acl.start()
+    acl.library.aclGetRecentErrMsg.restype = ctypes.c_char_p
+    assert acl.library.aclrtGetLastError(0) == 0 and acl.library.aclGetRecentErrMsg() is None
+    acl.expect(acl.INVALID_PARAM, 'aclrtFree', None)
+    assert acl.library.aclrtPeekAtLastError(0) == acl.INVALID_PARAM
+    seen: list[int] = []
+    other = threading.Thread(target=lambda: seen.append(acl.library.aclrtPeekAtLastError(0)))
+    other.start()
+    other.join()
+    assert seen == [0], seen
+    assert acl.library.aclrtGetLastError(0) == acl.INVALID_PARAM and acl.library.aclrtGetLastError(0) == 0
+    message = acl.library.aclGetRecentErrMsg()
+    assert b'107000' in message and acl.library.aclGetRecentErrMsg() is None, message
+    acl.expect(acl.INVALID_PARAM, 'aclrtGetLastError', 1)
+    _binary, add = acl.function('add')
+    mine = acl.allocate(4096)
+    acl.launch(add, arguments([0x1000, mine, mine], 1024), 3)
+    acl.expect(acl.AICORE_EXCEPTION, 'aclrtSynchronizeDevice')
+    assert acl.library.aclrtGetLastError(0) == acl.AICORE_EXCEPTION
+    assert b'507015' in acl.library.aclGetRecentErrMsg()
+
+
+def timing() -> None:
+    """Events time what lies between them; one that is not recorded or not done says so."""
+    acl.start()
+    stream = acl.create('aclrtCreateStream')
+    first, last = (acl.create('aclrtCreateEventExWithFlag', 8) for _ in range(2))
+    _binary, exp = acl.function('exp')
+    memory = acl.allocate(4 << 20)
+    acl.call('aclrtRecordEvent', first, stream)
+    acl.launch(exp, arguments([memory, memory], 1 << 20), 2, stream)
+    acl.call('aclrtRecordEvent', last, stream)
+    acl.call('aclrtSynchronizeEvent', last)
+    passed = ctypes.c_float()
+    acl.call('aclrtEventElapsedTime', ctypes.byref(passed), first, last)
+    assert passed.value > 0
+    state = ctypes.c_int(9)
+    acl.call('aclrtQueryEventWaitStatus', last, ctypes.byref(state))
+    assert state.value == 0
+    acl.call('aclrtResetEvent', last, stream)
+    acl.call('aclrtSynchronizeStreamWithTimeout', stream, 10000)
+    acl.call('aclrtSynchronizeEventWithTimeout', first, 10000)
 
 
 def key_of(address: int, size: int, flags: int = 0) -> bytes:

@@ -69,6 +69,15 @@ class Acl(unittest.TestCase):
     def test_callbacks(self) -> None:
         self.run_scenario('callbacks')
 
+    def test_host_memory(self) -> None:
+        self.run_scenario('host_memory')
+
+    def test_errors_are_told_once(self) -> None:
+        self.run_scenario('errors_told')
+
+    def test_events_time_work(self) -> None:
+        self.run_scenario('timing')
+
     def test_two_processes_share_memory(self) -> None:
         self.run_scenario('shared')
 

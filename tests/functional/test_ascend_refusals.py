@@ -8,7 +8,7 @@ from oslo_config import cfg
 from accelpool import errors
 from accelpool.drivers.ascend.remedies import remedy
 from accelpool.partitions import Geometry
-from accelpool.types import Isolation
+from accelpool.types import Health, Isolation
 from tests.functional import test_ascend_driver as ascend
 
 
@@ -65,6 +65,16 @@ class Refusals(ascend.AscendCase):
                 self.carve(device, template='vir02')
             self.assertIn(f'answered {code}: {remedy(code)}', caught.exception.detail)
             self.assertEqual(set(), self.slices())
+
+    def test_every_error_of_dcmi_fails_its_chip_only_and_says_what_to_do(self) -> None:
+        self.describe('atlas-300i-duo')
+        well = self.look()
+        for code in [*range(-8023, -8000), -8255]:
+            with self.subTest(code), self.host.failing('dcmi_get_device_health', device=0, code=code):
+                sick, other = self.look()
+                self.assertEqual((Health.FAILED, well[1]), (sick.health, other))
+                self.assertIn(f'answered {code}: {remedy(code)}', sick.health_reason or '')
+        self.assertEqual(well, self.look())
 
 
 class ForVms(ascend.AscendCase):
