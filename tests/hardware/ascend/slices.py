@@ -17,7 +17,7 @@ EMULATED = os.environ.get('ACCELPOOL_HW_EMULATED') == '1'
 PYTHON = os.environ.get('ACCELPOOL_NPU_PYTHON') or str(ROOT / '.venv-npu/bin/python')
 POOL = '[embedded]\nhosts = hardware\n[conductor]\ndrivers = {}\n[mock:hardware]\ndevices = npu-emu:4GiB:1\n'
 #: Scenarios of tests/functional/acl_program.py that ask nothing of the emulated device in particular.
-SCENARIOS = ('memory', 'copies', 'bad_input', 'refused', 'callbacks', 'forked')
+SCENARIOS = ('memory', 'copies', 'host_memory', 'bad_input', 'refused', 'callbacks', 'shared_bad', 'forked')
 #: Of the native speed, at least, for a step of the example.
 STEP = 0.5
 
@@ -57,6 +57,9 @@ class Slices(unittest.TestCase):
         output = self.run_on(2048, PYTHON, 'examples/npu_train.py')
         print(output, flush=True)
         self.assertRegex(output, r'of 2048 MiB free')
+
+    def test_two_processes_share_a_tensor(self) -> None:
+        self.assertIn('0 of 1048576 wrong; the other ended with 0', self.run_on(2048, PYTHON, 'tests/functional/npu_share.py'))
 
     @unittest.skipIf(EMULATED, 'an emulated device is nobody\'s native one')
     def test_a_step_on_a_slice_against_a_native_one(self) -> None:
