@@ -51,14 +51,18 @@ class Confinement(unittest.TestCase):
         for name in ('socket', 'execve', 'fork', 'ptrace', 'process_vm_readv', 'kill', 'tgkill-parent', 'create', 'node', 'bpf',
                      'mount', 'unshare', 'setuid', 'prctl-dumpable', 'setown'):
             self.assertEqual(self.session.order(f'call {name}'), 'EPERM', name)
+        for kind in 'FMUZHVWNGT':
+            self.assertEqual(self.session.order(f'call ioctl-{kind}'), 'EPERM', kind)
         self.assertEqual(self.session.order('env SECRET_OF_THE_AGENT'), '(none)')
 
     def test_a_vendors_library_opens_its_nodes_and_makes_no_file(self) -> None:
         self.agent.bind('slice-2', DEVICE_NODES='1')
         session = self.agent.session('slice-2')
         self.assertEqual(session.order('call node'), 'ok')
-        for name in ('create', 'socket', 'execve'):
+        for name in ('create', 'socket', 'execve', 'ioctl-T', 'ioctl-p'):  # of terminals, of something else
             self.assertEqual(session.order(f'call {name}'), 'EPERM', name)
+        for kind in 'FMUZHVWNG':  # it gets as far as the node, which a socket is not
+            self.assertEqual(session.order(f'call ioctl-{kind}'), 'ENOTTY', kind)
 
     def test_the_kernel_says_so_too(self) -> None:
         status = dict(line.split(':\t', 1) for line in

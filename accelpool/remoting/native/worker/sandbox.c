@@ -58,8 +58,13 @@ static const int absent[] = {SCMP_SYS(clone3), SCMP_SYS(openat2), SCMP_SYS(facce
 static const int allowed_fcntl[] = {F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD,     F_SETFD,    F_GETFL,
                                     F_SETFL, F_ADD_SEALS,     F_GET_SEALS, F_GETPIPE_SZ, F_SETPIPE_SZ};
 
-/* Type bytes of the ioctls of accelerator devices: NVIDIA's control and device nodes, and its UVM, which has none. */
-static const int allowed_ioctl_types[] = {'F', 0};
+/*
+ * Type bytes of the ioctls of accelerator devices, for sessions that open nodes. NVIDIA's: control and device nodes, and
+ * UVM, which has none. Ascend's, by the sources of its driver: manager and shared memory (M), shared memory and resources
+ * of newer releases (U), their common node (Z), the channel to the device (H), task scheduler (V), events (W), shared
+ * numbers (N), processes (G).
+ */
+static const int allowed_ioctl_types[] = {'F', 0, 'M', 'U', 'Z', 'H', 'V', 'W', 'N', 'G'};
 
 static const int allowed_prctl[] = {PR_SET_NAME, PR_GET_NAME, PR_SET_VMA, PR_GET_DUMPABLE, PR_GET_NO_NEW_PRIVS,
                                     PR_GET_SECCOMP, PR_GET_PDEATHSIG, PR_CAPBSET_READ};
@@ -101,7 +106,7 @@ static int allow_with_arguments(scmp_filter_ctx filter, int device_nodes)
     for (size_t i = 0; i < sizeof allowed_fcntl / sizeof *allowed_fcntl && !code; i++)
         code = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
                                 SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)allowed_fcntl[i]));
-    for (size_t i = 0; i < sizeof allowed_ioctl_types / sizeof *allowed_ioctl_types && !code; i++)
+    for (size_t i = 0; device_nodes && i < sizeof allowed_ioctl_types / sizeof *allowed_ioctl_types && !code; i++)
         code = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
                                 SCMP_A1(SCMP_CMP_MASKED_EQ, 0xff00, (scmp_datum_t)allowed_ioctl_types[i] << 8));
     if (!code)
