@@ -519,6 +519,11 @@ def timing() -> None:
     acl.call('aclrtQueryEventWaitStatus', last, ctypes.byref(state))
     assert state.value == 0
     acl.call('aclrtResetEvent', last, stream)
+    seen: list[int] = []
+    other = threading.Thread(target=lambda: seen.extend(acl.library.aclrtDestroyEvent(last) for _ in range(2)))
+    other.start()  # a thread without a context may clear up
+    other.join()
+    assert seen == [0, acl.INVALID_HANDLE], seen
     acl.call('aclrtSynchronizeStreamWithTimeout', stream, 10000)
     acl.call('aclrtSynchronizeEventWithTimeout', first, 10000)
 

@@ -34,6 +34,26 @@ aclError aclrtCreateEventWithFlag(aclrtEvent *event, uint32_t flag)
     return aclrtCreateEventExWithFlag(event, flag);
 }
 
+/* From any thread, also one that has no context, as torch's does that clears up. */
+aclError aclrtDestroyEvent(aclrtEvent event)
+{
+    struct acl_aclrtDestroyEvent_call call;
+    struct device *device = handle_device(HANDLE_EVENT, event);
+    uint64_t id;
+    int status = process_ready() ? 0 : ACL_ERROR_UNINITIALIZE;
+
+    if (!status)
+        status = device ? handle_id(HANDLE_EVENT, device, event, &id) : ACL_ERROR_RT_INVALID_HANDLE;
+    if (!status)
+        status = channel_broken(device->channel);
+    if (status)
+        return CLIENT_STATUS(status);
+    call.event = id;
+    status = session_post(device, ACL_OP_aclrtDestroyEvent, &call, sizeof call, CALL_ALWAYS);
+    handle_free(HANDLE_EVENT, id);
+    return CLIENT_STATUS(status);
+}
+
 aclError aclrtQueryEvent(aclrtEvent event, aclrtEventStatus *status)
 {
     aclrtEventRecordedStatus recorded;
