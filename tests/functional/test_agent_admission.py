@@ -167,7 +167,7 @@ class Doors(unittest.TestCase):
         @hypothesis.given(strategies.lists(strategies.one_of(
             strategies.binary(max_size=300),
             strategies.builds(handshake.frame, strategies.integers(0, 70), strategies.binary(max_size=200)),
-            strategies.builds(handshake.hello, strategies.integers(0, 3), strategies.text('v1:ab-09', max_size=80),
+            strategies.builds(handshake.hello, strategies.integers(0, 4), strategies.text('v2:ab-09', max_size=80),
                               strategies.just(bytes(32)))), max_size=4))
         def send(parts: list[bytes]) -> None:
             with connect(self.agent.url) as connection:
