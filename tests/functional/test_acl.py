@@ -13,8 +13,8 @@ from tests.functional import loopback
 ROOT = pathlib.Path(__file__).parents[2]
 
 
-def command(scenario: str) -> list[str]:
-    return [sys.executable, '-m', 'tests.functional.acl_program', scenario]
+def command(scenario: str, program: str = 'acl_program') -> list[str]:
+    return [sys.executable, '-m', f'tests.functional.{program}', scenario]
 
 
 class Acl(unittest.TestCase):
@@ -24,9 +24,9 @@ class Acl(unittest.TestCase):
     def setUpClass(cls) -> None:
         cls.agent = cls.enterClassContext(loopback.running(interface='acl'))
 
-    def run_scenario(self, scenario: str) -> str:
+    def run_scenario(self, scenario: str, program: str = 'acl_program') -> str:
         """Run a program and return what it said on stderr."""
-        result = subprocess.run(command(scenario), env=self.agent.environment, cwd=ROOT, capture_output=True, text=True,
+        result = subprocess.run(command(scenario, program), env=self.agent.environment, cwd=ROOT, capture_output=True, text=True,
                                 timeout=60)
         self.assertEqual(0, result.returncode, result.stderr)
         return result.stderr
@@ -79,16 +79,16 @@ class Acl(unittest.TestCase):
         self.run_scenario('timing')
 
     def test_two_processes_share_memory(self) -> None:
-        self.run_scenario('shared')
+        self.run_scenario('shared', 'acl_sharing_program')
 
     def test_one_process_waits_for_anothers_event(self) -> None:
-        self.run_scenario('shared_events')
+        self.run_scenario('shared_events', 'acl_sharing_program')
 
     def test_sharing_with_a_process_that_is_killed(self) -> None:
-        self.run_scenario('shared_lost')
+        self.run_scenario('shared_lost', 'acl_sharing_program')
 
     def test_sharing_that_makes_no_sense(self) -> None:
-        self.run_scenario('shared_bad')
+        self.run_scenario('shared_bad', 'acl_sharing_program')
 
     def test_a_child_has_no_session(self) -> None:
         self.run_scenario('forked')

@@ -85,7 +85,7 @@ class NpuTrain(unittest.TestCase):
     def test_a_key_is_no_good_on_another_slice(self) -> None:
         keys, done = self.scratch / 'keys', self.scratch / 'done'
         names = {'KEYS': str(keys), 'DONE': str(done)}
-        offer, probe = (self.start('npu', sys.executable, '-m', 'tests.functional.acl_program', scenario, **names)
+        offer, probe = (self.start('npu', sys.executable, '-m', 'tests.functional.acl_sharing_program', scenario, **names)
                         for scenario in ('offers', 'wants'))
         self.finish(probe)
         self.finish(offer)

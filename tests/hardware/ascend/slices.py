@@ -17,7 +17,7 @@ EMULATED = os.environ.get('ACCELPOOL_HW_EMULATED') == '1'
 PYTHON = os.environ.get('ACCELPOOL_NPU_PYTHON') or str(ROOT / '.venv-npu/bin/python')
 POOL = '[embedded]\nhosts = hardware\n[conductor]\ndrivers = {}\n[mock:hardware]\ndevices = npu-emu:4GiB:1\n'
 #: Scenarios of tests/functional/acl_program.py that ask nothing of the emulated device in particular.
-SCENARIOS = ('memory', 'copies', 'host_memory', 'bad_input', 'refused', 'callbacks', 'shared_bad', 'forked')
+SCENARIOS = ('memory', 'copies', 'host_memory', 'bad_input', 'refused', 'callbacks', 'forked')
 #: Of the native speed, at least, for a step of the example.
 STEP = 0.5
 

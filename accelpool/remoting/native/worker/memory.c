@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "state.h"
+#include "granules.h"
 
 #define MIB (UINT64_C(1) << 20)
 #define GIB (UINT64_C(1) << 30)
@@ -56,12 +56,12 @@ void memory_close(struct session *s)
 
 /* --- what is mapped ---------------------------------------------------------------------------------------------- */
 
-static int bit_is_set(const _Atomic uint64_t *bits, uint64_t index)
+int bit_is_set(const _Atomic uint64_t *bits, uint64_t index)
 {
     return (int)(atomic_load_explicit(&bits[index / 64], memory_order_relaxed) >> (index % 64) & 1);
 }
 
-static void bits_set(_Atomic uint64_t *bits, uint64_t first, uint64_t end, int value)
+void bits_set(_Atomic uint64_t *bits, uint64_t first, uint64_t end, int value)
 {
     for (uint64_t i = first; i < end; i++)
         if (value)
@@ -70,8 +70,7 @@ static void bits_set(_Atomic uint64_t *bits, uint64_t first, uint64_t end, int v
             atomic_fetch_and_explicit(&bits[i / 64], ~(UINT64_C(1) << (i % 64)), memory_order_relaxed);
 }
 
-/* First granule from `at` on, below end, whose state is not `mapped`; whole words at a time. */
-static uint64_t granules_run(const struct memory *m, uint64_t at, uint64_t end, int mapped)
+uint64_t granules_run(const struct memory *m, uint64_t at, uint64_t end, int mapped)
 {
     const uint64_t same = mapped ? UINT64_MAX : 0;
 
@@ -88,8 +87,7 @@ static uint64_t granules_run(const struct memory *m, uint64_t at, uint64_t end, 
     return at;
 }
 
-/* 1 when the range lies inside the reserved one; length 0 does at any address. */
-static int range_inside(const struct memory *m, uint64_t address, uint64_t length)
+int range_inside(const struct memory *m, uint64_t address, uint64_t length)
 {
     return length == 0 || (m->size && address >= m->base && length <= m->size && address - m->base <= m->size - length);
 }
@@ -268,14 +266,13 @@ static int lease_map(struct session *s, uint64_t address, uint64_t length, uint6
     return status;
 }
 
-static int range_aligned(const struct memory *m, uint64_t address, uint64_t length)
+int range_aligned(const struct memory *m, uint64_t address, uint64_t length)
 {
     return length == 0 || (range_inside(m, address, length) && (address - m->base) % vendor.granule == 0 &&
                            length % vendor.granule == 0);
 }
 
-/* Waits for the LEASE_RETURN frames before this one; then the lock is held. */
-static void returns_wait(struct memory *m, uint64_t ticket)
+void returns_wait(struct memory *m, uint64_t ticket)
 {
     pthread_mutex_lock(&m->lock);
     while (m->returns_done < ticket)
@@ -417,95 +414,4 @@ void memory_info(struct session *s, const struct call *call)
         return;
     }
     memory_submit(s, call, &job, info_job);
-}
-
-/* --- other sessions' memory ---------------------------------------------------------------------------------------- */
-
-/* With the lock. */
-static int foreign_map(struct memory *m, uint64_t first, uint64_t end,
-                       int (*next)(void *opaque, uint64_t index, uint64_t *memory), void *opaque)
-{
-    const struct vendor_access access = {.location = {.type = 1, .id = vendor.device}, .flags = 3};
-    const uint64_t at = m->base + first * vendor.granule;
-    uint64_t index = first, memory;
-    int status = CU_SUCCESS;
-
-    for (; index < end && !status; index += !status) {
-        status = next(opaque, index - first, &memory);
-        if (status)
-            break;
-        status = vendor.map(m->base + index * vendor.granule, vendor.granule, 0, memory, 0);
-        vendor.release(memory);
-    }
-    if (!status)
-        status = vendor.set_access(at, (end - first) * vendor.granule, &access, 1);
-    if (status) {
-        while (index-- > first)
-            vendor.unmap(m->base + index * vendor.granule, vendor.granule);
-        return status;
-    }
-    bits_set(m->foreign, first, end, 1);
-    bits_set(m->granules, first, end, 1);
-    return CU_SUCCESS;
-}
-
-int memory_adopt(struct session *s, uint64_t address, uint64_t length, uint64_t ticket,
-                 int (*next)(void *opaque, uint64_t index, uint64_t *memory), void *opaque)
-{
-    struct memory *m = &s->memory;
-    int status;
-
-    if (!length || !range_aligned(m, address, length))
-        return CU_INVALID_VALUE;
-    status = memory_charge(s, length);
-    if (status)
-        return status;
-    const uint64_t first = (address - m->base) / vendor.granule, end = first + length / vendor.granule;
-    returns_wait(m, ticket);
-    status = granules_run(m, first, end, 0) == end ? foreign_map(m, first, end, next, opaque) : CU_INVALID_VALUE;
-    pthread_mutex_unlock(&m->lock);
-    if (status)
-        memory_discharge(s, length);
-    return status;
-}
-
-int memory_is_foreign(struct session *s, uint64_t address, uint64_t length)
-{
-    const struct memory *m = &s->memory;
-    int foreign = 0;
-
-    if (!length || !range_inside(m, address, length))
-        return 0;
-    for (uint64_t i = (address - m->base) / vendor.granule; i <= (address - m->base + length - 1) / vendor.granule; i++)
-        foreign |= bit_is_set(m->foreign, i);
-    return foreign;
-}
-
-int memory_abandon(struct session *s, uint64_t address, uint64_t length)
-{
-    struct memory *m = &s->memory;
-    int status = CU_SUCCESS;
-
-    if (!length || !range_aligned(m, address, length))
-        return CU_INVALID_VALUE;
-    if (!session_idle())
-        status = vendor.context_sync();
-    const uint64_t first = (address - m->base) / vendor.granule, end = first + length / vendor.granule;
-    pthread_mutex_lock(&m->lock);
-    uint64_t at = first;
-    while (at < end && bit_is_set(m->foreign, at))
-        at++;
-    if (at < end) {
-        pthread_mutex_unlock(&m->lock);
-        return CU_INVALID_VALUE;
-    }
-    pthread_rwlock_wrlock(&m->mapping);
-    bits_set(m->granules, first, end, 0);
-    bits_set(m->foreign, first, end, 0);
-    for (at = first; at < end; at++)
-        vendor.unmap(m->base + at * vendor.granule, vendor.granule);
-    pthread_rwlock_unlock(&m->mapping);
-    pthread_mutex_unlock(&m->lock);
-    memory_discharge(s, length);
-    return status;
 }

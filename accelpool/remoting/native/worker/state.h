@@ -253,6 +253,11 @@ void memory_barrier(struct session *s, const struct call *call);
 int memory_charge(struct session *s, uint64_t bytes);
 void memory_discharge(struct session *s, uint64_t bytes);
 uint64_t memory_range_size(uint64_t limit);
+/* Direct use of device memory: NULL where the range is not mapped or the backend has none; else call memory_done(). */
+void *memory_use(struct session *s, uint64_t address, uint64_t length, int write);
+void memory_done(struct session *s);
+
+/* --- foreign.c --- */
 /* Maps granules of another session at [address, address + length), where nothing is mapped; next gives the index-th. The
  * slice pays for them as for its own, because the other session may end first. ticket: memory.returns_seen when the frame
  * came. A status, as of memory_abandon(), which takes them away; side threads only. */
@@ -261,9 +266,6 @@ int memory_adopt(struct session *s, uint64_t address, uint64_t length, uint64_t 
 int memory_abandon(struct session *s, uint64_t address, uint64_t length);
 /* 1 when some of the range is another session's. */
 int memory_is_foreign(struct session *s, uint64_t address, uint64_t length);
-/* Direct use of device memory: NULL where the range is not mapped or the backend has none; else call memory_done(). */
-void *memory_use(struct session *s, uint64_t address, uint64_t length, int write);
-void memory_done(struct session *s);
 
 /* --- memory_file.c --- */
 /* A new memory file with these bytes; sealed: nobody can change it any more. -1: errno. */
