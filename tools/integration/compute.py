@@ -6,6 +6,9 @@ import shutil
 import sys
 from collections.abc import Callable
 
+from keystoneauth1 import session
+from keystoneauth1.identity import v3
+
 from tools.integration import identity, layout, process, uwsgi
 from tools.integration.layout import COMPUTES, DATA, ETC, LOG, PASSWORD, VENV
 from tools.integration.process import Service, run
@@ -153,7 +156,7 @@ def nova_schema() -> None:
 
 
 def nova() -> None:
-    """Start Nova; ready when both hypervisors are in their cell."""
+    """Start Nova; ready when both hypervisors are in their cell and in Placement."""
     for service in (CONDUCTOR, SCHEDULER, NOVA, METADATA, *HYPERVISORS.values()):
         service.start(wait=False)
     for service in (NOVA, *HYPERVISORS.values()):
@@ -165,8 +168,20 @@ def nova() -> None:
             hosts = run(*_NOVA_MANAGE, 'cell_v2', 'list_hosts', log='nova-manage')
             return all(f' {host} ' in hosts for host in COMPUTES)
         process.wait_for(there, 'hypervisors in the cell')
+        process.wait_for(lambda: _hosts_offered() == len(COMPUTES), 'hypervisors in Placement')
 
     once('nova-hosts', discover)
+
+
+def _hosts_offered() -> int:
+    """Return how many hosts Placement has for an instance."""
+    who = identity.openrc()
+    keystone = session.Session(v3.Password(
+        auth_url=who['OS_AUTH_URL'], username=who['OS_USERNAME'], password=who['OS_PASSWORD'],
+        project_name=who['OS_PROJECT_NAME'], user_domain_name='Default', project_domain_name='Default'))
+    found = keystone.get(layout.url('placement', '/allocation_candidates?resources=VCPU:1'),
+                         headers={'OpenStack-API-Version': 'placement 1.39'})
+    return len(found.json()['allocation_requests'])
 
 
 def once(name: str, make: Callable[[], object]) -> None:
