@@ -16,7 +16,8 @@ Listed: TypeAlias = sa.Row[*tuple[Any, ...]]
 _LISTED = sa.select(
     _d.id, _d.driver, _d.vendor, _d.model, _d.memory, _d.numa_node, _d.pci_address, _d.health, _d.enabled,
     _d.created_at, _d.updated_at, _h.name.label('hostname'),
-).select_from(models.table(models.Device).join(models.table(models.Host), _d.host_id == _h.id))
+).select_from(  # an outer join, though every device has a host: so a page begins with the devices, in their order
+    models.table(models.Device).outerjoin(models.table(models.Host), _d.host_id == _h.id))
 
 
 def get(session: orm.Session, identifier: str) -> models.Device:

@@ -74,6 +74,7 @@ class Device(_Stamped, Base):
     __tablename__ = 'devices'
     __table_args__ = (
         sa.CheckConstraint('used_memory >= 0 AND used_compute >= 0 AND slices >= 0', name='used'),
+        sa.Index('ix_devices_created', 'created_at', 'id'),
     )
 
     id: orm.Mapped[str] = orm.mapped_column(sa.String(64), primary_key=True)
@@ -141,6 +142,7 @@ class Profile(_Stamped, Base):
     """A request under a name; the fields are those of :class:`accelpool.types.Request`."""
 
     __tablename__ = 'profiles'
+    __table_args__ = (sa.Index('ix_profiles_created', 'created_at', 'id'),)
 
     id: orm.Mapped[str] = orm.mapped_column(Id, primary_key=True, default=new_id)
     name: orm.Mapped[str] = orm.mapped_column(sa.String(255), unique=True)

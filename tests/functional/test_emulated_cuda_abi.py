@@ -100,4 +100,5 @@ class SymbolTest(unittest.TestCase):
         table = {name for _, _, _, name in re.findall(r'X\((\w+), (\d+), ([01]), (\w+)\)', (SOURCES / 'symbols.c').read_text())}
         self.assertEqual(exported - NOT_IN_TABLE, table)
         other = {line.split()[2] for line in listing.splitlines() if ' T cu' not in line}
-        self.assertEqual({'accelpool_backend_attach', 'accelpool_backend_access', 'accelpool_backend_idle'}, other)
+        hooks = ('attach', 'access', 'idle', 'share', 'adopt')
+        self.assertEqual({f'accelpool_backend_{hook}' for hook in hooks}, other)
