@@ -18,6 +18,8 @@ _LISTED = sa.select(*_p, _o.name.label('pool_name')).select_from(
     models.table(models.Profile).outerjoin(models.table(models.Pool), _o.id == _p.pool_id))
 _OF_NAMES = _LISTED.where(_p.name.in_(sa.bindparam('names', expanding=True))).order_by(_p.name)
 _NAMED = _LISTED.where(_p.name == sa.bindparam('name'))
+_OF_IDS = _LISTED.where(_p.id.in_(sa.bindparam('ids', expanding=True)))
+_SHORT = sa.select(_p.id, _p.name, _p.description, _p.groups, _p.created_at, _p.updated_at, _p.generation)
 _OF_ID = _LISTED.where(_p.id == sa.bindparam('id'))
 
 
@@ -55,9 +57,13 @@ def of_names(session: orm.Session, names: Collection[str]) -> list[Listed]:
 
 
 def listed(session: orm.Session, *, marker: str | None = None, limit: int | None = None) -> list[Listed]:
-    """Return profiles, the oldest first."""
-    query = paging.part(session, models.Profile, _LISTED, sort=(('created_at', 'asc'),), marker=marker, limit=limit)
-    return [Listed(**row._mapping) for row in session.execute(query)]
+    """Return profiles, the oldest first; those that have groups with no more than ``/v2`` shows of them."""
+    query = paging.part(session, models.Profile, _SHORT, sort=(('created_at', 'asc'),), marker=marker, limit=limit)
+    rows = session.execute(query).all()
+    # All columns only of those whose groups follow from them.
+    without = [row.id for row in rows if row.groups is None]
+    of_fields = {row.id: row for row in session.execute(_OF_IDS, {'ids': without})} if without else {}
+    return [Listed(**of_fields.get(row.id, row)._mapping) for row in rows]
 
 
 def list_page(session: orm.Session, *, filters: Mapping[str, Any] | None = None, sort: paging.Sort = (),
