@@ -11,6 +11,7 @@ if ``[rpc] version_cap`` says so, or when the peer refuses.
 """
 
 import functools
+import os
 from typing import Any
 
 import oslo_messaging
@@ -45,6 +46,10 @@ def probe() -> None:
         raise errors.ServiceUnavailable(f'the message bus took no message: {error}') from error
 
 
+#: Processes that have had an answer: they have a connection on which answers come, and it mends itself.
+_answered: set[int] = set()
+
+
 class _Client:
     """One service, reached on one topic."""
 
@@ -66,8 +71,12 @@ class _Client:
             raise errors.ServiceUnavailable(f'the message bus did not take a {method}: {error}') from error
 
     def _call(self, method: str, *, since: str = FIRST, **arguments: Any) -> Any:
+        if os.getpid() not in _answered:
+            probe()  # without the bus oslo.messaging would open that connection for ever, whatever the time-out says
         try:
-            return self._prepare(since).call(context.get_current(), method, **arguments)
+            answer = self._prepare(since).call(context.get_current(), method, **arguments)
+            _answered.add(os.getpid())
+            return answer
         except oslo_messaging.RPCVersionCapError as error:
             raise self._older(method) from error
         except oslo_messaging.RemoteError as error:

@@ -90,6 +90,9 @@ class Faults(support.Case):
         accounts.compare(self)
 
     def test_message_bus_killed(self) -> None:
+        api = support.service('accelpool')
+        api.stop()
+        api.start()  # its processes have asked nobody yet, and have to open what answers come on
         with fault.killed(support.service('rabbitmq')):
             counts = self._meanwhile(10)
         self.assertIn('GET 200', counts)
