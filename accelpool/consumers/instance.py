@@ -250,11 +250,10 @@ def _release(session: orm.Session, allocation_ids: Iterable[str], detail: str) -
     """Begin to release allocations; returns them by the host that must be told."""
     hosts: dict[str, list[str]] = {}
     for allocation_id in allocation_ids:
-        if db_allocation.abandon(session, allocation_id, detail):
-            continue
-        db_allocation.release(session, allocation_id, detail)
-        for one in db_slice.of_allocation(session, allocation_id):
-            hosts.setdefault(one.host, []).append(allocation_id)
+        if not db_allocation.abandon(session, allocation_id, detail):
+            db_allocation.release(session, allocation_id, detail)
+            for one in db_slice.of_allocation(session, allocation_id):
+                hosts.setdefault(one.host, []).append(allocation_id)
     return hosts
 
 

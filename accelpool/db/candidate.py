@@ -58,7 +58,7 @@ def best(session: orm.Session, request: types.Request, limit: int) -> list[str]:
 
 
 def look(session: orm.Session, up_since: datetime.datetime,
-               only: Collection[str] | None = None) -> list[types.Candidate]:
+         only: Collection[str] | None = None) -> list[types.Candidate]:
     """Return every device as the scheduler sees it, by id; its modes are those that all of its pools allow.
 
     What slices there are on a device is read after the device: what changes in between makes the claim fail on the

@@ -21,15 +21,15 @@ def _show(call: resource.Call, device: db_device.Listed) -> dict[str, Any]:
         call.url, device, status=call.version >= cyborg.DEVICE_STATUS)
 
 
-def find(session: orm.Session, identifier: str) -> models.Device:
-    """Return the device of a UUID.
+def _identify(session: orm.Session, uuid: str) -> str:
+    """Return the identifier of the device of a UUID.
 
     :raises NotFound:
     """
-    found = _known(session, identifier, inventory.device_uuid)
+    found = _known(session, uuid, inventory.device_uuid)
     if found is None:
-        raise errors.NotFound(f'Device not found with uuid={identifier}')
-    return db_device.get(session, found)
+        raise errors.NotFound(f'Device not found with uuid={uuid}')
+    return found
 
 
 def _known(session: orm.Session, identifier: str, *shown: Callable[[str], str]) -> str | None:
@@ -50,7 +50,8 @@ class _Switch(resource.Resource):
         policy.authorize(call.context, rules.UPDATE)
         with db.writer() as session:
             reason = None if self.enabled else f'disabled by {call.context.user_id}'
-            db_device.update(session, find(session, device_id), enabled=self.enabled, disabled_reason=reason)
+            device = db_device.get(session, _identify(session, device_id))
+            db_device.update(session, device, enabled=self.enabled, disabled_reason=reason)
         return resource.Answer(None)
 
 
@@ -85,7 +86,7 @@ class DevicesController(resource.Resource):
     def get_one(self, call: resource.Call, device_id: str) -> dict[str, Any]:
         policy.authorize(call.context, rules.SHOW)
         with db.reader() as session:
-            (found,) = db_device.listed(session, filters={'id': find(session, device_id).id})
+            (found,) = db_device.listed(session, filters={'id': _identify(session, device_id)})
             return _show(call, found)
 
 
