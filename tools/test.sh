@@ -38,24 +38,25 @@ npu_environment() {  # torch of its own, for tests/functional/test_npu_train.py;
     [ -x .venv-npu/bin/python ] || python3 -m venv .venv-npu
     .venv-npu/bin/pip install -q torch==2.13.0 torch-npu==2.13.0 2> /dev/null
 }
+# What does not limit its own time gets a limit here, so that what hangs is seen where it hangs.
 native() {
-    tests/native/emu.sh none
-    tests/native/emu.sh asan
+    timeout 900 tests/native/emu.sh none
+    timeout 900 tests/native/emu.sh asan
 }
 integration() {  # a named subset and a short soak on real services; tox -e integration,soak run the whole
     wait "$installing"
     tools/integration/up.sh placement
     trap 'tools/integration/down.sh --erase' EXIT
     grep -v '^#' tools/integration/subset.txt | xargs python -m pytest
-    python -m tests.integration.soak --minutes "${SOAK_MINUTES:-3}"
+    timeout 1200 python -m tests.integration.soak --minutes "${SOAK_MINUTES:-3}"
     tools/integration/down.sh --erase
     trap - EXIT
 }
 hardware() { python -m tests.hardware; }  # without a device it only counts what it skips
 fuzz() { make -s -f tests/native/worker.mk run-fuzz SECONDS="${FUZZ_SECONDS:-80}"; }
-stestr() { command stestr run --concurrency 2; }
+stestr() { timeout 600 stestr run --concurrency 2; }
 docs() { sphinx-build -q -W --keep-going -b html doc/source build/doc/html; }
-quickstart() { VENV="$PWD/.venv" tools/quickstart.sh; }
+quickstart() { VENV="$PWD/.venv" timeout 900 tools/quickstart.sh; }
 
 if [[ " ${steps[*]} " == *" integration "* ]]; then  # meanwhile: it waits for the network more than it computes
     tools/integration/up.sh install &

@@ -4,10 +4,11 @@
 import contextlib
 import ctypes
 import os
+import select
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NoReturn
 
 #: Passed on to the program.  SIGINT and SIGQUIT reach it from the terminal by themselves.
@@ -25,17 +26,37 @@ def run(command: Sequence[str], environment: Mapping[str, str],
     returns 127 (not found) or 126, with the reason on stderr.  When this process is killed, the
     program is killed too.
     """
-    watched = FORWARDED | IGNORED | {signal.SIGCHLD}
-    previous = signal.pthread_sigmask(signal.SIG_BLOCK, watched)
-    parent = os.getpid()
-    child = os.fork()
-    if child == 0:
-        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
-        _become(command, environment, parent)
+    with _signals() as (received, restore):
+        parent = os.getpid()
+        child = os.fork()
+        if child == 0:
+            restore()
+            _become(command, environment, parent)
+        return _attend(child, received, every, duty)
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[tuple[int, Callable[[], None]]]:
+    """Yields a descriptor on which the numbers of the signals arrive that are ours meanwhile, and what undoes that.
+
+    Waiting for a blocked signal would not do: a thread that does not block it takes it, and it is lost.
+    """
+    received, written = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    previous_descriptor = signal.set_wakeup_fd(written, warn_on_full_buffer=False)
+    previous = {one: signal.signal(one, lambda _number, _frame: None)
+                for one in FORWARDED | IGNORED | {signal.SIGCHLD}}
+
+    def restore() -> None:
+        for one, handler in previous.items():
+            signal.signal(one, signal.SIG_DFL if handler is None else handler)
+        signal.set_wakeup_fd(previous_descriptor)
+
     try:
-        return _attend(child, watched, every, duty)
+        yield received, restore
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
+        restore()
+        os.close(received)
+        os.close(written)
 
 
 def _become(command: Sequence[str], environment: Mapping[str, str], parent: int) -> NoReturn:
@@ -56,20 +77,19 @@ def _become(command: Sequence[str], environment: Mapping[str, str], parent: int)
         os._exit(status)
 
 
-def _attend(child: int, watched: frozenset[signal.Signals], every: float, duty: Callable[[], None]) -> int:
+def _attend(child: int, received: int, every: float, duty: Callable[[], None]) -> int:
     due = time.monotonic() + every
     while True:
-        received = signal.sigtimedwait(watched, max(due - time.monotonic(), 0))
-        if received is None:
+        if select.select([received], [], [], max(due - time.monotonic(), 0))[0]:
+            for number in FORWARDED.intersection(os.read(received, 4096)):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(child, number)
+        else:
             duty()
             due = time.monotonic() + every
-        elif received.si_signo == signal.SIGCHLD:
-            ended, status = os.waitpid(child, os.WNOHANG)
-            if ended:
-                return _exit_status(status)
-        elif received.si_signo in FORWARDED:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(child, received.si_signo)
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return _exit_status(status)
 
 
 def _exit_status(status: int) -> int:

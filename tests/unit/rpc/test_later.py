@@ -3,6 +3,7 @@
 
 import os
 import threading
+import time
 import unittest
 
 from accelpool import errors
@@ -46,7 +47,7 @@ class Batches(unittest.TestCase):
             batches.put(2)
             self.wait()
             while len(logs.output) < 2:
-                pass
+                time.sleep(0.001)
         self.assertEqual([[1], [2]], self.told)
 
     def test_a_fork_tells_only_what_is_its_own(self) -> None:

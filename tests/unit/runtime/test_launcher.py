@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 
 from accelpool.runtime import launcher
@@ -45,6 +46,17 @@ class Launcher(unittest.TestCase):
             self.assertEqual(0, launcher.run(
                 ['sh', '-c', f'while ! test -e {stop}; do sleep 0.01; done'], os.environ, 0.01, duty))
         self.assertGreaterEqual(len(calls), 3)
+
+    def test_its_end_is_noticed_beside_other_threads(self) -> None:
+        done = threading.Event()
+        other = threading.Thread(target=done.wait)
+        other.start()
+        try:
+            for _ in range(100):
+                self.assertEqual(0, run('true'))
+        finally:
+            done.set()
+            other.join()
 
     def test_signals_reach_the_command_and_the_terminal_keys_do_not_end_us(self) -> None:
         program = (
