@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Keystone's tokens."""
 
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from keystoneauth1 import exceptions
@@ -32,17 +33,75 @@ class _Tokens(auth_token.AuthProtocol):  # type: ignore[misc]
 #: Trees of the API and their types in Keystone's catalogue, which access rules of application credentials name.
 SERVICE_TYPES = {'/v2': 'accelerator', '': 'accelpool'}
 
+#: Seconds for which what keystonemiddleware says of tokens is not asked again: less than it remembers them itself, but
+#: the way to its memory takes as long as the rest of a small request.
+AGAIN = 1.0
+#: Pairs of tokens that are remembered.
+REMEMBERED = 1024
+#: Beginnings of the names in the environment that say who somebody is, or claim it.
+_IDENTITY = ('HTTP_X_', 'HTTP_OPENSTACK_SYSTEM_SCOPE')
+_TOKENS = ('HTTP_X_AUTH_TOKEN', 'HTTP_X_SERVICE_TOKEN')
+#: Headers that begin like those of an identity and are none.
+_HARMLESS = frozenset({*_TOKENS, 'HTTP_X_OPENSTACK_REQUEST_ID', 'HTTP_X_FORWARDED_FOR', 'HTTP_X_FORWARDED_PROTO'})
+#: Key of the WSGI environment: the tokens of which the answer may be remembered.
+_ASKED = 'accelpool.tokens'
+
+Pair = tuple[str, str | None]
+
+
+class Memory:
+    """keystonemiddleware in front of an application, with its last answers."""
+
+    def __init__(self, application: auth.WSGIApp, service_type: str,
+                 clock: Callable[[], float] = time.monotonic) -> None:
+        self._application = application
+        self._middleware = _Tokens(self._answered, {
+            'oslo_config_config': cfg.CONF, 'delay_auth_decision': True, 'service_type': service_type,
+            'include_service_catalog': False})
+        self._clock = clock
+        self._known: dict[Pair, tuple[float, Mapping[str, str]]] = {}
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        asked = environ[_ASKED] = _asked(environ)
+        until, identity = self._known.get(asked, (0.0, {})) if asked else (0.0, {})
+        if self._clock() < until:
+            environ |= identity
+            return self._application(environ, start_response)
+        answer: Iterable[bytes] = self._middleware(environ, start_response)
+        return answer
+
+    def _answered(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        asked = environ[_ASKED]
+        if asked and cfg.CONF.keystone_authtoken.token_cache_time >= AGAIN and _is_of_the_tokens_alone(environ):
+            if len(self._known) >= REMEMBERED:
+                self._known = {}
+            self._known[asked] = self._clock() + AGAIN, {
+                name: value for name, value in environ.items() if name.startswith(_IDENTITY) and name not in _HARMLESS}
+        return self._application(environ, start_response)
+
+
+def _asked(environ: Mapping[str, Any]) -> Pair | None:
+    """Return a request's tokens; None: it has none, or claims an identity beside them."""
+    if _TOKENS[0] not in environ or any(name.startswith(_IDENTITY) and name not in _HARMLESS for name in environ):
+        return None
+    return environ[_TOKENS[0]], environ.get(_TOKENS[1])
+
+
+def _is_of_the_tokens_alone(environ: Mapping[str, Any]) -> bool:
+    """Whether every request with these tokens would get this answer: not where it depends on the path or the peer."""
+    if environ.get('HTTP_X_IDENTITY_STATUS') != 'Confirmed' or (
+            _TOKENS[1] in environ and environ.get('HTTP_X_SERVICE_IDENTITY_STATUS') != 'Confirmed'):
+        return False
+    token = environ['keystone.token_info']['token']
+    return not token.get('bind') and (token.get('application_credential') or {}).get('access_rules') is None
+
 
 def protect(application: auth.WSGIApp) -> auth.WSGIApp:
     """Check every request's token; with the decision delayed, a refusal has this API's error form (api/context.py)."""
-    trees = {tree: _Tokens(application, {'oslo_config_config': cfg.CONF, 'delay_auth_decision': True,
-                                         'service_type': service_type})
-             for tree, service_type in SERVICE_TYPES.items()}
+    trees = {tree: Memory(application, service_type) for tree, service_type in SERVICE_TYPES.items()}
 
     def checked(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         path = environ.get('PATH_INFO', '')
-        answer: Iterable[bytes] = next(
-            trees[tree] for tree in trees if path.startswith(tree))(environ, start_response)
-        return answer
+        return next(trees[tree] for tree in trees if path.startswith(tree))(environ, start_response)
 
     return checked

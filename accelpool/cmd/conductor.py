@@ -15,7 +15,7 @@ from accelpool.db import session
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    conf.setup(sys.argv[1:] if argv is None else argv, 'accelpool-conductor')
+    conf.setup(sys.argv[1:] if argv is None else argv, 'accelpool-conductor', services=False)
     options = cfg.CONF.conductor
     session.configure(cfg.CONF.database.connection)
     notifications.setup('accelpool-conductor', options.host)

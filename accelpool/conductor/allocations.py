@@ -127,19 +127,17 @@ class Allocations:
         return self._locks[hash(allocation_id) % STRIPES]
 
     def _begin_bind(self, allocation_id: str) -> Standing | None:
-        """Read the allocation and move it to binding; None when there is nothing to bind."""
-
-        def begin(session: Any) -> Standing | None:
-            standing = Standing.read(session, allocation_id, self._host)
+        """Read the allocation and move it to binding, if it is not; None when there is nothing to bind."""
+        while True:
+            standing = self._standing(allocation_id)
             if standing is None or standing.state not in BINDABLE:
                 return None
-            if standing.state == State.SCHEDULED:
-                db_allocation.transition(session, allocation_id, Event.BIND, expected=[State.SCHEDULED])
-            return standing
-
-        while True:
+            if standing.state != State.SCHEDULED:
+                return standing
             try:
-                return db_session.retrying(begin)
+                db_session.retrying(lambda session: db_allocation.transition(
+                    session, allocation_id, Event.BIND, expected=[State.SCHEDULED]))
+                return standing
             except errors.StateConflict:  # another host began; it is not scheduled any more
                 continue
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Configuration: one file per option group.
 
-Each module here defines ``GROUP``, the section's name, and ``OPTS``, its options; ``SAMPLE`` has those that a library
-registers by itself.  Adding a file adds the group; nothing else has to know of it.  oslo.messaging needs the global
+Each module here defines ``GROUP``, the section's name, and ``OPTS``, its options; ``SERVICE`` where the group also says
+how another service of OpenStack is reached (:mod:`accelpool.ksa`).  Adding a file adds the group; nothing else has to
+know of it.  oslo.messaging needs the global
 ``cfg.CONF``, so everybody uses that.
 """
 
@@ -19,15 +20,23 @@ from accelpool import reports
 CONF = cfg.CONF
 
 
-def _groups(*, sample: bool = False) -> Iterator[tuple[str, list[cfg.Opt]]]:
+def _groups(*, services: bool = True, sample: bool = False) -> Iterator[tuple[str, list[cfg.Opt]]]:
     for module in pkgutil.iter_modules(__path__):
         group = importlib.import_module(f'{__name__}.{module.name}')
-        yield group.GROUP, group.OPTS + (getattr(group, 'SAMPLE', []) if sample else [])
+        options: list[cfg.Opt] = list(group.OPTS)
+        if services and hasattr(group, 'SERVICE'):
+            from accelpool import ksa  # 7 MiB that not every process needs
+
+            options += ksa.options(group.SERVICE) + (ksa.plugin_options() if sample else [])
+        yield group.GROUP, options
 
 
-def register_all(conf: cfg.ConfigOpts = CONF) -> None:
-    """Make every option of every group readable; harmless when done before."""
-    for name, opts in _groups():
+def register_all(conf: cfg.ConfigOpts = CONF, *, services: bool = True) -> None:
+    """Make every option of every group readable; harmless when done before.
+
+    :param services: False: but those that say how other services of OpenStack are reached
+    """
+    for name, opts in _groups(services=services):
         conf.register_opts(opts, group=name)
 
 
@@ -38,7 +47,7 @@ def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
 
 def setup(
     argv: Sequence[str], prog: str, *, cli: Sequence[cfg.Opt] = (),
-    files: Sequence[pathlib.Path] | None = None,
+    files: Sequence[pathlib.Path] | None = None, services: bool = True,
 ) -> None:
     """Read command line and configuration files, and start logging: the first step of every executable.
 
@@ -46,8 +55,9 @@ def setup(
     :param prog: the executable's name, for ``--help`` and for its own ``<prog>.conf``
     :param cli: command-line options of this executable alone
     :param files: configuration files when ``--config-file`` names none; None = the usual places
+    :param services: False: the executable talks to no other service of OpenStack
     """
-    register_all()
+    register_all(services=services)
     CONF.register_cli_opts(list(cli))
     logging.register_options(CONF)
     logging.set_defaults(default_log_levels=[

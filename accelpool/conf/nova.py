@@ -3,9 +3,9 @@
 
 from oslo_config import cfg
 
-from accelpool import ksa
-
 GROUP = 'nova'
+#: Type of the service that it is about.
+SERVICE = 'compute'
 
 OPTS: list[cfg.Opt] = [
     cfg.FloatOpt('event_interval', default=1.0, min=0.1,
@@ -20,7 +20,4 @@ OPTS: list[cfg.Opt] = [
                help='Message bus of Nova as oslo.messaging names it, on which its versioned notifications are heard. '
                     'Add ?rabbit_quorum_queue=false unless Nova uses quorum queues. Without it what an instance had is '
                     'given back by Nova itself and by the comparison.'),
-    *ksa.options('compute'),
 ]
-
-SAMPLE = ksa.plugin_options()

@@ -3,9 +3,9 @@
 
 from oslo_config import cfg
 
-from accelpool import ksa
-
 GROUP = 'placement'
+#: Type of the service that it is about.
+SERVICE = 'placement'
 
 OPTS: list[cfg.Opt] = [
     cfg.FloatOpt('interval', default=2.0, min=0.1,
@@ -15,7 +15,4 @@ OPTS: list[cfg.Opt] = [
                 help='Names of pools whose devices only instances on their own host may use: each device is a provider '
                      "under its compute host's. So is a device that cannot be shared. All others are in providers "
                      'that serve every compute host.'),
-    *ksa.options('placement'),
 ]
-
-SAMPLE = ksa.plugin_options()

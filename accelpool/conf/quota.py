@@ -3,9 +3,9 @@
 
 from oslo_config import cfg
 
-from accelpool import ksa
-
 GROUP = 'quota'
+#: Type of the service that it is about.
+SERVICE = 'identity'
 
 OPTS: list[cfg.Opt] = [
     *(cfg.IntOpt(name, default=-1, min=-1,
@@ -19,7 +19,4 @@ OPTS: list[cfg.Opt] = [
                     'asked when auth_type is set; the user needs the role reader on the system (system_scope = all).'),
     cfg.StrOpt('limited_region', default=None,
                help='Region whose limits count beside those without a region.'),
-    *ksa.options('identity'),
 ]
-
-SAMPLE = ksa.plugin_options()

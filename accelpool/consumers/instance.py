@@ -135,12 +135,12 @@ def _bind(session: orm.Session, bindings: Mapping[str, Binding], visible: str | 
         request = _request(arq, binding, _our_name(session, binding.hostname))
         choice = _claimer().choose(
             session, allocation_id, request, contested, frozenset(taken[binding.instance_uuid]))
-        db_allocation.create_claimed(
-            session, request=request, slices=choice.slices, generations=choice.generations,
-            given=given.get(project, UNSAID), **_of_instance(arq, binding, request))
         (chosen,) = choice.slices
-        taken[binding.instance_uuid].add(chosen.device_id)
         usable = chosen.isolation == types.Isolation.SHARED
+        db_allocation.create_claimed(
+            session, request=request, slices=choice.slices, generations=choice.generations, begun=not usable,
+            given=given.get(project, UNSAID), **_of_instance(arq, binding, request))
+        taken[binding.instance_uuid].add(chosen.device_id)
         claimed.append(Claimed(chosen.host, allocation_id, usable))
         db_arq.bind(
             session, identifier, state=db_arq.State.BOUND if usable else db_arq.State.BIND_STARTED,

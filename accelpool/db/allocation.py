@@ -88,23 +88,32 @@ def create(session: orm.Session, *, request: types.Request, ttl: int | None = No
 
 
 def create_claimed(session: orm.Session, *, request: types.Request, slices: Sequence[types.Slice],
-                   generations: Mapping[str, int | None], given: Limits = UNSAID, **values: Any) -> None:
+                   generations: Mapping[str, int | None], begun: bool, given: Limits = UNSAID, **values: Any) -> None:
     """Create an allocation and claim its slices at once: what :func:`create` and :func:`claim` do one after the other.
 
+    :param begun: its conductors are about to hear of it and carve it, which this says in their stead
     :param values: as for create(); the id is that of the slices
     :raises ClaimConflict, QuotaExceeded: as claim() does
     """
     chosen = _charge(session, slices, generations)
     amounts = Amounts.of_slices(chosen)
     identifier = chosen[0].allocation_id
-    _insert(session, request, State.SCHEDULED, None, amounts, {**values, 'id': identifier})
+    steps = [(Event.CREATE, None, State.PENDING, None), (Event.CLAIM, State.PENDING, State.SCHEDULED, _what(chosen))]
+    if begun:
+        steps.append((Event.BIND, State.SCHEDULED, State.BINDING, None))
+    _insert(session, request, steps[-1][2], None, amounts, {**values, 'id': identifier})
     db_slice.insert(session, chosen)
-    db_event.add_all(session, identifier, [
-        (Event.CREATE, None, State.PENDING, None), (Event.CLAIM, State.PENDING, State.SCHEDULED, _what(chosen))])
+    _note_all(session, identifier, steps)
     db_quota.charge(session, values['project_id'], amounts, given)
-    changes.note(session.info, 'allocation', Event.CREATE, identifier, state=State.PENDING)
-    changes.note(session.info, 'allocation', Event.CLAIM, identifier, state=State.SCHEDULED,
-                 previous_state=State.PENDING)
+
+
+def _note_all(session: orm.Session, identifier: str,
+              steps: Sequence[tuple[Event, State | None, State, str | None]]) -> None:
+    """Note several transitions at once: event, the state before, the one after, detail."""
+    db_event.add_all(session, identifier, steps)
+    for event, before, after, _ in steps:
+        changes.note(session.info, 'allocation', event, identifier, state=after,
+                     **({} if before is None else {'previous_state': before}))
 
 
 def _insert(session: orm.Session, request: types.Request, state: State, ttl: int | None, amounts: Amounts,
@@ -228,13 +237,9 @@ def abandon(session: orm.Session, identifier: str, detail: str) -> bool:
             'now': models.utcnow()}).rowcount != 1:
         return False
     db_slice.discharge_all(session, identifier, held)
-    db_event.add_all(session, identifier, [(Event.RELEASE, State.SCHEDULED, State.RELEASING, detail),
-                                           (Event.FINISH, State.RELEASING, State.RELEASED, None)])
+    _note_all(session, identifier, [(Event.RELEASE, State.SCHEDULED, State.RELEASING, detail),
+                                    (Event.FINISH, State.RELEASING, State.RELEASED, None)])
     db_quota.discharge(session, db_quota.Account.of(held[0]))
-    changes.note(session.info, 'allocation', Event.RELEASE, identifier, state=State.RELEASING,
-                 previous_state=State.SCHEDULED)
-    changes.note(session.info, 'allocation', Event.FINISH, identifier, state=State.RELEASED,
-                 previous_state=State.RELEASING)
     return True
 
 

@@ -24,12 +24,12 @@ class Claimed(unittest.TestCase):
                             memory=100, overhead=7, isolation='shared', ordinal=place)
                 for place, name in enumerate(('e', 'd'))]
 
-    def create(self) -> str:
+    def create(self, *, begun: bool = False) -> str:
         identifier = models.new_id()
         with session.writer() as writer:
             allocation.create_claimed(
                 writer, request=REQUEST, slices=self.slices(identifier), generations={'d': None, 'e': None},
-                project_id='p', user_id='u', profile='small', consumer_type='instance', consumer_id='i')
+                begun=begun, project_id='p', user_id='u', profile='small', consumer_type='instance', consumer_id='i')
         return identifier
 
     def seen(self, identifier: str) -> tuple[object, ...]:
@@ -45,7 +45,13 @@ class Claimed(unittest.TestCase):
                 (project.used_slices, project.used_compute, project.used_memory), database.accounts(reader))
 
     def test_it_is_what_two_steps_make(self) -> None:
-        at_once = self.seen(self.create())
+        self.assert_same(False)
+
+    def test_begun_it_is_what_three_steps_make(self) -> None:
+        self.assert_same(True)
+
+    def assert_same(self, begun: bool) -> None:
+        at_once = self.seen(self.create(begun=begun))
         self.assertEqual({'d': (10, 107, 1), 'e': (10, 107, 1)}, at_once[-1])
         database.use(self)
         for name in ('d', 'e'):
@@ -53,6 +59,8 @@ class Claimed(unittest.TestCase):
         identifier = database.add_allocation(REQUEST, profile='small', consumer_type='instance', consumer_id='i')
         with session.writer() as writer:
             allocation.claim(writer, identifier, self.slices(identifier), {'d': None, 'e': None})
+            if begun:
+                allocation.transition(writer, identifier, Event.BIND)
         self.assertEqual(self.seen(identifier), at_once)
 
     def test_nothing_is_left_where_it_cannot_be(self) -> None:
