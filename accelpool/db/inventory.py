@@ -16,8 +16,10 @@ _HELD = sa.select(
     _s.device_id, _s.compute, (_s.memory + _s.overhead).label('memory'), _a.consumer_type, _a.consumer_id,
 ).join_from(
     models.table(models.Slice), models.table(models.Allocation), _s.allocation_id == _a.id)
-#: A device's generation rises with every claim, release and report of its driver, a pool's with its members.
-_DEVICES = sa.select(sa.func.count(), sa.func.sum(_d.generation), sa.func.max(_d.updated_at))
+#: A device's generation rises with every claim and report of its driver, a pool's with its members; a release lowers
+#: the number of slices.
+_DEVICES = sa.select(
+    sa.func.count(), sa.func.sum(_d.generation), sa.func.sum(_d.slices), sa.func.max(_d.updated_at))
 _POOLS = sa.select(sa.func.count(), sa.func.sum(_p.generation), sa.func.max(_p.updated_at))
 _HOSTS = sa.select(_h.id).where(
     _h.enabled.is_(True), _h.last_seen >= sa.bindparam('up_since', type_=models.Time)).order_by(_h.id)

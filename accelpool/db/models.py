@@ -69,7 +69,9 @@ class Host(_Stamped, Base):
 
 
 class Device(_Stamped, Base):
-    """One accelerator, what is used of it, and the generation that guards every change of that."""
+    """One accelerator, what is used of it, and the generation that guards it: it rises with all that can make a decision
+    about the device wrong, which giving back never does.
+    """
 
     __tablename__ = 'devices'
     __table_args__ = (

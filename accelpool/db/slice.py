@@ -25,9 +25,10 @@ _FREE = sa.update(models.table(models.Device)).where(
     _d.used_compute + _compute <= _d.compute, _d.used_memory + _memory <= _d.memory,
 ).values(used_compute=_d.used_compute + _compute, used_memory=_d.used_memory + _memory,
          slices=_d.slices + 1, generation=_d.generation + 1, updated_at=sa.bindparam('now'))
+# The generation stays: what was decided while less was free is still right.
 _DISCHARGE = sa.update(models.table(models.Device)).where(_d.id == sa.bindparam('device')).values(
     used_compute=_d.used_compute - _compute, used_memory=_d.used_memory - _memory,
-    slices=_d.slices - 1, generation=_d.generation + 1, updated_at=sa.bindparam('now'))
+    slices=_d.slices - 1, updated_at=sa.bindparam('now'))
 _INSERT = sa.insert(models.table(models.Slice))
 #: Columns of a slice that say what its device is charged for it.
 SHARE = (_s.device_id, _s.compute, (_s.memory + _s.overhead).label('memory'))
