@@ -137,15 +137,15 @@ def _bind(session: orm.Session, bindings: Mapping[str, Binding], visible: str | 
             session, allocation_id, request, contested, frozenset(taken[binding.instance_uuid]))
         (chosen,) = choice.slices
         usable = chosen.isolation == types.Isolation.SHARED
-        db_allocation.create_claimed(
-            session, request=request, slices=choice.slices, generations=choice.generations, begun=not usable,
-            given=given.get(project, UNSAID), **_of_instance(arq, binding, request))
-        taken[binding.instance_uuid].add(chosen.device_id)
-        claimed.append(Claimed(chosen.host, allocation_id, usable))
         db_arq.bind(
             session, identifier, state=db_arq.State.BOUND if usable else db_arq.State.BIND_STARTED,
             hostname=binding.hostname, device_rp_uuid=binding.device_rp_uuid, instance_uuid=binding.instance_uuid,
             project_id=project, allocation_id=allocation_id)
+        db_allocation.create_claimed(  # last: from here on others wait
+            session, request=request, slices=choice.slices, generations=choice.generations, begun=not usable,
+            given=given.get(project, UNSAID), **_of_instance(arq, binding, request))
+        taken[binding.instance_uuid].add(chosen.device_id)
+        claimed.append(Claimed(chosen.host, allocation_id, usable))
     return claimed
 
 

@@ -95,15 +95,15 @@ def create_claimed(session: orm.Session, *, request: types.Request, slices: Sequ
     :param values: as for create(); the id is that of the slices
     :raises ClaimConflict, QuotaExceeded: as claim() does
     """
-    chosen = _charge(session, slices, generations)
+    chosen = _in_order(slices)
     amounts = Amounts.of_slices(chosen)
     identifier = chosen[0].allocation_id
     steps = [(Event.CREATE, None, State.PENDING, None), (Event.CLAIM, State.PENDING, State.SCHEDULED, _what(chosen))]
     if begun:
         steps.append((Event.BIND, State.SCHEDULED, State.BINDING, None))
     _insert(session, request, steps[-1][2], None, amounts, {**values, 'id': identifier})
-    db_slice.insert(session, chosen)
     _note_all(session, identifier, steps)
+    _charge(session, chosen, generations)
     db_quota.charge(session, values['project_id'], amounts, given)
 
 
@@ -152,8 +152,8 @@ def transition(session: orm.Session, identifier: str, event: Event, *,
     if not _swap(session, identifier, event, before, after, detail,
                  _SWAP_FAILED if event == Event.FAIL else _SWAP, **fields):
         raise errors.StateConflict(f'Allocation {identifier} is {state(session, identifier)}, not {before}')
-    if after == State.ERROR:
-        _settle(session, identifier)
+    if after == State.ERROR and (account := _settle(session, identifier)) is not None:
+        db_quota.discharge(session, account)
     return after
 
 
@@ -202,10 +202,10 @@ def claim(session: orm.Session, identifier: str, slices: Iterable[types.Slice],
     :raises QuotaExceeded: the devices are more than what was asked for, and more than the project may have
     :raises StateConflict: the allocation is not pending any more
     """
-    chosen = _charge(session, slices, generations)
-    db_slice.insert(session, chosen)
+    chosen = _in_order(slices)
     transition(session, identifier, Event.CLAIM, expected=[State.PENDING], detail=_what(chosen))
     account = db_quota.account(session, identifier)
+    _charge(session, chosen, generations)
     amounts = Amounts.of_slices(chosen)
     if amounts != account.charged:
         session.execute(_CHARGED, {'allocation': identifier} | {
@@ -213,13 +213,15 @@ def claim(session: orm.Session, identifier: str, slices: Iterable[types.Slice],
         db_quota.charge(session, account.project_id, amounts - account.charged, given)
 
 
-def _charge(session: orm.Session, slices: Iterable[types.Slice],
-            generations: Mapping[str, int | None]) -> list[types.Slice]:
-    """Charge devices; returns the slices in the order in which that was done."""
-    chosen = sorted(slices, key=lambda s: s.device_id)  # one order for all: two claims cannot deadlock
+def _in_order(slices: Iterable[types.Slice]) -> list[types.Slice]:
+    """Return slices in the order in which all charge devices, so that two claims cannot deadlock."""
+    return sorted(slices, key=lambda s: s.device_id)
+
+
+def _charge(session: orm.Session, chosen: Iterable[types.Slice], generations: Mapping[str, int | None]) -> None:
     for wanted in chosen:
         db_slice.charge(session, wanted, generations[wanted.device_id])
-    return chosen
+    db_slice.insert(session, chosen)
 
 
 def _what(chosen: Iterable[types.Slice]) -> str:
@@ -236,9 +238,10 @@ def abandon(session: orm.Session, identifier: str, detail: str) -> bool:
             'allocation': identifier, 'before': State.SCHEDULED, 'after': State.RELEASED,
             'now': models.utcnow()}).rowcount != 1:
         return False
-    db_slice.discharge_all(session, identifier, held)
+    db_slice.remove_all(session, identifier)
     _note_all(session, identifier, [(Event.RELEASE, State.SCHEDULED, State.RELEASING, detail),
                                     (Event.FINISH, State.RELEASING, State.RELEASED, None)])
+    db_slice.give_back(session, held)
     db_quota.discharge(session, db_quota.Account.of(held[0]))
     return True
 
@@ -248,11 +251,13 @@ def release_slice(session: orm.Session, slice_id: str) -> bool:
 
     Returns whether there was such a slice.
     """
-    identifier = db_slice.discharge(session, slice_id)
-    if identifier is None:
+    removed = db_slice.remove(session, slice_id)
+    if removed is None:
         return False
-    if not finish_if_empty(session, identifier):
-        _settle(session, identifier)
+    account = _finish(session, removed.allocation_id) or _settle(session, removed.allocation_id)
+    db_slice.give_back(session, [removed])
+    if account is not None:
+        db_quota.discharge(session, account)
     return True
 
 
@@ -261,18 +266,24 @@ def finish_if_empty(session: orm.Session, identifier: str) -> bool:
 
     Its project is charged nothing more for it.
     """
+    account = _finish(session, identifier)
+    if account is not None:
+        db_quota.discharge(session, account)
+    return account is not None
+
+
+def _finish(session: orm.Session, identifier: str) -> db_quota.Account | None:
+    """Do so, but for what its project is charged, which is returned; None: it is not releasing, or not empty."""
     account = db_quota.account(session, identifier, lock=not db_session.one_writer())
-    if _swap(session, identifier, Event.FINISH, State.RELEASING, State.RELEASED, None, _SWAP_EMPTY):
-        db_quota.discharge(session, account)
-        return True
-    return False
+    finished = _swap(session, identifier, Event.FINISH, State.RELEASING, State.RELEASED, None, _SWAP_EMPTY)
+    return account if finished else None
 
 
-def _settle(session: orm.Session, identifier: str) -> None:
-    """Charge the project nothing more for an allocation in error that holds nothing."""
+def _settle(session: orm.Session, identifier: str) -> db_quota.Account | None:
+    """Note that an allocation in error is not charged for, if it holds nothing; returns what its project is charged."""
     account = db_quota.account(session, identifier)
-    if session.execute(_SETTLE, {'allocation': identifier}).rowcount == 1:  # type: ignore[attr-defined]
-        db_quota.discharge(session, account)
+    settled = session.execute(_SETTLE, {'allocation': identifier}).rowcount == 1  # type: ignore[attr-defined]
+    return account if settled else None
 
 
 def _lock(session: orm.Session, identifier: str) -> None:

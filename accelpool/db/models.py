@@ -69,8 +69,8 @@ class Host(_Stamped, Base):
 
 
 class Device(_Stamped, Base):
-    """One accelerator, what is used of it, and the generation that guards it: it rises with all that can make a decision
-    about the device wrong, which giving back never does.
+    """One accelerator, what is used of it, and the generation that guards it: it rises with all that can make a
+    decision about the device wrong, which giving back never does.
     """
 
     __tablename__ = 'devices'

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Queries on slices.  A slice's row and the charge on its device come and go in one transaction."""
+"""Queries on slices.  A slice's row and the charge on its device come and go in one transaction.
+
+Others wait for the row of a device from its change to the end of the transaction: it is changed late, before the row of
+the project, for which still more wait.
+"""
 
 import dataclasses
 from collections.abc import Iterable
@@ -65,34 +69,32 @@ def insert(session: orm.Session, wanted: Iterable[types.Slice]) -> None:
     session.execute(_INSERT, [{**one.to_dict(), 'bound': False} for one in wanted])
 
 
-def discharge(session: orm.Session, slice_id: str) -> str | None:
-    """Delete a slice and give its share back to its device; once only, whoever else tries.
+def remove(session: orm.Session, slice_id: str) -> sa.Row[*tuple[Any, ...]] | None:
+    """Delete a slice; once only, whoever else tries.
 
-    Returns the allocation that had it; None when it was gone already.
+    Returns its allocation and its ``SHARE``, which must be given back in the same transaction; None when it was gone
+    already.
     """
     found = session.execute(_FIND, {'slice': slice_id}).first()
-    if found is None:
+    if found is None or session.execute(_DELETE, {'slice': slice_id}).rowcount != 1:  # type: ignore[attr-defined]
         return None
-    if session.execute(_DELETE, {'slice': slice_id}).rowcount != 1:  # type: ignore[attr-defined]
-        return None
-    _discharge(session, found)
-    return str(found.allocation_id)
+    return found
 
 
-def discharge_all(session: orm.Session, allocation_id: str, shares: Iterable[sa.Row[*tuple[Any, ...]]]) -> None:
-    """Delete all slices of an allocation, which only the caller may do now, and give their shares back.
-
-    :param shares: ``SHARE`` of each, by device: the order in which claims lock devices
-    """
+def remove_all(session: orm.Session, allocation_id: str) -> None:
+    """Delete all slices of an allocation, which only the caller may do now."""
     session.execute(_DELETE_ALL, {'allocation': allocation_id})
+
+
+def give_back(session: orm.Session, shares: Iterable[sa.Row[*tuple[Any, ...]]]) -> None:
+    """Give the ``SHARE`` of deleted slices back to their devices.
+
+    :param shares: by device: the order in which claims lock devices
+    """
     for share in shares:
-        _discharge(session, share)
-
-
-def _discharge(session: orm.Session, share: sa.Row[*tuple[Any, ...]]) -> None:
-    session.execute(_DISCHARGE, {
-        'device': share.device_id, 'now': models.utcnow(),
-        'share_compute': share.compute, 'share_memory': share.memory})
+        session.execute(_DISCHARGE, {
+            'device': share.device_id, 'now': models.utcnow(),
+            'share_compute': share.compute, 'share_memory': share.memory})
 
 
 def of_host(session: orm.Session, host: str) -> list[tuple[models.Slice, str]]:

@@ -2,6 +2,7 @@
 """Who may do what: one file per noun, enforced by the API's controllers."""
 
 import functools
+import threading
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -49,6 +50,10 @@ class _Enforcer(policy.Enforcer):
     _look = float('-inf')
     _answers: dict[Any, bool]
 
+    def __init__(self, conf: cfg.ConfigOpts) -> None:
+        super().__init__(conf)
+        self._lock = threading.RLock()
+
     def load_rules(self, force_reload: bool = False) -> None:
         now = time.monotonic()
         if force_reload or now >= self._look:
@@ -57,11 +62,12 @@ class _Enforcer(policy.Enforcer):
 
     def allows(self, rule: str, target: Mapping[str, Any], credentials: Mapping[str, Any]) -> bool:
         """Answer, as a moment ago if the same was asked then."""
-        self.load_rules()
-        answers, question = self._answers, (rule, _frozen(target), _frozen(credentials))
-        if question not in answers:
-            answers[question] = bool(self.authorize(rule, dict(target), dict(credentials), do_raise=False))
-        return answers[question]
+        question = (rule, _frozen(target), _frozen(credentials))
+        with self._lock:  # while rules are read there are some that allow nothing yet
+            self.load_rules()
+            if question not in self._answers:
+                self._answers[question] = bool(self.authorize(rule, dict(target), dict(credentials), do_raise=False))
+            return self._answers[question]
 
 
 def _frozen(values: Mapping[str, Any]) -> tuple[Any, ...]:

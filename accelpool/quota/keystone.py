@@ -19,6 +19,7 @@ from accelpool import errors, ksa
 from accelpool.conf import quota as options
 from accelpool.quota.amounts import RESOURCES, UNSAID, Limits
 
+cfg.CONF.register_opts(ksa.options(options.SERVICE), options.GROUP)
 LOG = logging.getLogger(__name__)
 
 #: Key of the registered limits among those of the projects.

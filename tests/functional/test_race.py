@@ -65,7 +65,9 @@ class Race(unittest.TestCase):
             self.assertEqual(1, len(won))
             with session.writer() as writer:
                 self.assertEqual(won[0].id, writer.scalar(sa.select(models.Slice.id)))
-                self.assertTrue(db_slice.discharge(writer, won.pop().id))
+                removed = db_slice.remove(writer, won.pop().id)
+                self.assertIsNotNone(removed)
+                db_slice.give_back(writer, [removed])
                 writer.execute(sa.update(models.Allocation).values(state=State.PENDING))
 
         decided = threading.Barrier(2, timeout=60)
