@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Keystone's tokens."""
 
+import datetime
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -33,9 +34,9 @@ class _Tokens(auth_token.AuthProtocol):  # type: ignore[misc]
 #: Trees of the API and their types in Keystone's catalogue, which access rules of application credentials name.
 SERVICE_TYPES = {'/v2': 'accelerator', '': 'accelpool'}
 
-#: Seconds for which what keystonemiddleware says of tokens is not asked again: less than it remembers them itself, but
-#: the way to its memory takes as long as the rest of a small request.
-AGAIN = 1.0
+#: Seconds for which what keystonemiddleware says of tokens is not asked again: much less than it remembers them itself,
+#: but the way to its memory takes as long as the rest of a small request.
+AGAIN = 10.0
 #: Pairs of tokens that are remembered.
 REMEMBERED = 1024
 #: Beginnings of the names in the environment that say who somebody is, or claim it.
@@ -75,7 +76,7 @@ class Memory:
         if asked and cfg.CONF.keystone_authtoken.token_cache_time >= AGAIN and _is_of_the_tokens_alone(environ):
             if len(self._known) >= REMEMBERED:
                 self._known = {}
-            self._known[asked] = self._clock() + AGAIN, {
+            self._known[asked] = self._clock() + min(AGAIN, _left(environ)), {
                 name: value for name, value in environ.items() if name.startswith(_IDENTITY) and name not in _HARMLESS}
         return self._application(environ, start_response)
 
@@ -94,6 +95,12 @@ def _is_of_the_tokens_alone(environ: Mapping[str, Any]) -> bool:
         return False
     token = environ['keystone.token_info']['token']
     return not token.get('bind') and (token.get('application_credential') or {}).get('access_rules') is None
+
+
+def _left(environ: Mapping[str, Any]) -> float:
+    """Return the seconds for which a request's token is still valid."""
+    expires = datetime.datetime.fromisoformat(environ['keystone.token_info']['token']['expires_at'])
+    return (expires - datetime.datetime.now(datetime.UTC)).total_seconds()
 
 
 def protect(application: auth.WSGIApp) -> auth.WSGIApp:

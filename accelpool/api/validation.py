@@ -46,6 +46,10 @@ class Checker:
 class QueryChecker(Checker):
     """A compiled schema of a query string: converts the text to the type that the schema names."""
 
+    def __init__(self, schema: Schema) -> None:
+        super().__init__(schema)
+        self._may_be_absent = self._validator.is_valid({})
+
     def parse(self, items: Iterable[tuple[str, str]]) -> dict[str, Any]:
         """Return the parameters of a query string, converted and checked.
 
@@ -57,7 +61,8 @@ class QueryChecker(Checker):
             if name in values:
                 raise errors.InvalidRequest(f'{name}: given more than once', field=name)
             values[name] = _convert(text, properties.get(name, {}).get('type'))
-        self.check(values)
+        if values or not self._may_be_absent:
+            self.check(values)
         return values
 
 

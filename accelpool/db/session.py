@@ -41,6 +41,20 @@ _readers: orm.sessionmaker[orm.Session]
 _writers: orm.sessionmaker[orm.Session]
 
 
+class _Session(orm.Session):
+    """Statements of the Core, which most of ours are, go to the connection: the ORM's way there is a fifth of all."""
+
+    _connected: sa.Connection | None = None
+
+    def execute(self, statement: Any, params: Any = None, **options: Any) -> Any:
+        if options or statement._propagate_attrs:
+            return super().execute(statement, params, **options)
+        self.flush()
+        if self._connected is None or self._connected.closed:
+            self._connected = self.connection()
+        return self._connected.execute(statement, params)
+
+
 def configure(url: str, **options: Any) -> sa.Engine:
     """Connect this process to a database; a second call replaces the first.
 
@@ -55,8 +69,9 @@ def configure(url: str, **options: Any) -> sa.Engine:
         looking = create_engine(url, **options, isolation_level='AUTOCOMMIT', skip_autocommit_rollback=True)
         now.follow(looking)
         sa.event.listen(_engine, 'engine_disposed', lambda _: looking.dispose())
-    _readers = orm.sessionmaker(looking, expire_on_commit=False)
-    _writers = orm.sessionmaker(_engine.execution_options(accelpool_writer=True), expire_on_commit=False)
+    _readers = orm.sessionmaker(looking, class_=_Session, expire_on_commit=False)
+    _writers = orm.sessionmaker(
+        _engine.execution_options(accelpool_writer=True), class_=_Session, expire_on_commit=False)
     return _engine
 
 
@@ -64,7 +79,9 @@ def create_engine(url: str, **options: Any) -> sa.Engine:
     """Return an engine with this project's settings for its kind of database."""
     parsed = sa.make_url(url)
     sqlite = parsed.get_backend_name() == 'sqlite'
-    defaults: dict[str, Any] = {'pool_size': POOL} if sqlite else {'isolation_level': 'READ COMMITTED'}
+    # Sessions end their transactions themselves: the pool would only roll back once more what has been committed.
+    defaults: dict[str, Any] = {'pool_size': POOL} if sqlite else {
+        'isolation_level': 'READ COMMITTED', 'pool_reset_on_return': None}
     engine = sa.create_engine(parsed, **(defaults | options))
     if sqlite:
         sa.event.listen(engine, 'connect', _prepare_sqlite)

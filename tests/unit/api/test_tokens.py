@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tokens that were checked a moment ago."""
 
+import datetime
 import unittest
 from typing import Any
 
@@ -82,6 +83,14 @@ class Remembered(unittest.TestCase):
         self.assertEqual(2 * asked, self.questions)
         self.assertEqual('Invalid', self.ask(self.add('member'), HTTP_X_SERVICE_TOKEN='unknown')[
             'HTTP_X_SERVICE_IDENTITY_STATUS'])
+
+    def test_not_beyond_its_end(self) -> None:
+        soon = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=api_tokens.AGAIN / 2)
+        token = self.add('member', expires_at=soon.isoformat())
+        self.ask(token)
+        self.now += api_tokens.AGAIN / 2
+        self.ask(token)
+        self.assertEqual(2, self.questions)
 
     def test_access_rules_are_looked_at_every_time(self) -> None:
         token = self.add('member', application_credential={'id': 'a', 'restricted': True, 'access_rules': [
