@@ -14,13 +14,13 @@ from accelpool.types import Slice
 #: Fields of a slice that its row does not share with its allocation.
 _FIELDS = tuple(field.name for field in dataclasses.fields(Slice) if field.name != 'allocation_id')
 
+_a, _s = (models.table(model).c for model in (models.Allocation, models.Slice))
 # Built once: building it costs more than running it.
 _QUERY = sa.select(
-    models.Allocation.state, models.Allocation.project_id,
-    *(getattr(models.Slice, name).label(f'slice_{name}') for name in _FIELDS),
-).outerjoin(models.Slice, sa.and_(
-    models.Slice.allocation_id == models.Allocation.id, models.Slice.host == sa.bindparam('on'),
-)).where(models.Allocation.id == sa.bindparam('allocation')).order_by(models.Slice.ordinal)
+    _a.state, _a.project_id, *(_s[name].label(f'slice_{name}') for name in _FIELDS),
+).select_from(models.table(models.Allocation).outerjoin(models.table(models.Slice), sa.and_(
+    _s.allocation_id == _a.id, _s.host == sa.bindparam('on'),
+))).where(_a.id == sa.bindparam('allocation')).order_by(_s.ordinal)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,8 +20,9 @@ LOG = logging.getLogger(__name__)
 SENDERS = 2
 #: While more than these wait, the bus is away or slow, and there is no use in keeping others.
 MOST_WAITING = 1000
-#: Seconds for which a batch is collected.
-PAUSE = 0.1
+#: Seconds for which a batch is collected: little beside the start of an instance, and what is given back within them is
+#: never told.
+PAUSE = 0.3
 
 T = TypeVar('T')
 
