@@ -3,6 +3,7 @@
 
 import threading
 import unittest
+from collections.abc import Mapping
 
 from accelpool import errors, types
 from accelpool.allocations.states import Event, State
@@ -11,6 +12,8 @@ from tests.support import database
 
 REQUEST = types.Request(compute=10, memory=100, count=2)
 ROUNDS = 20
+#: Generations of devices where only the shares matter.
+ANY = {'d': None, 'e': None}
 
 
 class Claimed(unittest.TestCase):
@@ -24,11 +27,11 @@ class Claimed(unittest.TestCase):
                             memory=100, overhead=7, isolation='shared', ordinal=place)
                 for place, name in enumerate(('e', 'd'))]
 
-    def create(self, *, begun: bool = False) -> str:
+    def create(self, *, begun: bool = False, generations: Mapping[str, int | None] = ANY) -> str:
         identifier = models.new_id()
         with session.writer() as writer:
             allocation.create_claimed(
-                writer, request=REQUEST, slices=self.slices(identifier), generations={'d': None, 'e': None},
+                writer, request=REQUEST, slices=self.slices(identifier), generations=generations,
                 begun=begun, project_id='p', user_id='u', profile='small', consumer_type='instance', consumer_id='i')
         return identifier
 
@@ -58,7 +61,7 @@ class Claimed(unittest.TestCase):
             database.add_device(name, overhead=7)
         identifier = database.add_allocation(REQUEST, profile='small', consumer_type='instance', consumer_id='i')
         with session.writer() as writer:
-            allocation.claim(writer, identifier, self.slices(identifier), {'d': None, 'e': None})
+            allocation.claim(writer, identifier, self.slices(identifier), ANY)
             if begun:
                 allocation.transition(writer, identifier, Event.BIND)
         self.assertEqual(self.seen(identifier), at_once)
@@ -88,6 +91,17 @@ class Claimed(unittest.TestCase):
         self.assertEqual({'d': (0, 0, 0), 'e': (0, 0, 0)}, accounts)
         self.assertEqual([('release', 'scheduled', 'releasing', 'the instance is gone'),
                           ('finish', 'releasing', 'released', None)], events[2:])
+
+    def test_giving_back_spoils_no_decision_and_taking_does(self) -> None:
+        held = self.create()
+        with session.reader() as reader:
+            seen = {one.id: one.generation for one in reader.query(models.Device).all()}
+        with session.writer() as writer:
+            self.assertTrue(allocation.abandon(writer, held, 'the instance is gone'))
+        self.create(generations=seen)
+        with self.assertRaises(errors.ClaimConflict):
+            self.create(generations=seen)
+        self.assertEqual(database.owed(), database.accounts())
 
     def test_what_is_being_bound_is_not_given_back(self) -> None:
         identifier = self.create()
