@@ -73,7 +73,7 @@ class Collector(registry.Collector):
         memory = core.GaugeMetricFamily('accelpool_device_memory_mib', 'Memory of the device', labels=DEVICE)
         busy = core.CounterMetricFamily(
             'accelpool_device_busy_seconds', 'Time in which the device worked', labels=DEVICE)
-        families = {gauge.source: core.GaugeMetricFamily(gauge.name, gauge.help, labels=names.DEVICE_LABELS)
+        families = {gauge: core.GaugeMetricFamily(gauge.name, gauge.help, labels=names.DEVICE_LABELS)
                     for gauge in names.GAUGES}
         others: dict[str, core.GaugeMetricFamily] = {}
         hami = [core.GaugeMetricFamily(name, text, labels=names.HOST_LABELS) for name, text in (
@@ -89,10 +89,11 @@ class Collector(registry.Collector):
             values = names.complete(device, measured.get(device.id, {}), charged[device.id] / MIB,
                                     self._rates.percent(device.id, spent.get(device.id, 0)))
             labels = names.device_labels(device, index, self._host)
+            for gauge, family in families.items():
+                if gauge.source in values:
+                    family.add_metric(labels, values[gauge.source] * gauge.scale)
             for name, value in values.items():
-                if name in families:
-                    families[name].add_metric(labels, value)
-                else:
+                if name not in names.KNOWN:
                     others.setdefault(name, core.GaugeMetricFamily(
                         f'accelpool_device_{name}', 'As the driver says', labels=DEVICE,
                     )).add_metric([self._host, device.id], value)

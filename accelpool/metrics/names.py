@@ -25,6 +25,7 @@ class Gauge:
     name: str
     source: str
     help: str
+    scale: float = 1
 
 
 GAUGES = (
@@ -33,6 +34,7 @@ GAUGES = (
     Gauge('DCGM_FI_DEV_GPU_TEMP', 'temperature_celsius', 'GPU temperature (in C).'),
     Gauge('DCGM_FI_DEV_POWER_USAGE', 'power_watts', 'Power draw (in W).'),
     Gauge('DCGM_FI_DEV_GPU_UTIL', 'utilization_percent', 'GPU utilization (in %).'),
+    Gauge('DCGM_FI_PROF_GR_ENGINE_ACTIVE', 'utilization_percent', 'Ratio of time the graphics engine is active.', 0.01),
     Gauge('DCGM_FI_DEV_MEM_COPY_UTIL', 'memory_utilization_percent', 'Memory utilization (in %).'),
     Gauge('DCGM_FI_DEV_XID_ERRORS', 'xid', 'Value of the last XID error encountered.'),
     Gauge('DCGM_FI_DEV_FB_USED', 'memory_used_mib', 'Framebuffer memory used (in MiB).'),

@@ -34,7 +34,7 @@ _PORTS = {
     'metrics-scheduler1': 41, 'metrics-scheduler2': 42, 'metrics-compute1': 43, 'metrics-compute2': 44,
     'mariadb': 6, 'postgresql': 32, 'keystone': 50, 'cyborg': 66, 'epmd': 69, 'amqps': 71, 'amqp': 72, 'amqp-nodes': 73,
     'nova': 74, 'nova-metadata': 75, 'placement': 78, 'ironic': 85, 'accelpool': 80, 'accelpool-gunicorn': 81,
-    'accelpool-vendordata': 82, 'glance': 92, 'neutron': 96,
+    'accelpool-vendordata': 82, 'prometheus': 90, 'glance': 92, 'neutron': 96,
 }
 
 

@@ -4,7 +4,7 @@
 import concurrent.futures
 from collections.abc import Iterable
 
-from tools.integration import bus, compute, cyborg, databases, identity, layout, pool, tasks
+from tools.integration import bus, compute, cyborg, databases, identity, layout, pool, prometheus, tasks
 from tools.integration.process import Service
 
 #: Infrastructure goes last when everything is stopped.
@@ -31,8 +31,9 @@ _CYBORG: tasks.Steps = {
     **_PLACEMENT,
     'cyborg': (cyborg.cyborg, ('mariadb', 'rabbitmq', 'keystone', 'placement')),
 }
+_PROMETHEUS: tasks.Steps = {'prometheus': (prometheus.prometheus, ('accelpool',))}
 GROUPS = {'accelpool': _ACCELPOOL, 'placement': {**_ACCELPOOL, **_PLACEMENT}, 'compute': {**_ACCELPOOL, **_COMPUTE},
-          'cyborg': {**_ACCELPOOL, **_CYBORG}}
+          'cyborg': {**_ACCELPOOL, **_CYBORG}, 'prometheus': {**_ACCELPOOL, **_PROMETHEUS}}
 
 
 def steps(groups: Iterable[str]) -> tasks.Steps:
@@ -50,7 +51,7 @@ def all_services() -> dict[str, Service]:
     return {service.name: service for service in (
         *_BASE, identity.KEYSTONE, *pool.SERVICES, pool.GUNICORN, compute.PLACEMENT, compute.GLANCE, compute.NEUTRON,
         pool.VENDORDATA, *cyborg.SERVICES, compute.CONDUCTOR, compute.SCHEDULER, compute.NOVA, compute.METADATA,
-        *compute.HYPERVISORS.values())}
+        *compute.HYPERVISORS.values(), prometheus.PROMETHEUS)}
 
 
 def down() -> None:

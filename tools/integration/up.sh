@@ -5,6 +5,7 @@
 #   tools/integration/up.sh              RabbitMQ, MariaDB, PostgreSQL, Keystone, accelpool
 #   tools/integration/up.sh placement    also Placement
 #   tools/integration/up.sh compute      also Placement, Glance, Nova with two fake hypervisors
+#   tools/integration/up.sh prometheus   also Prometheus, which watches the conductors
 #   tools/integration/up.sh cyborg       also Placement and Cyborg, to be measured against
 #   tools/integration/up.sh install      only install
 #
@@ -14,7 +15,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 VENV=${VENV:-$PWD/.venv-test}
 SERVICES=${ACCELPOOL_INTEGRATION_VENV:-$PWD/.venv-openstack}
-packages=(rabbitmq-server mariadb-server postgresql openssl iproute2 faketime)
+packages=(rabbitmq-server mariadb-server postgresql openssl iproute2 faketime prometheus)
 
 missing=()
 for package in "${packages[@]}"; do

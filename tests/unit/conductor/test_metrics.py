@@ -14,10 +14,10 @@ from tests.support import database
 
 MIB = 2**20
 
-#: What the panels and variables of Grafana's dashboard 12239 ask for; all of them select by gpu and instance,
-#: the latter of which Prometheus adds.
+#: What the panels and variables of Grafana's dashboard 12239 ask for, in any revision; all of them select by gpu and by
+#: Hostname, or instance, which Prometheus adds (tests/integration/test_dashboards.py).
 DASHBOARD_12239 = ('DCGM_FI_DEV_GPU_TEMP', 'DCGM_FI_DEV_POWER_USAGE', 'DCGM_FI_DEV_SM_CLOCK', 'DCGM_FI_DEV_GPU_UTIL',
-                   'DCGM_FI_DEV_FB_USED')
+                   'DCGM_FI_PROF_GR_ENGINE_ACTIVE', 'DCGM_FI_DEV_FB_USED')
 
 
 class Agent:
@@ -97,6 +97,7 @@ class Collected(unittest.TestCase):
         self.assertEqual(500, self.value('DCGM_FI_DEV_FB_USED', UUID='d0'))
         self.assertEqual(500, self.value('DCGM_FI_DEV_FB_FREE', UUID='d0'))
         self.assertEqual(12, self.value('DCGM_FI_DEV_GPU_UTIL', UUID='d0'))
+        self.assertEqual(0.12, self.value('DCGM_FI_PROF_GR_ENGINE_ACTIVE', UUID='d0'))
         self.assertEqual(79, self.value('DCGM_FI_DEV_XID_ERRORS', UUID='d0'))
 
     def test_a_value_without_a_known_name_has_one_of_ours(self) -> None:
