@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from keystoneauth1 import exceptions
+from keystoneauth1 import access, exceptions
 from keystonemiddleware import auth_token
 from keystonemiddleware.auth_token import _exceptions as refusals
 from oslo_config import cfg
@@ -20,6 +20,12 @@ _NO_ANSWER = (exceptions.ConnectFailure, exceptions.DiscoveryFailure, exceptions
 
 class _Tokens(auth_token.AuthProtocol):  # type: ignore[misc]
     """keystonemiddleware, which takes a token for invalid when Keystone cannot be asked and the decision is delayed."""
+
+    def __init__(self, application: auth.WSGIApp, conf: Mapping[str, Any]) -> None:
+        super().__init__(application, conf)
+        # No header of the catalogue, of which nothing here reads; the option would not ask Keystone for it either,
+        # and access rules are checked against it.
+        self._include_service_catalog = False
 
     def fetch_token(self, token: str, **options: Any) -> Any:
         """:raises ServiceUnavailable: Keystone does not answer"""
@@ -43,7 +49,8 @@ REMEMBERED = 1024
 _IDENTITY = ('HTTP_X_', 'HTTP_OPENSTACK_SYSTEM_SCOPE')
 _TOKENS = ('HTTP_X_AUTH_TOKEN', 'HTTP_X_SERVICE_TOKEN')
 #: Headers that begin like those of an identity and are none.
-_HARMLESS = frozenset({*_TOKENS, 'HTTP_X_OPENSTACK_REQUEST_ID', 'HTTP_X_FORWARDED_FOR', 'HTTP_X_FORWARDED_PROTO'})
+_HARMLESS = frozenset({*_TOKENS, 'HTTP_X_OPENSTACK_REQUEST_ID', 'HTTP_X_REAL_IP', *(
+    f'HTTP_X_FORWARDED_{what}' for what in ('FOR', 'HOST', 'PORT', 'PREFIX', 'PROTO', 'SERVER'))})
 #: Key of the WSGI environment: the tokens of which the answer may be remembered.
 _ASKED = 'accelpool.tokens'
 
@@ -57,8 +64,7 @@ class Memory:
                  clock: Callable[[], float] = time.monotonic) -> None:
         self._application = application
         self._middleware = _Tokens(self._answered, {
-            'oslo_config_config': cfg.CONF, 'delay_auth_decision': True, 'service_type': service_type,
-            'include_service_catalog': False})
+            'oslo_config_config': cfg.CONF, 'delay_auth_decision': True, 'service_type': service_type})
         self._clock = clock
         self._known: dict[Pair, tuple[float, Mapping[str, str]]] = {}
 
@@ -94,13 +100,20 @@ def _is_of_the_tokens_alone(environ: Mapping[str, Any]) -> bool:
             _TOKENS[1] in environ and environ.get('HTTP_X_SERVICE_IDENTITY_STATUS') != 'Confirmed'):
         return False
     token = environ['keystone.token_info']['token']
-    return not token.get('bind') and (token.get('application_credential') or {}).get('access_rules') is None
+    return not any(one.bind for one in _proven(environ)) and (
+        token.get('application_credential') or {}).get('access_rules') is None
 
 
 def _left(environ: Mapping[str, Any]) -> float:
-    """Return the seconds for which a request's token is still valid."""
-    expires = datetime.datetime.fromisoformat(environ['keystone.token_info']['token']['expires_at'])
-    return (expires - datetime.datetime.now(datetime.UTC)).total_seconds()
+    """Return the seconds for which all of a request's tokens are still valid."""
+    now = datetime.datetime.now(datetime.UTC)
+    return min((one.expires - now).total_seconds() if one.expires else 0.0 for one in _proven(environ))
+
+
+def _proven(environ: Mapping[str, Any]) -> list[access.AccessInfo]:
+    """Return what a request's tokens say."""
+    found = environ['keystone.token_auth']
+    return [one for one in (found.user, found.service) if one is not None]
 
 
 def protect(application: auth.WSGIApp) -> auth.WSGIApp:

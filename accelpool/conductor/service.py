@@ -180,14 +180,15 @@ class Conductor:
         pool = db_pool.ensure_default(session)
         for device in changed:
             LOG.info('Device %s of %s: %s', device.id, self._host, device.health)
-            db_device.save(session, host, device)
-            if device.id not in known:
-                db_pool.add_device(session, pool, db_device.get(session, device.id))
-            elif (device.health, device.health_reason) != (known[device.id].health, known[device.id].health_reason):
+            was = known.get(device.id)
+            if was is not None and (device.health, device.health_reason) != (was.health, was.health_reason):
                 told = f'{device.model} on {self._host} is {device.health}' \
                     + (f': {device.health_reason}' if device.health_reason else '')
-                for allocation_id in db_slice.allocations_on(session, device.id):
+                for allocation_id in db_slice.allocations_on(session, device.id):  # before devices, as releases do
                     db_event.add(session, allocation_id, Event.DEVICE, detail=told)
+            db_device.save(session, host, device)
+            if was is None:
+                db_pool.add_device(session, pool, db_device.get(session, device.id))
 
     def _renewed(self, slices: list[dict[str, Any]]) -> set[str]:
         """Return the allocations whose credentials the agent has renewed since the last time: their guests live."""

@@ -79,9 +79,7 @@ def create_engine(url: str, **options: Any) -> sa.Engine:
     """Return an engine with this project's settings for its kind of database."""
     parsed = sa.make_url(url)
     sqlite = parsed.get_backend_name() == 'sqlite'
-    # Sessions end their transactions themselves: the pool would only roll back once more what has been committed.
-    defaults: dict[str, Any] = {'pool_size': POOL} if sqlite else {
-        'isolation_level': 'READ COMMITTED', 'pool_reset_on_return': None}
+    defaults: dict[str, Any] = {'pool_size': POOL} if sqlite else {'isolation_level': 'READ COMMITTED'}
     engine = sa.create_engine(parsed, **(defaults | options))
     if sqlite:
         sa.event.listen(engine, 'connect', _prepare_sqlite)

@@ -48,26 +48,28 @@ class _Enforcer(policy.Enforcer):
     """oslo.policy's, which would look for its files at every question, and take longer for that than for the answer."""
 
     _look = float('-inf')
-    _answers: dict[Any, bool]
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
         super().__init__(conf)
         self._lock = threading.RLock()
+        self._answers: dict[Any, bool] = {}
 
     def load_rules(self, force_reload: bool = False) -> None:
-        now = time.monotonic()
-        if force_reload or now >= self._look:
-            self._look, self._answers = now + AGAIN, {}
-            super().load_rules(force_reload)
+        with self._lock:  # while rules are read there are some that allow nothing yet
+            now = time.monotonic()
+            if force_reload or now >= self._look:
+                self._look, self._answers = now + AGAIN, {}
+                super().load_rules(force_reload)
 
     def allows(self, rule: str, target: Mapping[str, Any], credentials: Mapping[str, Any]) -> bool:
         """Answer, as a moment ago if the same was asked then."""
-        question = (rule, _frozen(target), _frozen(credentials))
-        with self._lock:  # while rules are read there are some that allow nothing yet
+        question, answers = (rule, _frozen(target), _frozen(credentials)), None
+        while answers is not self._answers:  # rules were read meanwhile: what was found may be of half of them
             self.load_rules()
-            if question not in self._answers:
-                self._answers[question] = bool(self.authorize(rule, dict(target), dict(credentials), do_raise=False))
-            return self._answers[question]
+            answers = self._answers
+            if question not in answers:
+                answers[question] = bool(self.authorize(rule, dict(target), dict(credentials), do_raise=False))
+        return answers[question]
 
 
 def _frozen(values: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -28,10 +28,12 @@ def run(command: Sequence[str], environment: Mapping[str, str],
     """
     with _signals() as (received, restore):
         parent = os.getpid()
+        # What the terminal sends to both waits until the child handles it as the program will.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED | IGNORED)
         child = os.fork()
         if child == 0:
-            restore()
-            _become(command, environment, parent)
+            _become(command, environment, parent, lambda: (restore(), signal.pthread_sigmask(signal.SIG_SETMASK, mask)))
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         return _attend(child, received, every, duty)
 
 
@@ -59,10 +61,15 @@ def _signals() -> Iterator[tuple[int, Callable[[], None]]]:
         os.close(written)
 
 
-def _become(command: Sequence[str], environment: Mapping[str, str], parent: int) -> NoReturn:
-    """Turn the forked child into the program."""
+def _become(command: Sequence[str], environment: Mapping[str, str], parent: int,
+            handle: Callable[[], object]) -> NoReturn:
+    """Turn the forked child into the program.
+
+    :param handle: gives it the handling of signals that the program is to have
+    """
     status = 126
     try:
+        handle()
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # it died before the line above
             os._exit(status)

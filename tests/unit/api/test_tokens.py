@@ -84,13 +84,22 @@ class Remembered(unittest.TestCase):
         self.assertEqual('Invalid', self.ask(self.add('member'), HTTP_X_SERVICE_TOKEN='unknown')[
             'HTTP_X_SERVICE_IDENTITY_STATUS'])
 
-    def test_not_beyond_its_end(self) -> None:
-        soon = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=api_tokens.AGAIN / 2)
-        token = self.add('member', expires_at=soon.isoformat())
-        self.ask(token)
-        self.now += api_tokens.AGAIN / 2
-        self.ask(token)
-        self.assertEqual(2, self.questions)
+    def test_not_beyond_the_end_of_either(self) -> None:
+        ends = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=api_tokens.AGAIN / 2)
+        soon, long = {'expires_at': ends.isoformat()}, {}
+        for user, service in ((soon, long), (long, soon)):
+            tokens_ = {'token': self.add('member', **user), 'HTTP_X_SERVICE_TOKEN': self.add('service', **service)}
+            self.questions = 0
+            self.ask(**tokens_)
+            self.ask(**tokens_)
+            self.assertEqual(2, self.questions)
+            self.now += api_tokens.AGAIN / 2
+            self.ask(**tokens_)
+            self.assertEqual(4, self.questions)
+
+    def test_keystone_is_asked_for_the_catalogue_that_access_rules_need(self) -> None:
+        self.assertTrue(self.memory._middleware._identity_server._include_service_catalog)
+        self.assertNotIn('HTTP_X_SERVICE_CATALOG', self.ask(self.add('member')))
 
     def test_access_rules_are_looked_at_every_time(self) -> None:
         token = self.add('member', application_credential={'id': 'a', 'restricted': True, 'access_rules': [
