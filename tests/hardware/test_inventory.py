@@ -49,6 +49,9 @@ class Inventory(DriverCase):
                 self.assertEqual('Enabled' in (gpu.findtext('ecc_mode/current_ecc') or ''), device.options['ecc'])
                 self.assertEqual('Enabled' in (gpu.findtext('mig_mode/current_mig') or ''), device.options['mig'])
                 self.assertEqual('Enabled' in (gpu.findtext('persistence_mode') or ''), device.options['persistence'])
+                node = pathlib.Path('/sys/bus/pci/devices', device.pci_address or '', 'numa_node')
+                if node.exists():
+                    self.assertIn(int(node.read_text()), {-1, device.numa_node})
         support.note('inventory', models=[device.model for device in devices.values()],
                      driver=said.findtext('driver_version'))
 
