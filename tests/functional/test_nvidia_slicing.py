@@ -425,14 +425,7 @@ class MdevSlices(SlicingCase):
         super().setUp()
         self.describe('l4')
         self.function = self.dir / 'sys/bus/pci/devices/0000:af:00.0'
-        for name, memory, most in (('nvidia-1116', 2048, 12), ('nvidia-1122', 24576, 1)):
-            kind = self.function / 'mdev_supported_types' / name
-            kind.mkdir(parents=True)
-            (kind / 'name').write_text(f'NVIDIA L4 {memory}')
-            (kind / 'description').write_text(
-                f'num_heads=4, frl_config=60, framebuffer={memory}M, max_resolution=7680x4320, max_instance={most}\n')
-            (kind / 'available_instances').write_text(f'{most}\n')
-            (kind / 'create').touch()
+        nvidia.vgpu_types(self.function)
         self.plain, self.device = self.look()
 
     def made(self, kind: str = 'nvidia-1116') -> str:
@@ -470,8 +463,13 @@ class MdevSlices(SlicingCase):
         (self.function / 'virtfn0').symlink_to(real)
         device = self.look()[1]
         self.assertEqual((Isolation.PARTITION,), device.modes)
-        self.carve(device, self.scheduled(device, 's1', 5, 2000))
-        self.assertTrue((real / 'mdev_supported_types/nvidia-1116/create').read_text())
+        identifier = nvidia.mediated(real, 's1')
+        carved = self.carve(device, self.scheduled(device, 's1', 5, 2000))
+        self.assertEqual(identifier, (real / 'mdev_supported_types/nvidia-1116/create').read_text())
+        assert carved.handle is not None
+        self.assertEqual({'type': 'MDEV', 'uuid': identifier, 'info': {
+            'domain': '0000', 'bus': 'af', 'device': '00', 'function': '4', 'asked_type': 'nvidia-1116'}},
+            carved.handle.to_dict())
 
     def test_a_type_that_is_not_there(self) -> None:
         with self.assertRaisesRegex(errors.DriverError, 'see mdevctl types'):
