@@ -337,6 +337,9 @@ CONTROL = r'''#!/bin/sh
 pipe=$CUDA_MPS_PIPE_DIRECTORY
 alive() { [ -f "$pipe/pid" ] && grep -qs '^State:.[^Z]' "/proc/$(cat "$pipe/pid")/status"; }
 if [ "$1" = -d ]; then
+    case $2 in -multiuser-server|'') ;; *) exit 2;; esac
+    [ -z "$2" ] || [ ! -e "$0.old" ] || { echo "Unknown option $2"; exit 1; }
+    echo "$2" > "$pipe/user"
     alive && { echo "An instance of this daemon is already running"; exit 1; }
     sleep 600 >/dev/null 2>&1 </dev/null & echo $! > "$pipe/pid"
     echo "$CUDA_VISIBLE_DEVICES" > "$pipe/device"
@@ -358,13 +361,14 @@ class MpsSlices(SlicingCase):
         self.control = self.dir / 'mps-control'
         self.control.write_text(CONTROL)
         self.control.chmod(self.control.stat().st_mode | stat.S_IXUSR)
-        self.configure(mps=True, mps_control=str(self.control))
+        self.pipes = self.dir / 'mps'
+        self.configure(mps=True, mps_control=str(self.control), mps_directory=str(self.pipes))
         self.describe('h100')
         self.device, = self.look()
         self.addCleanup(self.end)
 
     def pid(self) -> int | None:
-        path = self.dir / 'nvidia-mps' / self.host.uuid(0) / 'pipe/pid'
+        path = self.pipes / self.host.uuid(0) / 'pipe/pid'
         return int(path.read_text()) if path.exists() else None
 
     def end(self) -> None:
@@ -385,6 +389,37 @@ class MpsSlices(SlicingCase):
         self.assertIsNotNone(self.pid())
         self.driver.need_slicing().destroy('s2')
         self.assertIsNone(self.pid())
+
+    def test_sessions_of_any_uid_come_to_the_daemon(self) -> None:
+        self.addCleanup(os.umask, os.umask(0o077))
+        carved = self.carve(self.device, wanted(self.device, 's1', Isolation.MPS))
+        pipe = self.pipes / self.host.uuid(0) / 'pipe'
+        self.assertEqual({'ACCELPOOL_NEEDS_MPS': '1', 'CUDA_MPS_PIPE_DIRECTORY': str(pipe)}.items(), {
+            item for item in carved.env.items() if item[0] in ('ACCELPOOL_NEEDS_MPS', 'CUDA_MPS_PIPE_DIRECTORY')})
+        for path in (pipe, pipe.parent, self.pipes):
+            self.assertEqual(0o711, stat.S_IMODE(path.stat().st_mode), path)
+        self.assertEqual('-multiuser-server\n', (pipe / 'user').read_text())
+
+    def test_a_control_program_that_serves_one_user_only(self) -> None:
+        (self.dir / 'mps-control.old').touch()
+        with self.assertLogs('accelpool.drivers.nvidia.mps', 'WARNING') as logs:
+            self.carve(self.device, wanted(self.device, 's1', Isolation.MPS))
+        self.assertIn('serves one user at a time', logs.output[0])
+        self.assertEqual('\n', (self.pipes / self.host.uuid(0) / 'pipe/user').read_text())
+
+    def test_a_place_that_cannot_be_made(self) -> None:
+        (self.dir / 'file').touch()
+        self.configure(mps_directory=str(self.dir / 'file/mps'))
+        self.driver = self.start()
+        with self.assertRaisesRegex(errors.DriverError, r'name another in \[nvidia\] mps_directory'):
+            self.carve(self.device, wanted(self.device, 's1', Isolation.MPS))
+        self.assertEqual(set(), self.slices())
+
+    def test_a_place_that_sessions_cannot_pass_through(self) -> None:
+        self.pipes.mkdir(mode=0o700)
+        with self.assertRaisesRegex(errors.DriverError, 'chmod o.x it'):
+            self.carve(self.device, wanted(self.device, 's1', Isolation.MPS))
+        self.assertEqual(0o700, stat.S_IMODE(self.pipes.stat().st_mode))
 
     def test_a_daemon_that_was_killed_is_started_again(self) -> None:
         slice_ = wanted(self.device, 's1', Isolation.MPS)

@@ -102,8 +102,9 @@ class Mutations(DriverCase):
     def test_mps_clients_keep_to_their_limits(self) -> None:
         if shutil.which('nvidia-cuda-mps-control') is None:
             self.skipTest('nvidia-cuda-mps-control is not installed')
-        cfg.CONF.set_override('mps', True, group='nvidia')
-        self.addCleanup(cfg.CONF.clear_override, 'mps', group='nvidia')
+        for name, value in (('mps', True), ('mps_directory', str(self.dir / 'mps'))):
+            cfg.CONF.set_override(name, value, group='nvidia')
+            self.addCleanup(cfg.CONF.clear_override, name, group='nvidia')
         driver = self.start()
         slicing = driver.need_slicing()
         device = next((one for one in driver.inventory.discover() if Isolation.MPS in slicing.modes(one)), None)
