@@ -90,6 +90,7 @@ class Allocations:
         """Return this host's devices of an attachment, with fresh credentials.
 
         :raises Conflict: the allocation is not active
+        :raises NotSupported: a slice is only for an instance on this host
         """
         standing = self._standing(allocation_id)
         if standing is None or standing.state != State.ACTIVE:
@@ -117,6 +118,7 @@ class Allocations:
             answer = self._agent.attach(wanted, self._lifetime)
         except errors.NotFound:  # an agent that has just been started again
             self._slices.bind(wanted, device, standing.project)
+            self._slices.need_sessions(wanted.id)
             answer = self._agent.attach(wanted, self._lifetime)
         return {
             'ordinal': wanted.ordinal, 'slice': wanted.id, 'interface': self._slices.interface(device),

@@ -31,19 +31,22 @@ class Drift:
     destroy: Mapping[str, str] = dataclasses.field(default_factory=dict)  # slice -> driver
 
 
-def compare(rows: Iterable[Row], admitted: Mapping[str, int], carved: Mapping[str, str]) -> Drift:
+def compare(rows: Iterable[Row], admitted: Mapping[str, int], carved: Mapping[str, str],
+            kept: Mapping[str, int] | None = None) -> Drift:
     """Return what must be done.
 
     :param rows: what the database has of this host, read last: a slice has a row before anything else
     :param admitted: what the agent serves: slice id -> generation
     :param carved: what the drivers have: slice id -> driver
+    :param kept: what is bound without the agent: slice id -> generation
     """
+    there = {**(kept or {}), **admitted}
     bind, release, known = set(), set(), set()
     for row in rows:
         known.add(row.slice_id)
         if row.state in {State.RELEASING, State.ERROR}:
             release.add(row.allocation_id)
-        elif not row.bound or admitted.get(row.slice_id) != row.generation or row.slice_id not in carved:
+        elif not row.bound or there.get(row.slice_id) != row.generation or row.slice_id not in carved:
             bind.add(row.allocation_id)
     return Drift(
         bind=bind, release=release, unbind=admitted.keys() - known,

@@ -154,7 +154,7 @@ class Conductor:
         with db_session.reader() as session:
             rows = [drift.Row(found.id, found.allocation_id, found.generation, found.bound, State(state))
                     for found, state in db_slice.of_host(session, self._host)]
-        todo = drift.compare(rows, admitted, carved)
+        todo = drift.compare(rows, admitted, carved, self._slices.kept())
         for slice_id in todo.unbind:
             LOG.warning('The agent of %s had a slice that nobody owns: %s', self._host, slice_id)
         steps = [functools.partial(self.agent.unbind, slice_id) for slice_id in todo.unbind]

@@ -13,6 +13,9 @@ from accelpool.conductor.agentclient import Agent
 from accelpool.drivers.base import Carved, Driver
 from accelpool.types import Device, Isolation, Slice
 
+#: The type of handle of what only the guest sees, and no process of the host.
+MEDIATED = 'MDEV'
+
 
 class Slices:
     """The slices of one host."""
@@ -20,9 +23,13 @@ class Slices:
     def __init__(self, drivers: Mapping[str, Driver], agent: Agent) -> None:
         self._drivers = drivers
         self._agent = agent
+        self._kept: dict[str, tuple[int, str]] = {}  # slice id -> generation, and why the agent does not have it
 
     def bind(self, wanted: Slice, device: Device, project: str) -> Carved:
         """Make a slice usable, and return it as it exists.
+
+        One that an instance of this host gets by its handle needs no sessions: where there can be none the agent does
+        not hear of it.
 
         :raises NotSupported: the driver cannot do that
         :raises DriverError: the hardware or the agent refused
@@ -31,8 +38,26 @@ class Slices:
         driver = self._driver(device)
         carved = driver.need_slicing().carve(device, wanted)
         admitted, seen = _as_the_agent_sees(wanted, device)
-        self._agent.bind(admitted, project, self._description(driver, seen, carved))
+        try:
+            description = self._description(driver, seen, carved)
+        except errors.NotSupported as error:
+            if carved.handle is None:
+                raise
+            self._kept[wanted.id] = wanted.generation, error.detail
+            return carved
+        self._agent.bind(admitted, project, description)
+        self._kept.pop(wanted.id, None)
         return carved
+
+    def kept(self) -> dict[str, int]:
+        """Return the slices that are bound without the agent: id -> generation."""
+        return {slice_id: generation for slice_id, (generation, _) in self._kept.copy().items()}
+
+    def need_sessions(self, slice_id: str) -> None:
+        """:raises NotSupported: only an instance of this host can use a slice"""
+        if slice_id in self._kept:
+            raise errors.NotSupported(
+                f'Slice {slice_id} can only be given to an instance on its own host: {self._kept[slice_id][1]}')
 
     def unbind(self, slice_id: str, device: Device) -> None:
         """End a slice's sessions and take it apart.
@@ -42,6 +67,7 @@ class Slices:
         """
         self._agent.unbind(slice_id)
         self._driver(device).need_slicing().destroy(slice_id)
+        self._kept.pop(slice_id, None)
 
     def interface(self, device: Device) -> str:
         """Return the name of the interface that a device speaks."""
@@ -55,6 +81,7 @@ class Slices:
     def destroy(self, slice_id: str, driver: str) -> None:
         """Take apart a slice that nobody knows."""
         self._drivers[driver].need_slicing().destroy(slice_id)
+        self._kept.pop(slice_id, None)
 
     def _driver(self, device: Device) -> Driver:
         try:
@@ -66,7 +93,13 @@ class Slices:
 
     @staticmethod
     def _description(driver: Driver, device: Device, carved: Carved) -> dict[str, Any]:
-        """Return what the agent must know of the device to serve this slice."""
+        """Return what the agent must know of the device to serve this slice.
+
+        :raises NotSupported: no worker can serve it
+        """
+        if carved.handle is not None and carved.handle.type == MEDIATED:
+            # The vendor's library of the host would open the device that it is a part of.
+            raise errors.NotSupported('a mediated device is seen inside the instance only')
         endpoint = driver.need_remoting().endpoint(device)
         return {
             'id': device.id, 'memory': device.memory, 'compute': device.compute,

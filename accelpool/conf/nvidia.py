@@ -35,6 +35,10 @@ OPTS: list[cfg.Opt] = [
     cfg.StrOpt(
         'mps_control', default='nvidia-cuda-mps-control',
         help='The program that starts and steers MPS daemons.'),
+    cfg.StrOpt(
+        'mps_directory', default='/run/accelpool-mps',
+        help='Where MPS daemons have their pipes.  Sessions, which have user ids of their own, must be able to pass '
+             'through it: it and each directory above it need the x bit for others.  It is made with mode 0711.'),
     cfg.IntOpt(
         'session_overhead_mib', default=512, min=0,
         help='Memory that the context of a session, and rounding to pages of the device, take beside the memory of its '

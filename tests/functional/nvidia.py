@@ -5,6 +5,7 @@ import os
 import pathlib
 import tempfile
 import unittest
+import uuid
 from collections.abc import Callable
 from typing import Any
 from unittest import mock
@@ -12,6 +13,7 @@ from unittest import mock
 from oslo_config import cfg
 
 from accelpool import conf
+from accelpool.drivers import mdev
 from accelpool.drivers.nvidia import NvidiaDriver
 from accelpool.types import Device, Isolation, Slice
 from tests.fakes.nvml.host import Host
@@ -69,6 +71,28 @@ class NvidiaCase(unittest.TestCase):
             if condition(found):
                 return found
         raise AssertionError(f'not seen in 100 looks; the last one: {found}')
+
+
+def vgpu_types(function: pathlib.Path) -> None:
+    """Make a PCI function's vGPU types in a directory that stands for sysfs."""
+    for name, memory, most in (('nvidia-1116', 2048, 12), ('nvidia-1122', 24576, 1)):
+        kind = function / 'mdev_supported_types' / name
+        (kind / 'devices').mkdir(parents=True)
+        (kind / 'name').write_text(f'NVIDIA L4 {memory}')
+        (kind / 'description').write_text(
+            f'num_heads=4, frl_config=60, framebuffer={memory}M, max_resolution=7680x4320, max_instance={most}\n')
+        (kind / 'available_instances').write_text(f'{most}\n')
+        (kind / 'create').touch()
+
+
+def mediated(function: pathlib.Path, slice_id: str, kind: str = 'nvidia-1116') -> str:
+    """Make what the kernel makes below a type when a slice's UUID is written to its ``create``; return the UUID.
+
+    A directory does nothing by itself, so this is done before the write; ``bus/mdev`` has nothing of it.
+    """
+    identifier = str(uuid.uuid5(mdev.NAMESPACE, slice_id))
+    (function / 'mdev_supported_types' / kind / 'devices' / identifier).mkdir()
+    return identifier
 
 
 def wanted(device: Device, identifier: str = 's1', isolation: str = Isolation.SHARED, **values: Any) -> Slice:

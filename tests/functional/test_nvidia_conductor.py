@@ -2,18 +2,20 @@
 """NVIDIA devices in a pool: scheduler, database and conductor are real, the hardware and the agent are not."""
 
 import threading
+import uuid
 from typing import Any
 from unittest import mock
 
 from oslo_config import cfg
 
-from accelpool import types
+from accelpool import errors, types
 from accelpool.conductor.service import Conductor
 from accelpool.db import allocation as db_allocation
 from accelpool.db import device as db_device
 from accelpool.db import event as db_event
 from accelpool.db import pool as db_pool
 from accelpool.db import session as db_session
+from accelpool.drivers import mdev
 from accelpool.rpc import client
 from accelpool.scheduler.service import SchedulerService
 from accelpool.types import ANY_ISOLATION, Health, Isolation
@@ -300,3 +302,65 @@ class Health_(PoolCase):
         refused = self.ask()
         self.assertEqual('error', database.state_of(refused))
         self.assertIn('install the driver, or name its directory in [nvidia] library_dir', self.allocation(refused).reason)
+
+
+class ForInstances(PoolCase):
+    """Slices that an instance of their own host gets need no sessions, and so nothing that only sessions need."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        (self.dir / 'lib/libcuda.so.1').unlink()
+
+    def mediated(self) -> str:
+        function = self.dir / 'sys/bus/pci/devices/0000:af:00.0'
+        nvidia.vgpu_types(function)
+        self.serve('l4')
+        identifier = self.ask(bind=False, isolation=Isolation.PARTITION, template='nvidia-1116', memory=None)
+        nvidia.mediated(function, self.slice_of(identifier).id)
+        (self.dir / 'sys/bus/mdev/devices').mkdir(parents=True)
+        self.conductor.allocations.bind(identifier)
+        return identifier
+
+    def test_a_mediated_device(self) -> None:
+        identifier = self.mediated()
+        self.assertEqual('active', database.state_of(identifier), self.allocation(identifier).reason)
+        found = self.slice_of(identifier)
+        self.assertEqual({'type': 'MDEV', 'uuid': str(uuid.uuid5(mdev.NAMESPACE, found.id)), 'info': {
+            'domain': '0000', 'bus': 'af', 'device': '00', 'function': '0', 'asked_type': 'nvidia-1116'}}, found.handle)
+        self.assertEqual({}, self.agent.slices)
+        with self.assertRaisesRegex(errors.NotSupported, 'to an instance on its own host: a mediated device'):
+            self.conductor.allocations.attach(identifier)
+        self.give_back(identifier)
+        self.assertEqual('released', database.state_of(identifier))
+        self.assertEqual({}, self.conductor._slices.kept())
+
+    def test_no_session_reaches_the_device_behind_a_mediated_one(self) -> None:
+        (self.dir / 'lib/libcuda.so.1').touch()
+        identifier = self.mediated()
+        self.assertEqual('active', database.state_of(identifier))
+        with self.assertRaises(errors.NotSupported):
+            self.conductor.allocations.attach(identifier)
+        self.assertEqual({}, self.agent.slices)
+
+    def test_a_whole_device(self) -> None:
+        self.serve('h100')
+        identifier = self.ask(isolation=Isolation.WHOLE, memory=None)
+        self.assertEqual('active', database.state_of(identifier), self.allocation(identifier).reason)
+        self.assertEqual({'type': 'PCI', 'uuid': None, 'info': {
+            'domain': '0000', 'bus': '19', 'device': '00', 'function': '0'}}, self.slice_of(identifier).handle)
+        with self.assertRaisesRegex(errors.NotSupported, 'to an instance on its own host: libcuda.so.1'):
+            self.conductor.allocations.attach(identifier)
+        (self.dir / 'lib/libcuda.so.1').touch()
+        self.assertEqual(1, len(self.conductor.allocations.attach(identifier)))
+        self.assertEqual({self.slice_of(identifier).id}, set(self.agent.slices))
+
+    def test_it_is_not_bound_again_and_again(self) -> None:
+        self.serve('h100')
+        identifier = self.ask(isolation=Isolation.WHOLE, memory=None)
+        for conductor, times in ((self.conductor, 0), (self.new_conductor(), 1)):
+            conductor.sync_inventory()
+            with mock.patch.object(conductor._slices, 'bind', wraps=conductor._slices.bind) as bind:
+                conductor.reconcile()
+                conductor.reconcile()
+            self.assertEqual(times, bind.call_count)
+        self.assertEqual('active', database.state_of(identifier))

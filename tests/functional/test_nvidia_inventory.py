@@ -49,6 +49,14 @@ class Found(nvidia.NvidiaCase):
         self.assertIn('CUSTOM_NVIDIA_HOPPER', device.traits)
         self.assertEqual(132, device.options['sm'])
 
+    def test_numa_node(self) -> None:
+        for numa, expected in ((0, 0), (7, 7), (70, 70), (-1, None)):
+            with self.subTest(numa):
+                self.describe({'driver': '570.124.06', 'nvml': '12.570.124.06', 'cuda': 12080, 'devices': [
+                    {'model': 'l4', 'bus': 0x3B, 'numa': numa, 'cpus': [0, 31]}]})
+                self.assertEqual([expected], [device.numa_node for device in self.look()])
+                (self.dir / 'nvidia-devices.json').unlink()
+
     def test_overhead_of_sessions_is_told_beside_the_memory(self) -> None:
         self.configure(session_overhead_mib=300)
         self.describe('dgx-a100')

@@ -337,6 +337,9 @@ CONTROL = r'''#!/bin/sh
 pipe=$CUDA_MPS_PIPE_DIRECTORY
 alive() { [ -f "$pipe/pid" ] && grep -qs '^State:.[^Z]' "/proc/$(cat "$pipe/pid")/status"; }
 if [ "$1" = -d ]; then
+    case $2 in -multiuser-server|'') ;; *) exit 2;; esac
+    [ -z "$2" ] || [ ! -e "$0.old" ] || { echo "Unknown option $2"; exit 1; }
+    echo "$2" > "$pipe/user"
     alive && { echo "An instance of this daemon is already running"; exit 1; }
     sleep 600 >/dev/null 2>&1 </dev/null & echo $! > "$pipe/pid"
     echo "$CUDA_VISIBLE_DEVICES" > "$pipe/device"
@@ -358,13 +361,14 @@ class MpsSlices(SlicingCase):
         self.control = self.dir / 'mps-control'
         self.control.write_text(CONTROL)
         self.control.chmod(self.control.stat().st_mode | stat.S_IXUSR)
-        self.configure(mps=True, mps_control=str(self.control))
+        self.pipes = self.dir / 'mps'
+        self.configure(mps=True, mps_control=str(self.control), mps_directory=str(self.pipes))
         self.describe('h100')
         self.device, = self.look()
         self.addCleanup(self.end)
 
     def pid(self) -> int | None:
-        path = self.dir / 'nvidia-mps' / self.host.uuid(0) / 'pipe/pid'
+        path = self.pipes / self.host.uuid(0) / 'pipe/pid'
         return int(path.read_text()) if path.exists() else None
 
     def end(self) -> None:
@@ -385,6 +389,37 @@ class MpsSlices(SlicingCase):
         self.assertIsNotNone(self.pid())
         self.driver.need_slicing().destroy('s2')
         self.assertIsNone(self.pid())
+
+    def test_sessions_of_any_uid_come_to_the_daemon(self) -> None:
+        self.addCleanup(os.umask, os.umask(0o077))
+        carved = self.carve(self.device, wanted(self.device, 's1', Isolation.MPS))
+        pipe = self.pipes / self.host.uuid(0) / 'pipe'
+        self.assertEqual({'ACCELPOOL_NEEDS_MPS': '1', 'CUDA_MPS_PIPE_DIRECTORY': str(pipe)}.items(), {
+            item for item in carved.env.items() if item[0] in ('ACCELPOOL_NEEDS_MPS', 'CUDA_MPS_PIPE_DIRECTORY')})
+        for path in (pipe, pipe.parent, self.pipes):
+            self.assertEqual(0o711, stat.S_IMODE(path.stat().st_mode), path)
+        self.assertEqual('-multiuser-server\n', (pipe / 'user').read_text())
+
+    def test_a_control_program_that_serves_one_user_only(self) -> None:
+        (self.dir / 'mps-control.old').touch()
+        with self.assertLogs('accelpool.drivers.nvidia.mps', 'WARNING') as logs:
+            self.carve(self.device, wanted(self.device, 's1', Isolation.MPS))
+        self.assertIn('serves one user at a time', logs.output[0])
+        self.assertEqual('\n', (self.pipes / self.host.uuid(0) / 'pipe/user').read_text())
+
+    def test_a_place_that_cannot_be_made(self) -> None:
+        (self.dir / 'file').touch()
+        self.configure(mps_directory=str(self.dir / 'file/mps'))
+        self.driver = self.start()
+        with self.assertRaisesRegex(errors.DriverError, r'name another in \[nvidia\] mps_directory'):
+            self.carve(self.device, wanted(self.device, 's1', Isolation.MPS))
+        self.assertEqual(set(), self.slices())
+
+    def test_a_place_that_sessions_cannot_pass_through(self) -> None:
+        self.pipes.mkdir(mode=0o700)
+        with self.assertRaisesRegex(errors.DriverError, 'chmod o.x it'):
+            self.carve(self.device, wanted(self.device, 's1', Isolation.MPS))
+        self.assertEqual(0o700, stat.S_IMODE(self.pipes.stat().st_mode))
 
     def test_a_daemon_that_was_killed_is_started_again(self) -> None:
         slice_ = wanted(self.device, 's1', Isolation.MPS)
@@ -425,14 +460,7 @@ class MdevSlices(SlicingCase):
         super().setUp()
         self.describe('l4')
         self.function = self.dir / 'sys/bus/pci/devices/0000:af:00.0'
-        for name, memory, most in (('nvidia-1116', 2048, 12), ('nvidia-1122', 24576, 1)):
-            kind = self.function / 'mdev_supported_types' / name
-            kind.mkdir(parents=True)
-            (kind / 'name').write_text(f'NVIDIA L4 {memory}')
-            (kind / 'description').write_text(
-                f'num_heads=4, frl_config=60, framebuffer={memory}M, max_resolution=7680x4320, max_instance={most}\n')
-            (kind / 'available_instances').write_text(f'{most}\n')
-            (kind / 'create').touch()
+        nvidia.vgpu_types(self.function)
         self.plain, self.device = self.look()
 
     def made(self, kind: str = 'nvidia-1116') -> str:
@@ -470,8 +498,13 @@ class MdevSlices(SlicingCase):
         (self.function / 'virtfn0').symlink_to(real)
         device = self.look()[1]
         self.assertEqual((Isolation.PARTITION,), device.modes)
-        self.carve(device, self.scheduled(device, 's1', 5, 2000))
-        self.assertTrue((real / 'mdev_supported_types/nvidia-1116/create').read_text())
+        identifier = nvidia.mediated(real, 's1')
+        carved = self.carve(device, self.scheduled(device, 's1', 5, 2000))
+        self.assertEqual(identifier, (real / 'mdev_supported_types/nvidia-1116/create').read_text())
+        assert carved.handle is not None
+        self.assertEqual({'type': 'MDEV', 'uuid': identifier, 'info': {
+            'domain': '0000', 'bus': 'af', 'device': '00', 'function': '4', 'asked_type': 'nvidia-1116'}},
+            carved.handle.to_dict())
 
     def test_a_type_that_is_not_there(self) -> None:
         with self.assertRaisesRegex(errors.DriverError, 'see mdevctl types'):

@@ -49,6 +49,13 @@ class StandIn(unittest.TestCase):
         self.assertEqual('', done.stderr)
         return json.loads(done.stdout)
 
+    def test_a_gpu_is_no_numa_node_itself(self) -> None:
+        """As on every host but those of NVIDIA's own processors."""
+        host = self.make('h100')
+        self.assertEqual([3, [1]], self.ask(
+            host, 'print(json.dumps([code(n.nvmlDeviceGetNumaNodeId, device(0)), '
+                  'list(n.nvmlDeviceGetMemoryAffinity(device(0), 1, 0))]))'))
+
     def test_every_function_that_the_driver_asks_for_is_there(self) -> None:
         """Resolved by the binding: it picks the versions (_v2, _v3) by itself."""
         source = (ROOT / 'accelpool/drivers/nvidia/nvml.py').read_text()

@@ -7,6 +7,7 @@ import random
 import struct
 import unittest
 from typing import ClassVar, Final
+from unittest import mock
 
 from tests.functional import worker_peer as peer
 from tests.functional.worker_peer import BASE, GRANULE, MIB
@@ -75,6 +76,18 @@ class TestStart(WorkerCase):
         with self.assertRaises(peer.Ended) as ended:
             peer.Session(self.directory, self.directory / 'missing.so')
         self.assertIn(b'does not start', ended.exception.args[0])
+
+    def test_no_session_runs_without_the_mps_that_limits_it(self) -> None:
+        for said in ('', '0', '1'):
+            with self.subTest(said), mock.patch.dict(os.environ, {'ACCELPOOL_NEEDS_MPS': '1', 'STUB_MPS': said}):
+                if not said:
+                    del os.environ['STUB_MPS']  # a driver that does not tell
+                if said == '1':
+                    self.start()
+                    continue
+                with self.assertRaises(peer.Ended) as ended:
+                    peer.Session(self.directory, self.directory / 'libstub.so')
+                self.assertIn(b'MPS, which limits the slice, is not reached', ended.exception.args[0])
 
     def test_a_range_that_is_taken_or_odd_can_be_tried_again(self) -> None:
         session = peer.Session(self.directory, self.directory / 'libstub.so')

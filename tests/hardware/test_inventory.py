@@ -49,6 +49,9 @@ class Inventory(DriverCase):
                 self.assertEqual('Enabled' in (gpu.findtext('ecc_mode/current_ecc') or ''), device.options['ecc'])
                 self.assertEqual('Enabled' in (gpu.findtext('mig_mode/current_mig') or ''), device.options['mig'])
                 self.assertEqual('Enabled' in (gpu.findtext('persistence_mode') or ''), device.options['persistence'])
+                node = pathlib.Path('/sys/bus/pci/devices', device.pci_address or '', 'numa_node')
+                if node.exists():
+                    self.assertIn(int(node.read_text()), {-1, device.numa_node})
         support.note('inventory', models=[device.model for device in devices.values()],
                      driver=said.findtext('driver_version'))
 
@@ -99,8 +102,9 @@ class Mutations(DriverCase):
     def test_mps_clients_keep_to_their_limits(self) -> None:
         if shutil.which('nvidia-cuda-mps-control') is None:
             self.skipTest('nvidia-cuda-mps-control is not installed')
-        cfg.CONF.set_override('mps', True, group='nvidia')
-        self.addCleanup(cfg.CONF.clear_override, 'mps', group='nvidia')
+        for name, value in (('mps', True), ('mps_directory', str(self.dir / 'mps'))):
+            cfg.CONF.set_override(name, value, group='nvidia')
+            self.addCleanup(cfg.CONF.clear_override, name, group='nvidia')
         driver = self.start()
         slicing = driver.need_slicing()
         device = next((one for one in driver.inventory.discover() if Isolation.MPS in slicing.modes(one)), None)

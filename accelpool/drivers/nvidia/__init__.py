@@ -47,7 +47,7 @@ class NvidiaDriver(base.Driver):
         self.slicing = NvidiaSlicing(book, {
             'whole': Whole(), 'shared': Shared(), 'mdev': mdev,
             'mig': Mig(channel(chosen.mig_deadline), book.of_device),
-            'mps': Mps(chosen.mps_control, state_dir / 'nvidia-mps', others=lambda device_id: sum(
+            'mps': Mps(chosen.mps_control, pathlib.Path(chosen.mps_directory), others=lambda device_id: sum(
                 entry['way'] == 'mps' for entry in book.of_device(device_id))),
         }, mps=chosen.mps)
         self.remoting = NvidiaRemoting(chosen.library_dir)

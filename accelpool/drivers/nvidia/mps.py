@@ -4,12 +4,20 @@
 A client inherits its limits from the environment; the server takes what it says only downwards of the daemon's
 defaults, and a client could raise them, so MPS is for consumers that share a host in trust (isolation ``mps`` says so).
 The daemon belongs to the device's pipe directory; it is started with the first slice and ended with the last.
+
+Each session has a uid of its own, and a client that does not reach the daemon runs without MPS and says nothing.  So
+the pipes are where every uid comes to; the daemon serves all uids with one server where it can (NVIDIA MPS,
+"-multiuser-server": Volta and later); and a session whose context is not under MPS is refused by its worker
+(``ACCELPOOL_NEEDS_MPS``).
 """
 
 import os
 import pathlib
+import stat
 import subprocess
 from collections.abc import Callable
+
+from oslo_log import log as logging
 
 from accelpool import errors
 from accelpool.drivers import base
@@ -17,8 +25,18 @@ from accelpool.drivers.book import Entry
 from accelpool.drivers.nvidia.slicing import COMMON_NODES
 from accelpool.types import Device, Slice
 
+LOG = logging.getLogger(__name__)
+
 #: Seconds that the control program may take.
 TIMEOUT = 10.0
+#: Compute capability since which one server can serve several users.
+MULTI_USER = (7, 0)
+#: Of directories that others pass through.
+MODE = 0o711
+
+
+class _Refused(errors.DriverError):
+    """The control program ended with an error."""
 
 
 class Mps:
@@ -27,7 +45,7 @@ class Mps:
     def __init__(self, control: str, directory: pathlib.Path, others: Callable[[str], int]) -> None:
         """
         :param control: the program nvidia-cuda-mps-control
-        :param directory: below it each device has a directory for its daemon
+        :param directory: below it each device has a directory for its daemon; others must be able to pass through it
         :param others: how many MPS slices the book has on a device (by its id)
         """
         self._control = control
@@ -36,20 +54,20 @@ class Mps:
 
     def plan(self, device: Device, wanted: Slice) -> Entry:
         return {'uuid': device.options['uuid'], 'minor': device.options['minor'], 'compute': wanted.compute,
-                'memory': wanted.memory}
+                'memory': wanted.memory, 'capability': device.options.get('cc')}
 
     def make(self, entry: Entry) -> base.Carved:
         pipe = self._pipe(entry)
         if not self._alive(entry):
-            pipe.mkdir(parents=True, exist_ok=True)
-            self._run(entry, ['-d'])
+            self._make_directories(entry)
+            self._start(entry)
             if not self._alive(entry):
                 raise errors.DriverError(
                     f'The MPS daemon of GPU {entry["uuid"]} does not answer after its start; see '
                     f'{self._log(entry)}/control.log')
         return base.Carved(
             slice_id=entry['slice'], device_id=entry['device'],
-            env={'CUDA_MPS_PIPE_DIRECTORY': str(pipe),
+            env={'ACCELPOOL_NEEDS_MPS': '1', 'CUDA_MPS_PIPE_DIRECTORY': str(pipe),
                  'CUDA_MPS_ACTIVE_THREAD_PERCENTAGE': str(entry['compute']),
                  'CUDA_MPS_PINNED_DEVICE_MEM_LIMIT': f'0={entry["memory"]}M'},
             nodes=(f'/dev/nvidia{entry["minor"]}', *COMMON_NODES))
@@ -61,6 +79,36 @@ class Mps:
     def exists(self, entry: Entry) -> bool:
         """A daemon that was killed has lost its clients: the slice has to be made again."""
         return self._alive(entry)
+
+    def _make_directories(self, entry: Entry) -> None:
+        """Whatever the umask; what an operator has made stays as it is, and has to let others through."""
+        pipe = self._pipe(entry)
+        try:
+            if not self._directory.exists():
+                self._directory.mkdir(parents=True)
+                self._directory.chmod(MODE)
+            elif not self._directory.stat().st_mode & stat.S_IXOTH:
+                raise errors.DriverError(
+                    f'Sessions cannot pass through {self._directory} to the MPS daemon: chmod o+x it '
+                    '([nvidia] mps_directory)')
+            for path in (pipe.parent, pipe):
+                path.mkdir(exist_ok=True)
+                path.chmod(MODE)
+        except OSError as error:
+            raise errors.DriverError(
+                f'The place of MPS pipes cannot be made: {error}; name another in [nvidia] mps_directory') from error
+
+    def _start(self, entry: Entry) -> None:
+        capability = tuple(int(part) for part in str(entry.get('capability') or '0.0').split('.'))
+        if capability >= MULTI_USER:
+            try:
+                self._run(entry, ['-d', '-multiuser-server'])
+                return
+            except _Refused as error:  # a control program that does not know it
+                LOG.info('%s', error.detail)
+        LOG.warning('The MPS daemon of GPU %s serves one user at a time: while a session uses it, those of others wait '
+                    'and may be given up', entry['uuid'])
+        self._run(entry, ['-d'])
 
     def _pipe(self, entry: Entry) -> pathlib.Path:
         return self._directory / str(entry['uuid']) / 'pipe'
@@ -93,6 +141,5 @@ class Mps:
                 f'{self._control} did not return within {TIMEOUT:g} s; end the MPS daemon of {entry["uuid"]}'
             ) from error
         if done.returncode:
-            raise errors.DriverError(f'{self._control} failed ({done.returncode}): '
-                                     f'{(done.stderr or done.stdout).strip()[:200]}')
+            raise _Refused(f'{self._control} failed ({done.returncode}): {(done.stderr or done.stdout).strip()[:200]}')
         return done.stdout

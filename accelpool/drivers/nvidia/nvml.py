@@ -91,7 +91,7 @@ def identity(uuid: str) -> dict[str, Any]:
         'compute_capability': '{}.{}'.format(*pynvml.nvmlDeviceGetCudaComputeCapability(device)),
         'cores': optional(pynvml.nvmlDeviceGetNumGpuCores, device),
         'memory': pynvml.nvmlDeviceGetMemoryInfo(device).total // MIB,
-        'numa_node': optional(pynvml.nvmlDeviceGetNumaNodeId, device),
+        'numa_node': _node(optional(pynvml.nvmlDeviceGetMemoryAffinity, device, 16, pynvml.NVML_AFFINITY_SCOPE_NODE)),
         'cpus': _cpus(optional(pynvml.nvmlDeviceGetCpuAffinity, device, 16)),
         'power_limit_watts': _thousandth(optional(pynvml.nvmlDeviceGetEnforcedPowerLimit, device)),
         'clock_max': optional(pynvml.nvmlDeviceGetMaxClockInfo, device, pynvml.NVML_CLOCK_SM),
@@ -206,11 +206,25 @@ def _thousandth(value: int | None) -> float | None:
     return None if value is None else value / 1000
 
 
+def _node(words: Any) -> int | None:
+    """Return the host's NUMA node that a device is near to; None when the host does not tell, or none is nearest.
+
+    NVML has a function of that name, too: it tells the node that a GPU itself is, where GPUs are nodes.
+    """
+    nodes = _numbers(words)
+    return nodes[0] if len(nodes) == 1 else None
+
+
+def _numbers(words: Any) -> list[int]:
+    """Return what is in a set; words are NVML's 64-bit masks."""
+    return [word * 64 + bit for word, mask in enumerate(words or ()) for bit in range(64) if mask >> bit & 1]
+
+
 def _cpus(words: Any) -> str | None:
-    """Return a CPU set as ``0-15,32``; words are NVML's 64-bit masks."""
+    """Return a CPU set as ``0-15,32``."""
     if words is None:
         return None
-    numbers = [word * 64 + bit for word, mask in enumerate(words) for bit in range(64) if mask >> bit & 1]
+    numbers = _numbers(words)
     ranges: list[list[int]] = []
     for number in numbers:
         if ranges and ranges[-1][1] == number - 1:

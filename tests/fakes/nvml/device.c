@@ -20,7 +20,6 @@ NUMBER(nvmlDeviceGetMinorNumber, unsigned, device->minor)
 NUMBER(nvmlDeviceGetBrand, unsigned, device->brand)
 NUMBER(nvmlDeviceGetArchitecture, unsigned, device->architecture)
 NUMBER(nvmlDeviceGetNumGpuCores, unsigned, device->cores)
-NUMBER(nvmlDeviceGetNumaNodeId, int, device->numa_node)
 NUMBER(nvmlDeviceGetPersistenceMode, unsigned, device->persistence)
 NUMBER(nvmlDeviceGetComputeMode, unsigned, device->compute_mode)
 NUMBER(nvmlDeviceGetPowerUsage, unsigned, device->power)
@@ -224,6 +223,27 @@ EXPORT result nvmlDeviceGetCpuAffinity(const struct handle *handle, unsigned wor
     memset(set, 0, words * sizeof *set);
     for (unsigned cpu = device->cpu_first; cpu <= device->cpu_last && cpu / 64 < words; cpu++)
         set[cpu / 64] |= 1ul << cpu % 64;
+    return SUCCESS;
+}
+
+// The node that a GPU itself is, where GPUs are nodes of the host; these hosts are not of that kind.
+EXPORT result nvmlDeviceGetNumaNodeId(const struct handle *handle, unsigned *node) {
+    ENTER_DEVICE(handle, device);
+    NEED(node);
+    return ERROR_NOT_SUPPORTED;
+}
+
+// The nodes near to a device; all of them where the host does not tell (a negative number in the description).
+EXPORT result nvmlDeviceGetMemoryAffinity(const struct handle *handle, unsigned words, unsigned long *set, unsigned scope) {
+    ENTER_DEVICE(handle, device);
+    NEED(set);
+    if (!words || scope > 1)
+        return ERROR_INVALID_ARGUMENT;
+    memset(set, 0, words * sizeof *set);
+    if (device->numa_node < 0)
+        set[0] = 3;
+    else if ((unsigned)device->numa_node / 64 < words)
+        set[device->numa_node / 64] = 1ul << device->numa_node % 64;
     return SUCCESS;
 }
 

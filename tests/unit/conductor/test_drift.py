@@ -22,6 +22,11 @@ class Compare(unittest.TestCase):
                      (row(generation=2), {'s': 1}, CARVED), (row(State.SCHEDULED, False), {}, {})):
             self.assertEqual(drift.Drift(bind={'a'}), drift.compare([case[0]], *case[1:]))
 
+    def test_what_the_agent_needs_not_have(self) -> None:
+        self.assertEqual(drift.Drift(), drift.compare([row()], {}, CARVED, {'s': 1}))
+        self.assertEqual(drift.Drift(bind={'a'}), drift.compare([row(generation=2)], {}, CARVED, {'s': 1}))
+        self.assertEqual(drift.Drift(destroy=CARVED), drift.compare([], {}, CARVED, {'s': 1}))
+
     def test_what_is_being_given_back_is_given_back_again(self) -> None:
         for state in (State.RELEASING, State.ERROR):
             self.assertEqual(drift.Drift(release={'a'}), drift.compare([row(state)], {}, {}))

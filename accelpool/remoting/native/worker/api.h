@@ -6,6 +6,8 @@
 #include "dispatch.h"
 #include "wire.h"
 
+#define WORKER_WITHOUT_MPS (-1) /* MPS should limit the session, and does not */
+
 struct worker_api {
     const char *interface;    /* as in interfaces/<interface>.yaml */
     uint64_t stream_literals; /* streams 0 to this number are the same on both sides */
@@ -13,7 +15,7 @@ struct worker_api {
     const char *(*load)(void *library);
     /* The table of the generated calls. */
     void (*load_calls)(void *library);
-    /* Starts the device: vendor.device, .context and .granule are set. 0, or the vendor's code. */
+    /* Starts the device: vendor.device, .context and .granule are set. 0, the vendor's code, or WORKER_WITHOUT_MPS. */
     int (*start)(void);
     void (*snapshot)(struct wire_snapshot *snapshot);
     const struct generated_call *(*find)(uint16_t opcode);

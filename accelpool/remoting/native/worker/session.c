@@ -58,16 +58,22 @@ static void send_welcome(struct session *s)
     send_frame(s, WIRE_WELCOME, 0, 0, parts, 2);
 }
 
-static int session_refuse(struct session *s, const char *why)
+/* `told` is for the client, `why` for the agent's log. */
+static int session_refuse_saying(struct session *s, const char *why, const char *told)
 {
     const uint32_t code = WIRE_REFUSED_INTERNAL;
-    static char text[] = "the device's library does not start", ignored[256];
-    struct iovec parts[2] = {{(void *)&code, sizeof code}, {text, sizeof text - 1}};
+    static char ignored[256];
+    struct iovec parts[2] = {{(void *)&code, sizeof code}, {(void *)told, strlen(told)}};
 
     fprintf(stderr, "accelpool-worker[%d] slice %s: %s\n", (int)getpid(), s->params->slice, why);
     if (!secure_shake(s, ignored, sizeof ignored))
         send_frame(s, WIRE_REFUSED, 0, 0, parts, 2);
     return -1;
+}
+
+static int session_refuse(struct session *s, const char *why)
+{
+    return session_refuse_saying(s, why, "the device's library does not start");
 }
 
 static int backend_start(struct session *s)
@@ -96,6 +102,11 @@ static int backend_start(struct session *s)
         status = s->api->start();
     if (!status)
         return 0;
+    if (status == WORKER_WITHOUT_MPS)
+        return session_refuse_saying(
+            s, "the CUDA library does not use the MPS daemon that limits this slice: it has gone, the session's uid does not "
+               "reach its pipe directory ([nvidia] mps_directory), or the driver is too old to tell (before 535)",
+            "MPS, which limits the slice, is not reached on its host");
     snprintf(text, sizeof text, "the device does not start: code %d", status);
     return session_refuse(s, text);
 }

@@ -3,6 +3,7 @@
 #include "vendor.h"
 
 #include <dlfcn.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "api.h"
@@ -25,6 +26,21 @@ static const char *load(void *library)
     return NULL;
 }
 
+#define ATTRIBUTE_MPS_ENABLED 133
+
+/*
+ * Where MPS limits the slice and the library does not reach its daemon it runs without, silently, and then nothing limits the
+ * session. A driver too old to tell is no proof either.
+ */
+static int limited(void)
+{
+    int enabled = 0;
+
+    if (!getenv("ACCELPOOL_NEEDS_MPS"))
+        return 1;
+    return vendor.device_attribute && !vendor.device_attribute(&enabled, ATTRIBUTE_MPS_ENABLED, vendor.device) && enabled;
+}
+
 static int start(void)
 {
     const struct vendor_allocation_prop prop = {.type = 1, .location = {.type = 1}};
@@ -37,6 +53,8 @@ static int start(void)
         status = vendor.primary_retain(&vendor.context, vendor.device);
     if (!status)
         status = vendor.context_set(vendor.context);
+    if (!status && !limited())
+        status = WORKER_WITHOUT_MPS;
     if (!status)
         status = vendor.granularity(&granule, &prop, 0);
     if (!status && (granule < 4096 || (granule & (granule - 1))))
