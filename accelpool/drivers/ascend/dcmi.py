@@ -98,10 +98,13 @@ class Total(ctypes.Structure):
                 ('computing', Computing), ('media', Media)]
 
 
+class Vdevice(ctypes.Structure):
+    _fields_ = [('name', c_char * 16), ('status', c_uint), ('used', c_uint), ('vfid', c_uint), ('group', c_uint),
+                ('container', c_ulonglong), ('base', Base), ('computing', Computing), ('media', Media)]
+
+
 class Query(ctypes.Structure):
-    _fields_ = [('id', c_uint), ('name', c_char * 16), ('status', c_uint), ('used', c_uint), ('vfid', c_uint),
-                ('group', c_uint), ('container', c_ulonglong), ('base', Base), ('computing', Computing),
-                ('media', Media)]
+    _fields_ = [('id', c_uint), ('found', Vdevice)]  # a structure of its own: it starts at a multiple of eight
 
 
 class Wanted(ctypes.Structure):
@@ -358,7 +361,9 @@ def _total(card: int, chip: int) -> Total:
 def _vdevice(card: int, chip: int, identifier: int) -> dict[str, Any]:
     query, size = Query(id=identifier), c_uint(ctypes.sizeof(Query))
     ask('get_device_info', card, chip, VDEVICES, 0, byref(query), byref(size))
-    return {'id': identifier, 'needs': _resources(query.computing, query.media), 'container': bool(query.used)}
+    found = query.found
+    return {'id': identifier, 'template': found.name.decode(errors='replace'),
+            'needs': _resources(found.computing, found.media), 'container': bool(found.used)}
 
 
 def _resources(computing: Computing, media: Media) -> dict[str, int]:

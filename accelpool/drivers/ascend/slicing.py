@@ -3,13 +3,15 @@
 
 The scheduler has chosen the template (:mod:`accelpool.partitions`); where a vNPU goes on its chip the firmware decides.
 A vNPU's number is only known after it was made, so the book has an entry without one while it is being made: what then
-exists, nobody else owns, and has that template, is ours.
+exists, nobody else owns, and has that template, is ours.  A number is given again once its vNPU is gone, so what has
+the number that is written down and another template is somebody else's.
 """
 
 from typing import Any
 
 from accelpool import errors
 from accelpool.drivers import base, vendor
+from accelpool.drivers.ascend import describe
 from accelpool.drivers.ascend.inventory import DcmiError
 from accelpool.drivers.book import Book, BookedSlicing, Entry
 from accelpool.types import Device, Isolation, Slice
@@ -93,7 +95,7 @@ class Vnpu:
             nodes=(f'/dev/vdavinci{number}',))
 
     def unmake(self, entry: Entry) -> None:
-        identifier = entry['vnpu'] if entry['vnpu'] is not None else self._adopt(entry)
+        identifier = entry['vnpu'] if self.exists(entry) else self._adopt(entry)
         if identifier is None:
             return
         try:
@@ -106,8 +108,9 @@ class Vnpu:
         return entry['vnpu'] is not None and entry['vnpu'] in self._present(entry)
 
     def _present(self, entry: Entry) -> set[int]:
+        """Return the vNPUs of the chip that may be this entry's: those of its template."""
         found: list[dict[str, Any]] = self._channel.ask('condition', entry['card'], entry['chip'])['vdevices']
-        return {one['id'] for one in found}
+        return {one['id'] for one in found if describe.is_of(one, entry['template'])}
 
     def _adopt(self, entry: Entry) -> int | None:
         """Return the vNPU that a killed conductor made for this entry and did not write down."""
