@@ -49,7 +49,8 @@ class Carved:
     """A slice as it exists on its device, and what a session on it needs beyond the device's own.
 
     ``env`` is set in the session's worker; ``nodes`` are device nodes that the worker may open; ``handle`` is for an
-    instance on the same host, where the slice can be given to one.
+    instance on the same host, where the slice can be given to one.  ``no_sessions`` says why no session can be served
+    from it; empty: one can.
     """
 
     slice_id: str
@@ -57,6 +58,7 @@ class Carved:
     env: dict[str, str] = dataclasses.field(default_factory=dict)
     nodes: tuple[str, ...] = ()
     handle: Handle | None = None
+    no_sessions: str = ''
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

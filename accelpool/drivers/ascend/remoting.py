@@ -6,6 +6,7 @@ import pathlib
 
 from accelpool import errors
 from accelpool.drivers import base
+from accelpool.remoting import artefacts
 from accelpool.types import Device
 
 SONAME = 'libascendcl.so'
@@ -13,6 +14,9 @@ SONAME = 'libascendcl.so'
 HOMES = ('/usr/local/Ascend/ascend-toolkit/latest', '/usr/local/Ascend/cann', '/usr/local/Ascend/nnrt/latest')
 #: What every session opens beside the chip's own node: management, shared virtual memory, host-device channel.
 COMMON_NODES = ('/dev/davinci_manager', '/dev/devmm_svm', '/dev/hisi_hdc')
+#: Why a vNPU has no sessions.
+NO_SESSIONS = ('a vNPU of an Ascend chip cannot be used from another host: its node /dev/vdavinci* is for containers of '
+               'its own host; ask for isolation shared or whole')
 
 
 def library(directory: str | None) -> pathlib.Path:
@@ -42,9 +46,21 @@ class AscendRemoting(base.Remoting):
         self._directory = directory
 
     def endpoint(self, device: Device) -> base.Endpoint:
-        """A session sees one chip; a slice that is a vNPU adds its own node and id to this."""
+        """A session sees one chip."""
         return base.Endpoint(
             interface='acl', library=str(library(self._directory)),
             env={'ASCEND_RT_VISIBLE_DEVICES': str(device.options['logic_id']),
                  'ASCEND_GLOBAL_LOG_LEVEL': '3', 'ASCEND_SLOG_PRINT_TO_STDOUT': '0'},
             nodes=(f'/dev/davinci{device.options["phy_id"]}', *COMMON_NODES))
+
+    def no_sessions_on_vnpus(self) -> str:
+        """Return why no session can be served from a vNPU; empty: one can, on an emulated device.
+
+        CANN opens a chip by its number and node.  Nothing here presents a vNPU's node under the name that CANN would
+        look for, so a worker would open the chip itself, or nothing.
+        """
+        try:
+            emulated = library(self._directory).resolve() == artefacts.emulated_library('acl').resolve()
+        except errors.NotSupported:
+            emulated = False
+        return '' if emulated else NO_SESSIONS

@@ -7,6 +7,7 @@ exists, nobody else owns, and has that template, is ours.  A number is given aga
 the number that is written down and another template is somebody else's.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from accelpool import errors
@@ -62,13 +63,15 @@ class Whole:
 class Vnpu:
     """Makes and unmakes vNPUs."""
 
-    def __init__(self, channel: vendor.Channel, book: Book) -> None:
+    def __init__(self, channel: vendor.Channel, book: Book, no_sessions: Callable[[], str]) -> None:
         """
         :param channel: with a deadline that is long enough for the creation of a vNPU
         :param book: where the numbers of the vNPUs are kept
+        :param no_sessions: says why no session can be served from a vNPU; empty: one can
         """
         self._channel = channel
         self._book = book
+        self._no_sessions = no_sessions
 
     def plan(self, device: Device, wanted: Slice) -> Entry:
         if wanted.template is None:
@@ -92,7 +95,7 @@ class Vnpu:
         return base.Carved(
             slice_id=entry['slice'], device_id=entry['device'],
             env={'ASCEND_VISIBLE_DEVICES': str(number), 'ACCELPOOL_VNPU': str(number)},
-            nodes=(f'/dev/vdavinci{number}',))
+            nodes=(f'/dev/vdavinci{number}',), no_sessions=self._no_sessions())
 
     def unmake(self, entry: Entry) -> None:
         identifier = entry['vnpu'] if self.exists(entry) else self._adopt(entry)

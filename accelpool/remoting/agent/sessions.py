@@ -71,6 +71,10 @@ class SliceState:
         self.timer: asyncio.TimerHandle | None = None
         self.ending: asyncio.Future[int] | None = None  # it is being unbound
 
+    @property
+    def no_sessions(self) -> str:
+        """Why it can have no sessions; empty: it can."""
+        return str(self.device.get('no_sessions', ''))
 
     def renew(self, now: float) -> bool:
         """Count a renewal of its credentials, a sign of life; False: there were too many.
@@ -203,9 +207,11 @@ class Sessions:
 
         :param tls: the worker's parameters for its end of it; empty: plaintext
         :raises Conflict: the slice, or the host, has as many sessions as it can have, the slice has no memory for the
-            context of one more, or it is being unbound
+            context of one more, can have no sessions at all, or is being unbound
         """
         state = self.slices[slice_id]
+        if state.no_sessions:  # known only since the credential was made
+            raise errors.Conflict(state.no_sessions)
         if state.ending is not None:
             raise errors.Conflict('the slice is not yours any more')
         uid = self._uids.take()

@@ -8,6 +8,7 @@ from unittest import mock
 
 from accelpool import errors
 from accelpool.drivers.ascend import remoting
+from accelpool.remoting import artefacts
 from accelpool.types import Device
 
 DEVICE = Device(id='d', driver='ascend', vendor='huawei', model='Ascend910B3', memory=65536,
@@ -30,6 +31,16 @@ class Remoting(unittest.TestCase):
         (self.place / 'lib64/libascendcl.so').touch()
         with mock.patch.dict('os.environ', {'ASCEND_HOME_PATH': str(self.place)}):
             self.assertEqual(self.place / 'lib64/libascendcl.so', remoting.library(None))
+
+    def test_a_vnpu_has_sessions_on_an_emulated_device_only(self) -> None:
+        driver = remoting.AscendRemoting(str(self.place))
+        self.assertEqual(remoting.NO_SESSIONS, driver.no_sessions_on_vnpus())
+        (self.place / 'libascendcl.so').touch()
+        self.assertEqual(remoting.NO_SESSIONS, driver.no_sessions_on_vnpus())
+        (self.place / 'libascendcl.so').unlink()
+        (self.place / 'libascendcl.so').symlink_to(artefacts.emulated_library('acl'))
+        with mock.patch.object(pathlib.Path, 'exists', return_value=True):  # the native parts may not be built
+            self.assertEqual('', driver.no_sessions_on_vnpus())
 
     def test_a_host_without_cann_is_told_what_to_do(self) -> None:
         with self.assertRaisesRegex(errors.NotSupported, 'library_dir'):
