@@ -63,12 +63,17 @@ class Carved:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    """What a worker needs to serve a vendor's API from a device."""
+    """What a worker needs to serve a vendor's API from a device.
+
+    ``group`` is the id of the group that may open the device's nodes, where they are not everybody's: a worker has a
+    uid of its own and is in no other group.
+    """
 
     interface: str                 # name of the interface description: 'cuda'
     library: str                   # absolute path of the library that the worker opens
     env: dict[str, str] = dataclasses.field(default_factory=dict)
     nodes: tuple[str, ...] = ()
+    group: int | None = None
 
 
 class Inventory(abc.ABC):

@@ -43,6 +43,9 @@ TRANSLATIONS = 16
 #: Images of one session that are looked at to be kept, at a time.
 KEEPING = 4
 
+#: What the kernel takes for no group id at all.
+NO_GROUP = 0xffffffff
+
 Events = Callable[..., None]
 
 
@@ -265,6 +268,8 @@ class Sessions:
     def _parameters(session: Session) -> dict[str, str]:
         state, wanted, device = session.state, session.state.slice, session.state.device
         identity = {} if session.uid is None else {'uid': str(session.uid), 'gid': str(session.uid)}
+        if session.uid is not None and device.get('group') is not None:
+            identity['group'] = str(device['group'])
         return {
             'interface': device['interface'], 'library': device['library'], 'slice': wanted.id,
             'allocation': wanted.allocation_id, 'project': state.project,
@@ -481,3 +486,6 @@ def _check(wanted: Slice, device: dict[str, Any]) -> None:
     texts = [text for pair in device.get('env', {}).items() for text in pair]
     if not all(names) or not all(isinstance(text, str) and '\0' not in text for text in (*names, *texts)):
         raise errors.InvalidRequest(f'Slice {wanted.id}: the device has no interface, no library or an odd environment')
+    group = device.get('group')
+    if group is not None and (not isinstance(group, int) or not 0 < group < NO_GROUP):
+        raise errors.InvalidRequest(f'Slice {wanted.id}: sessions cannot be in the group {group}')
