@@ -199,8 +199,7 @@ def islands(chips: list[tuple[int, int]]) -> list[list[int]] | None:
 
 def identity(card: int, chip: int) -> dict[str, Any]:
     """Return what does not change of a chip."""
-    info, pcie, die = Chip(), Pcie(), Die()
-    ask('get_device_chip_info_v2', card, chip, byref(info))
+    info, pcie, die = _chip_info(card, chip), Pcie(), Die()
     ask('get_device_pcie_info_v2', card, chip, byref(pcie))
     ask('get_device_die_v2', card, chip, DDIE if _v2 else VDIE, byref(die))
     logic, physical = _numbers(card, chip)
@@ -278,6 +277,17 @@ def _is_npu(card: int, chip: int) -> bool:
     except Failed:
         return True
     return kind.value == NPU
+
+
+def _chip_info(card: int, chip: int) -> Chip:
+    info = Chip()
+    try:
+        ask('get_device_chip_info_v2', card, chip, byref(info))
+    except Failed as error:
+        if error.code != NOT_SUPPORT:
+            raise
+        ask('get_device_chip_info', card, chip, byref(info))  # fills all of it but the last field
+    return info
 
 
 def _numbers(card: int, chip: int) -> tuple[int, int]:
