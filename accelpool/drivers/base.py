@@ -49,7 +49,8 @@ class Carved:
     """A slice as it exists on its device, and what a session on it needs beyond the device's own.
 
     ``env`` is set in the session's worker; ``nodes`` are device nodes that the worker may open; ``handle`` is for an
-    instance on the same host, where the slice can be given to one.
+    instance on the same host, where the slice can be given to one.  ``no_sessions`` says why no session can be served
+    from it; empty: one can.
     """
 
     slice_id: str
@@ -57,16 +58,22 @@ class Carved:
     env: dict[str, str] = dataclasses.field(default_factory=dict)
     nodes: tuple[str, ...] = ()
     handle: Handle | None = None
+    no_sessions: str = ''
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    """What a worker needs to serve a vendor's API from a device."""
+    """What a worker needs to serve a vendor's API from a device.
+
+    ``group`` is the id of the group that may open the device's nodes, where they are not everybody's: a worker has a
+    uid of its own and is in no other group.
+    """
 
     interface: str                 # name of the interface description: 'cuda'
     library: str                   # absolute path of the library that the worker opens
     env: dict[str, str] = dataclasses.field(default_factory=dict)
     nodes: tuple[str, ...] = ()
+    group: int | None = None
 
 
 class Inventory(abc.ABC):

@@ -327,15 +327,18 @@ class Slicing(AscendCase):
         with self.assertRaisesRegex(errors.NotSupported, 'carries slices as shared'):
             self.carve(other, 's4', template='vir01')
 
+    def killed_while_it_made(self, template: str) -> None:
+        """A conductor writes the slice s9 down, and no more."""
+        way: Any = self.driver.need_slicing()._ways['vnpu']  # type: ignore[attr-defined]
+        plan = way.plan(self.device, Slice(id='s9', allocation_id='a', device_id=self.device.id, host='h', compute=1,
+                                           memory=1, template=template))
+        way._book.put('s9', {'way': 'vnpu', 'device': self.device.id, 'isolation': 'partition', **plan, 'slice': 's9'})
+
     def test_killed_after_it_was_made_and_before_it_was_written_down(self) -> None:
         with self.host.failing('dcmi_create_vdevice', code=-8006), self.assertRaises(errors.DriverError):
             self.carve(self.device, template='vir02')
         self.assertEqual(set(), self.slices())
-        way: Any = self.driver.need_slicing()._ways['vnpu']  # type: ignore[attr-defined]
-        book = way._book
-        plan = way.plan(self.device, Slice(id='s9', allocation_id='a', device_id=self.device.id, host='h', compute=1,
-                                           memory=1, template='vir02'))
-        book.put('s9', {'way': 'vnpu', 'device': self.device.id, 'isolation': 'partition', **plan, 'slice': 's9'})
+        self.killed_while_it_made('vir02')
         self.host.add_vdevice(0, 'vir02')  # what the killed one made
         self.driver = self.start()
         self.carve(self.device, 's9', template='vir02')
@@ -348,6 +351,37 @@ class Slicing(AscendCase):
         self.host.destroy_vdevice(0, 100)
         self.assertEqual(set(), self.slices())
         self.driver.need_slicing().destroy('s1')
+
+    def test_somebodys_of_another_template_under_our_number(self) -> None:
+        self.carve(self.device, template='vir02')
+        self.host.destroy_vdevice(0, 100)
+        self.assertEqual(100, self.host.add_vdevice(0, 'vir01'))
+        self.assertEqual(set(), self.slices())
+        device = self.look()[0]
+        assert device.partitions is not None
+        self.assertEqual(([1], True), (
+            [one['needs']['aicore'] for one in device.partitions['taken']], device.options['split']))
+        self.assertEqual(('/dev/vdavinci101',), self.carve(device, template='vir02').nodes)
+        self.host.destroy_vdevice(0, 101)
+        self.driver.need_slicing().destroy('s1')
+        self.assertEqual([('vir01', 100)], self.host.vdevices(0))
+
+    def test_somebodys_is_left_alone_by_the_destruction_of_ours(self) -> None:
+        self.carve(self.device, template='vir02')
+        self.host.destroy_vdevice(0, 100)
+        self.host.add_vdevice(0, 'vir01')
+        self.driver.need_slicing().destroy('s1')
+        self.assertEqual([('vir01', 100)], self.host.vdevices(0))
+
+    def test_somebodys_of_another_template_is_not_adopted(self) -> None:
+        self.killed_while_it_made('vir02')
+        self.host.add_vdevice(0, 'vir01')
+        self.assertEqual(('/dev/vdavinci101',), self.carve(self.device, 's9', template='vir02').nodes)
+        self.driver.need_slicing().destroy('s9')
+        self.killed_while_it_made('vir02')
+        self.host.add_vdevice(0, 'vir01')
+        self.driver.need_slicing().destroy('s9')
+        self.assertEqual([('vir01', 100), ('vir01', 101)], self.host.vdevices(0))
 
     def test_in_use(self) -> None:
         self.carve(self.device, template='vir02')

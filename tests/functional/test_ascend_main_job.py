@@ -4,6 +4,7 @@
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -27,7 +28,8 @@ class MainJob(unittest.TestCase):
         cls.dir = pathlib.Path(place.name)
         libraries = cls.dir / 'lib'
         libraries.mkdir()
-        (libraries / 'libascendcl.so').symlink_to(artefacts.emulated_library('acl'))
+        cls.library = libraries / 'libascendcl.so'
+        cls.library.symlink_to(artefacts.emulated_library('acl'))
         cls.host = fake.Host('atlas-300i-duo', cls.dir / 'dcmi-state')
         cls.addClassCleanup(cls.host.close)
         patched = mock.patch.dict(os.environ, cls.host.env)
@@ -72,6 +74,22 @@ class MainJob(unittest.TestCase):
         self.run_program('--allocation', made['id'])
         self.delete(made['id'])
         self.assertEqual([], self.vnpus())
+
+    def test_no_session_on_a_vnpu_where_the_library_is_not_the_emulated_ones(self) -> None:
+        """CANN would open the chip itself: whatever library is not known to be emulated is taken for CANN's."""
+        self.library.unlink()
+        shutil.copy(artefacts.emulated_library('acl'), self.library)
+        try:
+            made, _ = self.allocate('--isolation', 'partition', '--template', 'vir02')
+            done = subprocess.run(self.service.accelpool('run', '--allocation', made['id'], '--', 'true'),
+                                  env=self.service.environment, capture_output=True, text=True, check=False)
+            self.assertNotEqual(0, done.returncode)
+            self.assertIn('a vNPU of an Ascend chip cannot be used from another host', done.stderr)
+            self.delete(made['id'])
+            self.run_program('--consumer-host', 'elsewhere', '--memory', '512', '--isolation', 'shared')
+        finally:
+            self.library.unlink()
+            self.library.symlink_to(artefacts.emulated_library('acl'))
 
     def test_the_scheduler_knows_what_is_left(self) -> None:
         """Two chips take one vir04 each, for their AI CPUs; a third is refused before anything is tried."""

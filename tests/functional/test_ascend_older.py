@@ -13,10 +13,12 @@ from tests.fakes.dcmi import host as fake
 
 #: Without these there is nothing to say of a chip; without any other one everything is said but what it would have.
 NEEDED = frozenset({
-    'dcmi_get_device_id_in_card', 'dcmi_get_device_chip_info_v2', 'dcmi_get_device_pcie_info_v2', 'dcmi_get_device_die_v2',
+    'dcmi_get_device_id_in_card', 'dcmi_get_device_pcie_info_v2', 'dcmi_get_device_die_v2',
     'dcmi_get_device_logic_id', 'dcmi_get_device_phyid_from_logicid', 'dcmi_get_device_health',
-    # The stand-in has no older list of cards, and a chip with HBM no other memory to tell.
-    'dcmi_get_card_list', 'dcmi_get_device_hbm_info'})
+    # A chip with HBM has no other memory to tell.
+    'dcmi_get_device_hbm_info'})
+#: What a release has instead of the functions that came later.
+BEFORE = {'dcmi_get_device_chip_info_v2': 'dcmi_get_device_chip_info', 'dcmi_get_card_list': 'dcmi_get_card_num_list'}
 
 
 class Older:
@@ -65,3 +67,14 @@ class Missing(unittest.TestCase):
                 seen = self.look()
                 for key in whole:
                     self.assertIn(seen[key], (whole[key], None, [], False), key)
+
+    def test_what_there_was_before_says_the_same(self) -> None:
+        whole = self.look()
+        self.library.lacking = frozenset(BEFORE)
+        self.assertEqual(whole, self.look())
+        for name, older in BEFORE.items():
+            self.library.lacking = frozenset({name, older})
+            with self.subTest(name):
+                with self.assertRaises(dcmi.Failed) as failure:
+                    self.look()
+                self.assertEqual((older, dcmi.NOT_SUPPORT), (failure.exception.call, failure.exception.code))

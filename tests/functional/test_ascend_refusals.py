@@ -112,6 +112,7 @@ class ForVms(ascend.AscendCase):
         assert chosen is not None
         carved = self.carve(device, template=chosen.template.name)
         assert carved.handle is not None
+        self.assertIn('given to an instance', carved.no_sessions)
         self.assertEqual(('MDEV', '0000:01:00.0', 'vnpu-vir04', self.made('vir04')), (
             carved.handle.type, carved.handle.address, carved.handle.asked_type, carved.handle.uuid))
         self.driver = self.start()

@@ -43,8 +43,9 @@ class AscendDriver(base.Driver):
                 chosen.npu_smi),
             mdev, state_dir / 'ascend-devices.json', sysfs=pathlib.Path(chosen.sysfs), vnpu_mode=chosen.vnpu_mode,
             isolations=book.isolations, retry_interval=chosen.retry_interval, drain_foreign=chosen.drain_foreign,
-            ours=lambda device_id: {entry[entry['way']] for entry in book.of_device(device_id)
-                                    if entry['way'] in ('vnpu', 'mdev')})
-        self.slicing = AscendSlicing(book, {
-            'whole': Whole(), 'vnpu': Vnpu(channel(chosen.vnpu_deadline), book), 'mdev': mdev})
+            ours=lambda device_id: {entry[entry['way']]: entry['template' if entry['way'] == 'vnpu' else 'type']
+                                    for entry in book.of_device(device_id) if entry['way'] in ('vnpu', 'mdev')})
         self.remoting = AscendRemoting(chosen.library_dir)
+        self.slicing = AscendSlicing(book, {
+            'whole': Whole(), 'mdev': mdev,
+            'vnpu': Vnpu(channel(chosen.vnpu_deadline), book, self.remoting.no_sessions_on_vnpus)})

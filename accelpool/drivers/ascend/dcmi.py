@@ -98,10 +98,13 @@ class Total(ctypes.Structure):
                 ('computing', Computing), ('media', Media)]
 
 
+class Vdevice(ctypes.Structure):
+    _fields_ = [('name', c_char * 16), ('status', c_uint), ('used', c_uint), ('vfid', c_uint), ('group', c_uint),
+                ('container', c_ulonglong), ('base', Base), ('computing', Computing), ('media', Media)]
+
+
 class Query(ctypes.Structure):
-    _fields_ = [('id', c_uint), ('name', c_char * 16), ('status', c_uint), ('used', c_uint), ('vfid', c_uint),
-                ('group', c_uint), ('container', c_ulonglong), ('base', Base), ('computing', Computing),
-                ('media', Media)]
+    _fields_ = [('id', c_uint), ('found', Vdevice)]  # a structure of its own: it starts at a multiple of eight
 
 
 class Wanted(ctypes.Structure):
@@ -196,8 +199,7 @@ def islands(chips: list[tuple[int, int]]) -> list[list[int]] | None:
 
 def identity(card: int, chip: int) -> dict[str, Any]:
     """Return what does not change of a chip."""
-    info, pcie, die = Chip(), Pcie(), Die()
-    ask('get_device_chip_info_v2', card, chip, byref(info))
+    info, pcie, die = _chip_info(card, chip), Pcie(), Die()
     ask('get_device_pcie_info_v2', card, chip, byref(pcie))
     ask('get_device_die_v2', card, chip, DDIE if _v2 else VDIE, byref(die))
     logic, physical = _numbers(card, chip)
@@ -275,6 +277,17 @@ def _is_npu(card: int, chip: int) -> bool:
     except Failed:
         return True
     return kind.value == NPU
+
+
+def _chip_info(card: int, chip: int) -> Chip:
+    info = Chip()
+    try:
+        ask('get_device_chip_info_v2', card, chip, byref(info))
+    except Failed as error:
+        if error.code != NOT_SUPPORT:
+            raise
+        ask('get_device_chip_info', card, chip, byref(info))  # fills all of it but the last field
+    return info
 
 
 def _numbers(card: int, chip: int) -> tuple[int, int]:
@@ -358,7 +371,9 @@ def _total(card: int, chip: int) -> Total:
 def _vdevice(card: int, chip: int, identifier: int) -> dict[str, Any]:
     query, size = Query(id=identifier), c_uint(ctypes.sizeof(Query))
     ask('get_device_info', card, chip, VDEVICES, 0, byref(query), byref(size))
-    return {'id': identifier, 'needs': _resources(query.computing, query.media), 'container': bool(query.used)}
+    found = query.found
+    return {'id': identifier, 'template': found.name.decode(errors='replace'),
+            'needs': _resources(found.computing, found.media), 'container': bool(found.used)}
 
 
 def _resources(computing: Computing, media: Media) -> dict[str, int]:

@@ -23,6 +23,8 @@ A3 = '19e5:d803'
 A5 = frozenset({'19e5:d806', '19e5:d808'})
 #: vNPUs of a chip, at most, whatever it is.
 MOST_VNPUS = 16
+#: Of the name of a vNPU's template DCMI tells so many characters.
+NAME = 15
 
 
 def device_id(die: str) -> str:
@@ -133,14 +135,27 @@ def _sets() -> list[dict[str, Any]]:
     return found
 
 
-def geometry(identity: Mapping[str, Any], condition: Mapping[str, Any], ours: set[int],
+def is_of(vdevice: Mapping[str, Any], template: str) -> bool:
+    """Return whether a vNPU has a template; one whose driver does not tell may have any."""
+    return vdevice['template'] in ('', template[:NAME])
+
+
+def is_ours(vdevice: Mapping[str, Any], ours: Mapping[Any, str]) -> bool:
+    """Return whether the pool made a vNPU: its number alone does not say so, it is given again.
+
+    :param ours: number -> template
+    """
+    return vdevice['id'] in ours and is_of(vdevice, ours[vdevice['id']])
+
+
+def geometry(identity: Mapping[str, Any], condition: Mapping[str, Any], ours: Mapping[Any, str],
              offered: Mapping[str, Sequence[int]] | None = None) -> Geometry | None:
     """Return the vNPUs that a chip can have; None when its model has no templates, or its driver cannot.
 
     Templates that the host offers win over the table.  Of those that the table knows, it says how much memory a vNPU
     gets: what the host lists includes what the driver keeps back.
 
-    :param ours: ids of the vNPUs that this driver made; the others are taken for good
+    :param ours: number -> template of the vNPUs that this driver made; the others are taken for good
     :param offered: rows of the host's templates; None: it was not asked
     """
     capacity = condition['capacity']
@@ -161,4 +176,5 @@ def geometry(identity: Mapping[str, Any], condition: Mapping[str, Any], ours: se
             needs={'aicore': row[0], 'aicpu': row[1], 'jpegd': row[2], 'memory': row[3], 'vnpus': 1})
             for name, row in rows.items()),
         capacity={**capacity, 'vnpus': found['vnpus'] if found else MOST_VNPUS},
-        taken=tuple(Span(needs={**one['needs'], 'vnpus': 1}) for one in condition['vdevices'] if one['id'] not in ours))
+        taken=tuple(Span(needs={**one['needs'], 'vnpus': 1}) for one in condition['vdevices']
+                    if not is_ours(one, ours)))

@@ -9,7 +9,7 @@ import json
 import os
 import pathlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from oslo_log import log as logging
@@ -48,7 +48,7 @@ class AscendInventory(base.Inventory):
     """The Ascend chips of this host."""
 
     def __init__(self, host: str, channel: vendor.Channel, smi: Smi, mdev: VnpuMdev, file: pathlib.Path, *,
-                 sysfs: pathlib.Path, vnpu_mode: str | None, ours: Callable[[str], set[Any]],
+                 sysfs: pathlib.Path, vnpu_mode: str | None, ours: Callable[[str], Mapping[Any, str]],
                  isolations: Callable[[str], set[str]], retry_interval: float, drain_foreign: bool,
                  program_of: Callable[[int], str] = programs.program) -> None:
         """
@@ -59,7 +59,7 @@ class AscendInventory(base.Inventory):
         :param file: remembers the chips, so that one that is lost while the conductor restarts is failed, not missing
         :param vnpu_mode: container or vm: what the host's vNPUs are to be for; None: it stays as it is
         :param sysfs: where it is mounted
-        :param ours: gives the ids (UUIDs of those for VMs) of the vNPUs that the pool made on a device
+        :param ours: gives the vNPUs that the pool made on a device: number (UUID of those for VMs) -> template
         :param isolations: gives the isolations of the slices that a device carries
         """
         self._host = host
@@ -215,8 +215,8 @@ class AscendInventory(base.Inventory):
         refused = describe.no_vnpus(identity, mode) or host['waits']
         geometry = None if refused else self._geometry(mode, identity, seen)
         ours = self._ours(device_id)
-        split = any(one['id'] not in ours for one in seen['vdevices']) or not self._mdev.present(
-            identity['pci']) <= ours
+        split = any(not describe.is_ours(one, ours) for one in seen['vdevices']) or not self._mdev.present(
+            identity['pci']) <= ours.keys()
         return Device(
             id=device_id, driver='ascend', vendor='huawei', model=describe.model(identity), memory=identity['memory'],
             traits=describe.traits(identity), pci_address=identity['pci'],

@@ -5,10 +5,12 @@ The kernel driver lists the templates that this host has, and how many more of e
 is free of AI cores, AI CPUs, JPEG decoders and memory, 16 at most.
 """
 
+import dataclasses
 import pathlib
 import re
 from collections.abc import Collection
 
+from accelpool.drivers import base
 from accelpool.drivers.ascend.describe import MOST_VNPUS
 from accelpool.drivers.book import Entry
 from accelpool.drivers.mdev import Mdev
@@ -16,6 +18,8 @@ from accelpool.partitions import Geometry, Span, Template
 from accelpool.types import Device, Slice
 
 PREFIX = 'vnpu-'
+#: Why such a vNPU has no sessions.
+NO_SESSIONS = 'a vNPU for VMs is given to an instance on its own host; ask for isolation shared or whole'
 #: 'aicore num: 4\nmemory size: 12GB\naicpu num: 4'; a description without AI CPUs leaves them to the kernel's count.
 AICORE = re.compile(r'aicore num\w*:\s*(\d+)', re.IGNORECASE)
 MEMORY = re.compile(r'memory size:\s*(\d+)\s*GB', re.IGNORECASE)
@@ -27,6 +31,9 @@ class VnpuMdev(Mdev):
     def plan(self, device: Device, wanted: Slice) -> Entry:
         entry = super().plan(device, wanted)
         return {**entry, 'type': f'{PREFIX}{entry["type"]}'}
+
+    def make(self, entry: Entry) -> base.Carved:
+        return dataclasses.replace(super().make(entry), no_sessions=NO_SESSIONS)
 
     def present(self, pci: str) -> set[str]:
         """Return the UUIDs of the vNPUs that a chip carries."""

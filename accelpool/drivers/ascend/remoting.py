@@ -3,16 +3,25 @@
 
 import os
 import pathlib
+from collections.abc import Iterable
+
+from oslo_log import log as logging
 
 from accelpool import errors
 from accelpool.drivers import base
+from accelpool.remoting import artefacts
 from accelpool.types import Device
+
+LOG = logging.getLogger(__name__)
 
 SONAME = 'libascendcl.so'
 #: Where CANN's installer puts the runtime by default: the toolkit, or the runtime package alone.
 HOMES = ('/usr/local/Ascend/ascend-toolkit/latest', '/usr/local/Ascend/cann', '/usr/local/Ascend/nnrt/latest')
 #: What every session opens beside the chip's own node: management, shared virtual memory, host-device channel.
-COMMON_NODES = ('/dev/davinci_manager', '/dev/devmm_svm', '/dev/hisi_hdc')
+COMMON_NODES = ('dev/davinci_manager', 'dev/devmm_svm', 'dev/hisi_hdc')
+#: Why a vNPU has no sessions.
+NO_SESSIONS = ('a vNPU of an Ascend chip cannot be used from another host: its node /dev/vdavinci* is for containers '
+               'of its own host; ask for isolation shared or whole')
 
 
 def library(directory: str | None) -> pathlib.Path:
@@ -34,17 +43,55 @@ def library(directory: str | None) -> pathlib.Path:
         'directory in [ascend] library_dir')
 
 
+def group_of(nodes: Iterable[str]) -> int | None:
+    """Return the group that may open the nodes which not everybody may; None where there is none.
+
+    Huawei's installer gives them to HwHiAiUser's, 0660.  Root's group is never it.  Where they are of several groups,
+    it is that of the first.
+    """
+    found: dict[int, str] = {}
+    for node in nodes:
+        try:
+            status = os.stat(node)
+        except OSError:
+            continue  # an older driver has not all of them
+        closed = status.st_mode & 0o006 != 0o006
+        if closed and status.st_mode & 0o060 == 0o060 and status.st_gid:
+            found.setdefault(status.st_gid, node)
+    if len(found) > 1:
+        LOG.warning('Sessions are in the group of the first of %s only: give the nodes one group',
+                    ', '.join(found.values()))
+    return next(iter(found), None)
+
+
 class AscendRemoting(base.Remoting):
     """AscendCL's runtime interface."""
 
-    def __init__(self, directory: str | None) -> None:
-        """:param directory: ``[ascend] library_dir``"""
+    def __init__(self, directory: str | None, root: pathlib.Path = pathlib.Path('/')) -> None:
+        """
+        :param directory: ``[ascend] library_dir``
+        :param root: where device nodes are looked for
+        """
         self._directory = directory
+        self._root = root
 
     def endpoint(self, device: Device) -> base.Endpoint:
-        """A session sees one chip; a slice that is a vNPU adds its own node and id to this."""
+        """A session sees one chip."""
+        nodes = tuple(str(self._root / name) for name in (f'dev/davinci{device.options["phy_id"]}', *COMMON_NODES))
         return base.Endpoint(
             interface='acl', library=str(library(self._directory)),
             env={'ASCEND_RT_VISIBLE_DEVICES': str(device.options['logic_id']),
                  'ASCEND_GLOBAL_LOG_LEVEL': '3', 'ASCEND_SLOG_PRINT_TO_STDOUT': '0'},
-            nodes=(f'/dev/davinci{device.options["phy_id"]}', *COMMON_NODES))
+            nodes=nodes, group=group_of(nodes))
+
+    def no_sessions_on_vnpus(self) -> str:
+        """Return why no session can be served from a vNPU; empty: one can, on an emulated device.
+
+        CANN opens a chip by its number and node.  Nothing here presents a vNPU's node under the name that CANN would
+        look for, so a worker would open the chip itself, or nothing.
+        """
+        try:
+            emulated = library(self._directory).resolve() == artefacts.emulated_library('acl').resolve()
+        except errors.NotSupported:
+            emulated = False
+        return '' if emulated else NO_SESSIONS

@@ -3,13 +3,16 @@
 
 The scheduler has chosen the template (:mod:`accelpool.partitions`); where a vNPU goes on its chip the firmware decides.
 A vNPU's number is only known after it was made, so the book has an entry without one while it is being made: what then
-exists, nobody else owns, and has that template, is ours.
+exists, nobody else owns, and has that template, is ours.  A number is given again once its vNPU is gone, so what has
+the number that is written down and another template is somebody else's.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from accelpool import errors
 from accelpool.drivers import base, vendor
+from accelpool.drivers.ascend import describe
 from accelpool.drivers.ascend.inventory import DcmiError
 from accelpool.drivers.book import Book, BookedSlicing, Entry
 from accelpool.types import Device, Isolation, Slice
@@ -60,13 +63,15 @@ class Whole:
 class Vnpu:
     """Makes and unmakes vNPUs."""
 
-    def __init__(self, channel: vendor.Channel, book: Book) -> None:
+    def __init__(self, channel: vendor.Channel, book: Book, no_sessions: Callable[[], str]) -> None:
         """
         :param channel: with a deadline that is long enough for the creation of a vNPU
         :param book: where the numbers of the vNPUs are kept
+        :param no_sessions: says why no session can be served from a vNPU; empty: one can
         """
         self._channel = channel
         self._book = book
+        self._no_sessions = no_sessions
 
     def plan(self, device: Device, wanted: Slice) -> Entry:
         if wanted.template is None:
@@ -90,10 +95,10 @@ class Vnpu:
         return base.Carved(
             slice_id=entry['slice'], device_id=entry['device'],
             env={'ASCEND_VISIBLE_DEVICES': str(number), 'ACCELPOOL_VNPU': str(number)},
-            nodes=(f'/dev/vdavinci{number}',))
+            nodes=(f'/dev/vdavinci{number}',), no_sessions=self._no_sessions())
 
     def unmake(self, entry: Entry) -> None:
-        identifier = entry['vnpu'] if entry['vnpu'] is not None else self._adopt(entry)
+        identifier = entry['vnpu'] if self.exists(entry) else self._adopt(entry)
         if identifier is None:
             return
         try:
@@ -106,8 +111,9 @@ class Vnpu:
         return entry['vnpu'] is not None and entry['vnpu'] in self._present(entry)
 
     def _present(self, entry: Entry) -> set[int]:
+        """Return the vNPUs of the chip that may be this entry's: those of its template."""
         found: list[dict[str, Any]] = self._channel.ask('condition', entry['card'], entry['chip'])['vdevices']
-        return {one['id'] for one in found}
+        return {one['id'] for one in found if describe.is_of(one, entry['template'])}
 
     def _adopt(self, entry: Entry) -> int | None:
         """Return the vNPU that a killed conductor made for this entry and did not write down."""

@@ -123,8 +123,8 @@ def condition(program: str, card: int, chip: int) -> dict[str, Any]:
     seen = _chip(card, chip)
     text = _maybe(program, 'info', '-t', 'info-vnpu', '-i', str(card), '-c', str(chip))
     found = (VNPU.match(line) for line in text.splitlines())
-    vdevices: list[dict[str, Any]] = [{'id': int(one[1]), 'needs': {}, 'container': one[2] == '1'}
-                                      for one in found if one]
+    vdevices: list[dict[str, Any]] = [
+        {'id': int(one[1]), 'template': one[3], 'needs': {}, 'container': one[2] == '1'} for one in found if one]
     return {'errors': [], 'capacity': None, 'vdevices': vdevices, **{name: seen[name] for name in (
         'health', 'power_watts', 'temperature', 'utilization', 'memory_used', 'processes')}}
 

@@ -111,6 +111,8 @@ class Control:
         state = self.sessions.slices.get(slice_id)
         if state is None or state.slice.allocation_id != allocation_id or state.slice.generation != generation:
             raise errors.NotFound(f'Slice {slice_id} is not bound here')
+        if state.no_sessions:
+            raise errors.NotSupported(state.no_sessions)
         now = int(time.time())
         claims = credential.Claims(
             allocation_id, slice_id, generation, now + lifetime, max(lifetime, 0), now + self._renewable)

@@ -43,6 +43,9 @@ TRANSLATIONS = 16
 #: Images of one session that are looked at to be kept, at a time.
 KEEPING = 4
 
+#: What the kernel takes for no group id at all.
+NO_GROUP = 0xffffffff
+
 Events = Callable[..., None]
 
 
@@ -71,6 +74,10 @@ class SliceState:
         self.timer: asyncio.TimerHandle | None = None
         self.ending: asyncio.Future[int] | None = None  # it is being unbound
 
+    @property
+    def no_sessions(self) -> str:
+        """Why it can have no sessions; empty: it can."""
+        return str(self.device.get('no_sessions', ''))
 
     def renew(self, now: float) -> bool:
         """Count a renewal of its credentials, a sign of life; False: there were too many.
@@ -203,9 +210,11 @@ class Sessions:
 
         :param tls: the worker's parameters for its end of it; empty: plaintext
         :raises Conflict: the slice, or the host, has as many sessions as it can have, the slice has no memory for the
-            context of one more, or it is being unbound
+            context of one more, can have no sessions at all, or is being unbound
         """
         state = self.slices[slice_id]
+        if state.no_sessions:  # known only since the credential was made
+            raise errors.Conflict(state.no_sessions)
         if state.ending is not None:
             raise errors.Conflict('the slice is not yours any more')
         uid = self._uids.take()
@@ -259,6 +268,8 @@ class Sessions:
     def _parameters(session: Session) -> dict[str, str]:
         state, wanted, device = session.state, session.state.slice, session.state.device
         identity = {} if session.uid is None else {'uid': str(session.uid), 'gid': str(session.uid)}
+        if session.uid is not None and device.get('group') is not None:
+            identity['group'] = str(device['group'])
         return {
             'interface': device['interface'], 'library': device['library'], 'slice': wanted.id,
             'allocation': wanted.allocation_id, 'project': state.project,
@@ -475,3 +486,6 @@ def _check(wanted: Slice, device: dict[str, Any]) -> None:
     texts = [text for pair in device.get('env', {}).items() for text in pair]
     if not all(names) or not all(isinstance(text, str) and '\0' not in text for text in (*names, *texts)):
         raise errors.InvalidRequest(f'Slice {wanted.id}: the device has no interface, no library or an odd environment')
+    group = device.get('group')
+    if group is not None and (not isinstance(group, int) or not 0 < group < NO_GROUP):
+        raise errors.InvalidRequest(f'Slice {wanted.id}: sessions cannot be in the group {group}')

@@ -94,12 +94,12 @@ EXPORT int dcmi_get_dcmi_version(char *version, int length) {
     return initialised ? text(version, (size_t)length, state->dcmi) : NOT_READY;
 }
 
-EXPORT int dcmi_get_card_list(int *count, int *cards, int room) {
+static int list_cards(const char *function, int *count, int *cards, int room) {
     if (!initialised)
         return NOT_READY;
     if (state->v2)
         return NOT_SUPPORT;
-    int answer = obey(__func__, 0xffffffffu);
+    int answer = obey(function, 0xffffffffu);
     if (answer != OK)
         return answer;
     *count = 0;
@@ -111,6 +111,14 @@ EXPORT int dcmi_get_card_list(int *count, int *cards, int room) {
             cards[(*count)++] = (int)state->devices[i].card;
     }
     return OK;
+}
+
+EXPORT int dcmi_get_card_list(int *count, int *cards, int room) {
+    return list_cards(__func__, count, cards, room);
+}
+
+EXPORT int dcmi_get_card_num_list(int *count, int *cards, int room) {
+    return room <= 64 ? list_cards(__func__, count, cards, room) : INVALID_PARAMETER;
 }
 
 EXPORT int dcmi_get_device_id_in_card(int card, int *most, int *mcu, int *cpu) {
@@ -152,6 +160,13 @@ int chip_info(const struct state_device *device, struct chip_info_v2 *info) {
 EXPORT int dcmi_get_device_chip_info_v2(int card, int chip, struct chip_info_v2 *info) {
     ENTER(device);
     return chip_info(device, info);
+}
+
+EXPORT int dcmi_get_device_chip_info(int card, int chip, struct chip_info *info) {
+    ENTER(device);
+    *info = (struct chip_info){.type = "Ascend", .version = "V1", .aicore = device->aicore};
+    memcpy(info->name, device->name, sizeof info->name);
+    return OK;
 }
 
 int pcie_info(const struct state_device *device, struct pcie_info *info) {

@@ -14,6 +14,7 @@ enum {
     NOT_READY = -8012, RESOURCE_OCCUPIED = -8020, CONFIG_NOT_EXIST = -8023, NOT_SUPPORT = -8255,
 };
 
+struct chip_info { unsigned char type[32], name[32], version[32]; unsigned aicore; };
 struct chip_info_v2 { unsigned char type[32], name[32], version[32]; unsigned aicore; unsigned char npu[32]; };
 struct pcie_info { unsigned vendor, subvendor, device, subdevice; int domain; unsigned bus, slot, function; unsigned char spare[32]; };
 struct die { unsigned soc[5]; };
@@ -51,7 +52,7 @@ struct query {
 struct query_one { unsigned id; struct query info; };
 struct total { unsigned count, ids[32], groups, bitmap; struct base_resource base; struct computing computing; struct media media; };
 struct free { unsigned groups, bitmap; struct base_resource base; struct computing computing; struct media media; };
-_Static_assert(sizeof(struct chip_info_v2) == 132 && sizeof(struct pcie_info) == 64 && sizeof(struct hbm_info) == 32
+_Static_assert(sizeof(struct chip_info) == 100 && sizeof(struct chip_info_v2) == 132 && sizeof(struct pcie_info) == 64 && sizeof(struct hbm_info) == 32
                && sizeof(struct memory_info) == 112 && sizeof(struct base_resource) == 64
                && sizeof(struct computing) == 96 && sizeof(struct media) == 56 && sizeof(struct create) == 104
                && sizeof(struct created) == 52 && sizeof(struct query_one) == 264 && sizeof(struct total) == 360

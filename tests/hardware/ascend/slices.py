@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import unittest
@@ -20,6 +21,7 @@ POOL = '[embedded]\nhosts = hardware\n[conductor]\ndrivers = {}\n[mock:hardware]
 SCENARIOS = ('memory', 'copies', 'host_memory', 'bad_input', 'refused', 'callbacks', 'forked')
 #: Of the native speed, at least, for a step of the example.
 STEP = 0.5
+needs_torch = unittest.skipUnless(shutil.which(PYTHON), f'no interpreter with torch and torch-npu: {PYTHON}')
 
 
 class Slices(unittest.TestCase):
@@ -44,7 +46,9 @@ class Slices(unittest.TestCase):
         return self.accelpool('run', '--compute', '50', '--memory', str(memory), '--', *command)
 
     def test_the_npu_is_found_and_well(self) -> None:
-        for device in json.loads(self.accelpool('device', 'list', '--long', '-f', 'json')):
+        devices = json.loads(self.accelpool('device', 'list', '--long', '-f', 'json'))
+        self.assertTrue(devices, 'no device was found')
+        for device in devices:
             self.assertEqual('ok', device['health'], device)
             self.assertGreater(device['memory'], 0)
 
@@ -53,14 +57,17 @@ class Slices(unittest.TestCase):
             with self.subTest(scenario):
                 self.run_on(512, sys.executable, '-m', 'tests.functional.acl_program', scenario)
 
+    @needs_torch
     def test_training_gives_the_cpus_numbers_and_sees_the_slice(self) -> None:
         output = self.run_on(2048, PYTHON, 'examples/npu_train.py')
         print(output, flush=True)
         self.assertRegex(output, r'of 2048 MiB free')
 
+    @needs_torch
     def test_two_processes_share_a_tensor(self) -> None:
         self.assertIn('0 of 1048576 wrong; the other ended with 0', self.run_on(2048, PYTHON, 'tests/functional/npu_share.py'))
 
+    @needs_torch
     @unittest.skipIf(EMULATED, 'an emulated device is nobody\'s native one')
     def test_a_step_on_a_slice_against_a_native_one(self) -> None:
         native = subprocess.run([PYTHON, 'examples/npu_train.py'], cwd=ROOT, text=True, capture_output=True, timeout=300)
@@ -70,6 +77,7 @@ class Slices(unittest.TestCase):
         print(f'figure: step: native {seconds[0]} ms, slice {seconds[1]} ms', flush=True)
         self.assertGreater(seconds[0] / seconds[1], STEP)
 
+    @needs_torch
     def test_two_tenants_at_once(self) -> None:
         command = self.service.accelpool('run', '--compute', '50', '--memory', '1024', '--', PYTHON, 'examples/npu_train.py')
         running = [subprocess.Popen(command, env=self.environment, cwd=ROOT, text=True, stdout=subprocess.PIPE,

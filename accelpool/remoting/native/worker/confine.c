@@ -59,8 +59,10 @@ static int drop_capabilities(void)
     return (int)syscall(SYS_capset, &header, none);
 }
 
-int confine(uint32_t uid, uint32_t gid, pid_t server)
+int confine(uint32_t uid, uint32_t gid, uint32_t group, pid_t server)
 {
+    const gid_t groups[] = {group};
+
     volunteer_for_oom();
     umask(077);
     if (chdir("/") || limit(RLIMIT_CORE, 0) || limit(RLIMIT_NOFILE, CONFINE_FILES))
@@ -68,8 +70,8 @@ int confine(uint32_t uid, uint32_t gid, pid_t server)
     if (geteuid() == 0 && drop_bounding_set() && errno != EPERM) /* EPERM: a container without CAP_SETPCAP */
         return -1;
     if (uid != CONFINE_KEEP_ID) {
-        if (limit(RLIMIT_NPROC, CONFINE_PROCESSES) || setgroups(0, NULL) || setresgid(gid, gid, gid) ||
-            setresuid(uid, uid, uid))
+        if (limit(RLIMIT_NPROC, CONFINE_PROCESSES) || setgroups(group != CONFINE_NO_GROUP, groups) ||
+            setresgid(gid, gid, gid) || setresuid(uid, uid, uid))
             return -1;
     }
     /* A change of uid resets the parent death signal and dumpability, so these come after it. */

@@ -78,7 +78,7 @@ static void __attribute__((noreturn)) run_child(const struct server *server, str
         give_up("set up signals");
     if (p->forward) {
         arrange_descriptors(fds);
-        if (confine(p->uid, p->gid, server->pid))
+        if (confine(p->uid, p->gid, CONFINE_NO_GROUP, server->pid))
             give_up("give up privileges");
         _exit(forward_run(fds[FD_SOCK], fds[FD_CONTROL]));
     }
@@ -92,7 +92,7 @@ static void __attribute__((noreturn)) run_child(const struct server *server, str
     for (uint32_t i = 0; i < session->env_count; i++)
         if (setenv(session->env[i].name, session->env[i].value, 1))
             give_up("set the environment");
-    if (confine(p->uid, p->gid, server->pid))
+    if (confine(p->uid, p->gid, p->group, server->pid))
         give_up("give up privileges");
     if (fds[FD_LIBRARY] >= 0 && access(session->library, R_OK) == 0) {
         close(fds[FD_LIBRARY]); /* by its own path the library finds what it needs beside it */

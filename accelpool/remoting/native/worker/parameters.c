@@ -99,6 +99,8 @@ static int read_one(struct spawn_parameters *p, const char *key, char *value)
         return read_small(&p->uid, value);
     if (strcmp(key, "gid") == 0)
         return read_small(&p->gid, value);
+    if (strcmp(key, "group") == 0)
+        return read_small(&p->group, value);
     return -1;
 }
 
@@ -108,6 +110,7 @@ int parameters_read(struct spawn_parameters *p, char *text, size_t length)
 
     memset(p, 0, sizeof *p);
     p->uid = p->gid = CONFINE_KEEP_ID;
+    p->group = CONFINE_NO_GROUP;
     while (text < end) {
         char *key = text, *value, *stop = memchr(key, 0, (size_t)(end - key));
 

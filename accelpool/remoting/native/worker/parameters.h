@@ -11,6 +11,7 @@ struct spawn_parameters {
     struct worker_params session;
     int forward; /* no session: pass bytes on between the two sockets */
     uint32_t uid, gid; /* CONFINE_KEEP_ID when absent */
+    uint32_t group;    /* of the device's nodes; CONFINE_NO_GROUP when absent */
 };
 
 /* Reads SPAWN's text (forkserver.h); strings of env and secure point into text. Returns 0, or -1: something does not fit. */

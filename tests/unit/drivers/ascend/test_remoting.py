@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How a session gets at an Ascend chip."""
 
+import os
 import pathlib
 import tempfile
 import unittest
@@ -8,6 +9,7 @@ from unittest import mock
 
 from accelpool import errors
 from accelpool.drivers.ascend import remoting
+from accelpool.remoting import artefacts
 from accelpool.types import Device
 
 DEVICE = Device(id='d', driver='ascend', vendor='huawei', model='Ascend910B3', memory=65536,
@@ -30,6 +32,38 @@ class Remoting(unittest.TestCase):
         (self.place / 'lib64/libascendcl.so').touch()
         with mock.patch.dict('os.environ', {'ASCEND_HOME_PATH': str(self.place)}):
             self.assertEqual(self.place / 'lib64/libascendcl.so', remoting.library(None))
+
+    def nodes(self, **modes: tuple[int, int]) -> int | None:
+        """Make nodes of a mode and a group; return the group that a session is told."""
+        (self.place / 'libascendcl.so').touch()
+        (self.place / 'dev').mkdir(exist_ok=True)
+        for name, (mode, group) in modes.items():
+            node = self.place / 'dev' / name
+            node.touch()
+            os.chown(node, 0, group)
+            node.chmod(mode)
+        return remoting.AscendRemoting(str(self.place), self.place).endpoint(DEVICE).group
+
+    @unittest.skipUnless(os.geteuid() == 0, 'needs root')
+    def test_a_session_is_in_the_group_of_the_nodes(self) -> None:
+        self.assertIsNone(self.nodes())
+        self.assertIsNone(self.nodes(davinci5=(0o660, 0)))
+        self.assertIsNone(self.nodes(davinci5=(0o666, 54321)))
+        self.assertIsNone(self.nodes(davinci5=(0o600, 54321), davinci4=(0o660, 54322)))  # another chip's
+        self.assertEqual(54321, self.nodes(davinci5=(0o666, 0), devmm_svm=(0o660, 54321)))
+        self.assertEqual(54321, self.nodes(davinci5=(0o660, 54321), davinci_manager=(0o660, 54321)))
+        with self.assertLogs('accelpool.drivers.ascend.remoting', 'WARNING'):
+            self.assertEqual(54321, self.nodes(hisi_hdc=(0o660, 54322)))
+
+    def test_a_vnpu_has_sessions_on_an_emulated_device_only(self) -> None:
+        driver = remoting.AscendRemoting(str(self.place))
+        self.assertEqual(remoting.NO_SESSIONS, driver.no_sessions_on_vnpus())
+        (self.place / 'libascendcl.so').touch()
+        self.assertEqual(remoting.NO_SESSIONS, driver.no_sessions_on_vnpus())
+        (self.place / 'libascendcl.so').unlink()
+        (self.place / 'libascendcl.so').symlink_to(artefacts.emulated_library('acl'))
+        with mock.patch.object(pathlib.Path, 'exists', return_value=True):  # the native parts may not be built
+            self.assertEqual('', driver.no_sessions_on_vnpus())
 
     def test_a_host_without_cann_is_told_what_to_do(self) -> None:
         with self.assertRaisesRegex(errors.NotSupported, 'library_dir'):

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Ascend hardware suite, unchanged, on the emulated device: on a real host its own mistakes must not cost a visit."""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import unittest
+from unittest import mock
+
+from tests.hardware.ascend import slices
+
+ROOT = pathlib.Path(__file__).parents[2]
+#: Those that need torch; one of them never runs on an emulated device.
+TORCH = 4
+
+
+class Rehearsal(unittest.TestCase):
+    def rehearse(self, python: str) -> tuple[int, str]:
+        """Run it with an interpreter of torch; return (how many it skipped, what it printed)."""
+        done = subprocess.run(
+            [sys.executable, '-m', 'tests.hardware.ascend'], cwd=ROOT, text=True, capture_output=True, check=False,
+            env={**os.environ, 'ACCELPOOL_HW_EMULATED': '1', 'ACCELPOOL_NPU_PYTHON': python}, timeout=900)
+        printed = done.stdout + done.stderr
+        self.assertEqual(0, done.returncode, printed)
+        counts = re.search(r'^ascend suite: 6 tests, 0 failed, (\d+) skipped$', printed, re.MULTILINE)
+        assert counts is not None, printed
+        return int(counts[1]), printed
+
+    def test_without_torch_what_needs_it_is_skipped_and_counted(self) -> None:
+        skipped, printed = self.rehearse('/nowhere/python')
+        self.assertEqual(TORCH, skipped)
+        self.assertEqual(TORCH, len(re.findall('^skipped: ', printed, re.MULTILINE)))
+        self.assertIn('no interpreter with torch and torch-npu: /nowhere/python', printed)
+
+    @unittest.skipUnless(shutil.which(slices.PYTHON), 'torch-npu is not installed (see tests/functional/test_npu_train.py)')
+    def test_with_torch(self) -> None:
+        self.assertEqual(1, self.rehearse(slices.PYTHON)[0])
+
+    def test_a_host_on_which_no_npu_is_found_fails(self) -> None:
+        case = slices.Slices('test_the_npu_is_found_and_well')
+        with mock.patch.object(case, 'accelpool', return_value='[]'), self.assertRaisesRegex(AssertionError, 'no device'):
+            case.test_the_npu_is_found_and_well()
