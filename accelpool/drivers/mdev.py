@@ -8,6 +8,7 @@ A device with SR-IOV has the types below its virtual functions, one instance eac
 
 import pathlib
 import uuid
+from collections.abc import Sequence
 
 from accelpool import errors
 from accelpool.drivers import base
@@ -37,7 +38,7 @@ class Mdev:
         return {'pci': device.pci_address, 'type': wanted.template, 'mdev': str(uuid.uuid5(NAMESPACE, wanted.id))}
 
     def make(self, entry: Entry) -> base.Carved:
-        if not self.exists(entry):
+        if not self._exists(entry):
             failure: OSError | None = None
             for function in self.functions(entry['pci']):
                 try:
@@ -54,14 +55,17 @@ class Mdev:
         return base.Carved(slice_id=entry['slice'], device_id=entry['device'], handle=handle)
 
     def unmake(self, entry: Entry) -> None:
-        if self.exists(entry):
+        if self._exists(entry):
             try:
                 (self._path(entry) / 'remove').write_text('1')
             except OSError as error:
                 raise errors.DriverError(
                     f'The mediated device {entry["mdev"]} cannot be removed: {error}; a VM may still use it') from error
 
-    def exists(self, entry: Entry) -> bool:
+    def there(self, entries: Sequence[Entry]) -> list[Entry]:
+        return [entry for entry in entries if self._exists(entry)]
+
+    def _exists(self, entry: Entry) -> bool:
         return self._path(entry).exists()
 
     def _path(self, entry: Entry) -> pathlib.Path:

@@ -46,5 +46,5 @@ class AscendDriver(base.Driver):
             ours=lambda device_id: {entry[entry['way']] for entry in book.of_device(device_id)
                                     if entry['way'] in ('vnpu', 'mdev')})
         self.slicing = AscendSlicing(book, {
-            'whole': Whole(), 'vnpu': Vnpu(channel(chosen.vnpu_deadline), book), 'mdev': mdev})
+            'whole': Whole(), 'vnpu': Vnpu(channel(chosen.vnpu_deadline), book, chosen.deadline), 'mdev': mdev})
         self.remoting = AscendRemoting(chosen.library_dir)

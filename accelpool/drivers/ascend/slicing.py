@@ -6,6 +6,7 @@ A vNPU's number is only known after it was made, so the book has an entry withou
 exists, nobody else owns, and has that template, is ours.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from accelpool import errors
@@ -53,30 +54,32 @@ class Whole:
     def unmake(self, entry: Entry) -> None:
         """Nothing was done to the chip."""
 
-    def exists(self, entry: Entry) -> bool:
-        return True
+    def there(self, entries: Sequence[Entry]) -> list[Entry]:
+        return list(entries)
 
 
 class Vnpu:
     """Makes and unmakes vNPUs."""
 
-    def __init__(self, channel: vendor.Channel, book: Book) -> None:
+    def __init__(self, channel: vendor.Channel, book: Book, reading: float) -> None:
         """
         :param channel: with a deadline that is long enough for the creation of a vNPU
         :param book: where the numbers of the vNPUs are kept
+        :param reading: seconds that a question may take
         """
         self._channel = channel
+        self._reading = reading
         self._book = book
 
     def plan(self, device: Device, wanted: Slice) -> Entry:
         if wanted.template is None:
             raise errors.NotSupported('A vNPU needs a template; the scheduler chooses it')
         chip = (device.options['card'], device.options['chip'])
-        there = [one['id'] for one in self._channel.ask('condition', *chip)['vdevices']]
+        there = [one['id'] for one in self._channel.ask('condition', *chip, deadline=self._reading)['vdevices']]
         return {'card': chip[0], 'chip': chip[1], 'template': wanted.template, 'vnpu': None, 'before': there}
 
     def make(self, entry: Entry) -> base.Carved:
-        if not self.exists(entry):
+        if not self.there([entry]):
             identifier = self._adopt(entry)
             if identifier is None:
                 try:
@@ -102,11 +105,13 @@ class Vnpu:
             raise errors.DriverError(f'The vNPU {identifier} of card {entry["card"]} cannot be taken apart: '
                                      f'{error.detail}') from error
 
-    def exists(self, entry: Entry) -> bool:
-        return entry['vnpu'] is not None and entry['vnpu'] in self._present(entry)
+    def there(self, entries: Sequence[Entry]) -> list[Entry]:
+        made = self._present(entries[0])
+        return [entry for entry in entries if entry['vnpu'] in made]
 
     def _present(self, entry: Entry) -> set[int]:
-        found: list[dict[str, Any]] = self._channel.ask('condition', entry['card'], entry['chip'])['vdevices']
+        found: list[dict[str, Any]] = self._channel.ask(
+            'condition', entry['card'], entry['chip'], deadline=self._reading)['vdevices']
         return {one['id'] for one in found}
 
     def _adopt(self, entry: Entry) -> int | None:

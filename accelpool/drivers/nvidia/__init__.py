@@ -46,7 +46,7 @@ class NvidiaDriver(base.Driver):
             overhead=chosen.session_overhead_mib, types=mdev.geometry, sysfs=sysfs)
         self.slicing = NvidiaSlicing(book, {
             'whole': Whole(), 'shared': Shared(), 'mdev': mdev,
-            'mig': Mig(channel(chosen.mig_deadline), book.of_device),
+            'mig': Mig(channel(chosen.mig_deadline), book.of_device, chosen.deadline),
             'mps': Mps(chosen.mps_control, state_dir / 'nvidia-mps', others=lambda device_id: sum(
                 entry['way'] == 'mps' for entry in book.of_device(device_id))),
         }, mps=chosen.mps)

@@ -9,7 +9,7 @@ The daemon belongs to the device's pipe directory; it is started with the first 
 import os
 import pathlib
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from accelpool import errors
 from accelpool.drivers import base
@@ -58,9 +58,9 @@ class Mps:
         if self._others(entry['device']) <= 1 and self._alive(entry):
             self._run(entry, [], 'quit -t 5\n')
 
-    def exists(self, entry: Entry) -> bool:
-        """A daemon that was killed has lost its clients: the slice has to be made again."""
-        return self._alive(entry)
+    def there(self, entries: Sequence[Entry]) -> list[Entry]:
+        """A daemon that was killed has lost its clients: the slices have to be made again."""
+        return list(entries) if self._alive(entries[0]) else []
 
     def _pipe(self, entry: Entry) -> pathlib.Path:
         return self._directory / str(entry['uuid']) / 'pipe'
