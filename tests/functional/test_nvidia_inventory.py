@@ -207,6 +207,46 @@ class Health_(nvidia.NvidiaCase):
             self.assertEqual(found[5].traits, found[4].traits)
         self.until(lambda found: found[5].health == Health.OK)
 
+    def test_what_happens_around_a_hang_is_not_lost(self) -> None:
+        with self.host.hanging('nvmlDeviceGetTemperature', device=5):
+            self.assertEqual(Health.FAILED, self.health(5)[0])
+            self.host.xid(0, 109)
+            self.host.xid(5, 109)
+            self.host.xid(1, 9999)
+        found = self.until(lambda found: 'XID' in (found[5].health_reason or ''))
+        self.assertEqual([Health.FAILED, Health.DEGRADED, *[Health.OK] * 3, Health.FAILED, *[Health.OK] * 2],
+                         [device.health for device in found])
+        for index in (0, 5):
+            self.assertIn('XID 109', found[index].health_reason or '')
+            self.host.reset(index)
+        self.until(lambda found: (found[0].health, found[5].health) == (Health.OK, Health.OK))
+
+    def test_what_happens_to_a_device_while_it_hangs_is_over_with_its_reset(self) -> None:
+        with self.host.hanging('nvmlDeviceGetTemperature', device=5):
+            self.assertEqual(Health.FAILED, self.health(5)[0])
+            self.host.xid(5, 109)
+            self.look()  # it is told now, though the device does not answer
+            self.host.reset(5)
+        self.until(lambda found: found[5].health == Health.OK)
+
+    def test_what_happens_while_another_process_begins_to_watch(self) -> None:
+        """A device that comes back makes a new process necessary; it watches before the old one stops."""
+        self.host.pull(3)
+        self.look()
+        self.host.put_back(3)
+        self.host.xid(0, 109)
+        found = self.until(lambda found: len(found) == 8)
+        self.assertEqual(Health.FAILED, found[0].health)
+        self.host.xid(3, 109)
+        self.assertEqual(Health.FAILED, self.health(3)[0])
+
+    def test_what_happens_after_a_driver_was_reloaded_is_seen(self) -> None:
+        with self.host.failing('nvmlDeviceGetCount_v2', code=9):
+            self.look()
+        self.until(lambda found: found[0].health == Health.OK)
+        self.host.xid(0, 109)
+        self.assertEqual(Health.FAILED, self.health()[0])
+
     def test_a_library_that_hangs_as_a_whole(self) -> None:
         with self.host.hanging('nvmlDeviceGetCount_v2'):
             found = self.look()

@@ -21,6 +21,7 @@ from accelpool import errors
 from accelpool.drivers import base, programs
 from accelpool.drivers.nvidia import describe, health
 from accelpool.drivers.nvidia.channel import Channel, Hung, NvmlError
+from accelpool.drivers.nvidia.watch import Watch
 from accelpool.partitions import Geometry
 from accelpool.types import Device, Health, Isolation
 
@@ -39,6 +40,10 @@ THROTTLE = ('power-cap', 'hardware', 'thermal-software', 'thermal-hardware', 'po
 PASSTHROUGH = 'vfio-pci'
 
 
+#: Events that are kept for devices that nothing is known of yet.
+MOST_WAITING = 64
+
+
 @dataclasses.dataclass
 class Known:
     """What is remembered of a device."""
@@ -46,6 +51,7 @@ class Known:
     identity: dict[str, Any]
     ailments: list[health.Ailment] = dataclasses.field(default_factory=list)
     device: Device | None = None           # as last reported
+    look: health.Look | None = None        # the last one that it answered to
     asked_again_at: float = 0.0            # a device that hung is left alone until then
 
 
@@ -60,7 +66,7 @@ def boot_id() -> str:
 class NvidiaInventory(base.Inventory):
     """The NVIDIA devices of this host."""
 
-    def __init__(self, host: str, state_file: pathlib.Path, channel: Channel, *,
+    def __init__(self, host: str, state_file: pathlib.Path, channel: Channel, watch: Watch, *,
                  ours: Callable[[str], Set[int]], isolations: Callable[[str], set[str]],
                  types: Callable[[Device], Geometry | None], retry_interval: float, drain_foreign: bool, overhead: int,
                  sysfs: pathlib.Path, boot: Callable[[], str] = boot_id,
@@ -75,6 +81,7 @@ class NvidiaInventory(base.Inventory):
         self._host = host
         self._file = state_file
         self._channel = channel
+        self._watch = watch
         self._ours = ours
         self._isolations = isolations
         self._types = types
@@ -87,7 +94,7 @@ class NvidiaInventory(base.Inventory):
         self._known = self._read()
         self._trouble: str | None = None
         self._reopen_at: float | None = None
-        self._waiting: list[dict[str, Any]] = []  # events that were read ahead of a look
+        self._waiting: list[dict[str, Any]] = []  # events of devices that nothing is known of yet
         self._conditions: dict[str, dict[str, Any]] = {}
         self._last_xid: dict[str, int] = {}
 
@@ -102,7 +109,7 @@ class NvidiaInventory(base.Inventory):
             return self._failed_all(f'{error.detail}; its processes may have to be ended, or the host restarted')
         self._say(None)
         present = [uuid for uuid in host['devices'] if isinstance(uuid, str)]
-        happened, self._waiting = self._waiting + self._events(), []
+        happened, self._waiting = self._waiting + self._events(set(present)), []
         self._last_xid |= {one['uuid']: one['data'] for one in happened if one['kind'] == 'xid'}
         looks: dict[str, health.Look] = {}
         failures: dict[str, str] = {}
@@ -117,15 +124,14 @@ class NvidiaInventory(base.Inventory):
                 failures[uuid] = reason
         if failures and self._reopen_at is None:
             self._reopen_at = time.monotonic() + self._retry
+        for uuid, look in looks.items():
+            known = self._known[uuid]
+            known.look, known.ailments = look, [one for one in known.ailments if not health.cured(one, look)]
+        self._contract(happened)
         domains = describe.islands(self._host, [self._known[uuid].identity for uuid in present if uuid in self._known])
         found = []
         for uuid, look in looks.items():
             known = self._known[uuid]
-            fresh = health.contracted([one for one in happened if one['uuid'] == uuid], look)
-            for ailment in fresh:
-                LOG.warning('%s on %s: %s', known.identity['name'], self._host, ailment.what)
-            known.ailments = health.merged(
-                [one for one in known.ailments if not health.cured(one, look)], fresh)
             known.device = self._device(known.identity, host, domains.get(uuid), *health.verdict(known.ailments, look))
             found.append(known.device)
         found += [self._failed(uuid, reason) for uuid, reason in failures.items() if uuid in self._known]
@@ -161,8 +167,6 @@ class NvidiaInventory(base.Inventory):
         """Return what NVML says of the host, from a library that was opened anew when something went wrong."""
         if self._reopen_at is not None and time.monotonic() >= self._reopen_at and not self._channel.stuck():
             self._reopen_at = None
-            if self._trouble is None:
-                self._waiting += self._events()  # they would be lost
             self._channel.close()
         found: dict[str, Any] = self._channel.ask('host')
         return found
@@ -171,6 +175,7 @@ class NvidiaInventory(base.Inventory):
         """Return the devices that there were; a host that never had one has nothing to say."""
         if error.number in REOPEN:
             self._reopen_at = time.monotonic()
+        self._watch.lapse()
         self._say(error.detail, quietly=error.number == LIBRARY_NOT_FOUND and not self._known)
         return self._failed_all(error.detail)
 
@@ -184,13 +189,25 @@ class NvidiaInventory(base.Inventory):
             (LOG.info if quietly else LOG.error)('NVIDIA devices of %s cannot be used: %s', self._host, trouble)
         self._trouble = trouble
 
-    def _events(self) -> list[dict[str, Any]]:
+    def _events(self, present: Set[str]) -> list[dict[str, Any]]:
         try:
-            found: list[dict[str, Any]] = self._channel.ask('events')
+            return self._watch.events(present)
         except errors.DriverError as error:
             LOG.warning('No events of NVIDIA devices on %s: %s', self._host, error.detail)
             return []
-        return found
+
+    def _contract(self, happened: list[dict[str, Any]]) -> None:
+        """Give devices the ailments that events bring, as they were when last seen: one may hang, or be lost, since."""
+        for uuid in {one['uuid'] for one in happened}:
+            events = [one for one in happened if one['uuid'] == uuid]
+            known = self._known.get(uuid)
+            if known is None or known.look is None:
+                self._waiting = [*self._waiting, *events][-MOST_WAITING:]
+                continue
+            fresh = health.contracted(events, known.look)
+            for ailment in fresh:
+                LOG.warning('%s on %s: %s', known.identity['name'], self._host, ailment.what)
+            known.ailments = health.merged(known.ailments, fresh)
 
     def _look(self, uuid: str, boot: str) -> health.Look:
         """Read a device.
