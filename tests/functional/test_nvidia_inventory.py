@@ -191,6 +191,18 @@ class Health_(nvidia.NvidiaCase):
         self.host.reset(3)
         self.until(lambda found: found[3].health == Health.OK)
 
+    def test_a_lost_gpu_that_answers_with_an_unknown_error_is_not_forgotten(self) -> None:
+        for functions in (['nvmlDeviceGetUUID'], ['nvmlDeviceGetUUID', 'nvmlDeviceGetHandleByPciBusId_v2']):
+            with self.subTest(functions=functions), contextlib.ExitStack() as failing:
+                for function in functions:
+                    device = {'device': 3} if function == 'nvmlDeviceGetUUID' else {}
+                    failing.enter_context(self.host.failing(function, code=999, **device))
+                health, reason = self.health(3)
+                self.assertEqual(Health.FAILED, health)
+                self.assertIn('has mostly fallen off the bus: look at the log', reason)
+                self.assertEqual(8, len(self.look()))
+        self.until(lambda found: found[3].health == Health.OK)
+
     def test_hot_removal_and_return(self) -> None:
         before = self.look()
         self.host.pull(3)

@@ -29,7 +29,7 @@ LOG = logging.getLogger(__name__)
 
 #: NVML errors that concern the driver as a whole: a new process may see more than this one.
 REOPEN = {1, 9, 12, 15, 16, 18, 999}
-LIBRARY_NOT_FOUND, GPU_IS_LOST = 12, 15
+NOT_FOUND, LIBRARY_NOT_FOUND = 6, 12
 
 MPS_SERVER = 'nvidia-cuda-mps-server'
 
@@ -250,15 +250,19 @@ class NvidiaInventory(base.Inventory):
                             and self._program(process['pid']) not in (programs.WORKER, MPS_SERVER)))
 
     def _absent(self, uuid: str) -> str | None:
-        """Return why a known device is not there; None when it was taken out."""
+        """Return why a known device is not there; None when it was taken out.
+
+        Nothing is at its address then, or another device: a lost one answers with errors of many kinds.
+        """
         try:
-            self._channel.ask('probe', self._known[uuid].identity['bus_id'])
+            there = self._channel.ask('probe', self._known[uuid].identity['bus_id'])
         except NvmlError as error:
-            if error.number == GPU_IS_LOST or self._handed_over(uuid):
-                return error.detail
-        except Hung as error:
+            if error.number == NOT_FOUND and not self._handed_over(uuid):
+                return None
             return error.detail
-        return None
+        except errors.DriverError as error:
+            return error.detail
+        return 'it came back at this moment' if there == uuid else None
 
     def _handed_over(self, uuid: str) -> bool:
         """Return whether an instance has a device: it is a whole slice, and the host's own driver has let it go."""

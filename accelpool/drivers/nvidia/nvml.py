@@ -74,9 +74,10 @@ def host() -> dict[str, Any]:
             'cuda': pynvml.nvmlSystemGetCudaDriverVersion(), 'devices': found}
 
 
-def probe(bus_id: str) -> None:
-    """Answer with NVML's error when the device at a PCI address cannot be had."""
-    pynvml.nvmlDeviceGetHandleByPciBusId(bus_id)
+def probe(bus_id: str) -> str:
+    """Return the UUID of the device at a PCI address, or answer with NVML's error when it cannot be had."""
+    found: str = text(pynvml.nvmlDeviceGetUUID(pynvml.nvmlDeviceGetHandleByPciBusId(bus_id)))
+    return found
 
 
 def identity(uuid: str) -> dict[str, Any]:
