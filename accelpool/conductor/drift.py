@@ -27,6 +27,7 @@ class Drift:
 
     bind: Set[str] = frozenset()
     release: Set[str] = frozenset()
+    lost: Mapping[str, str] = dataclasses.field(default_factory=dict)  # slice that was usable -> allocation
     unbind: Set[str] = frozenset()               # at the agent
     destroy: Mapping[str, str] = dataclasses.field(default_factory=dict)  # slice -> driver
 
@@ -38,13 +39,15 @@ def compare(rows: Iterable[Row], admitted: Mapping[str, int], carved: Mapping[st
     :param admitted: what the agent serves: slice id -> generation
     :param carved: what the drivers have: slice id -> driver
     """
-    bind, release, known = set(), set(), set()
+    bind, release, known, lost = set(), set(), set(), {}
     for row in rows:
         known.add(row.slice_id)
         if row.state in {State.RELEASING, State.ERROR}:
             release.add(row.allocation_id)
         elif not row.bound or admitted.get(row.slice_id) != row.generation or row.slice_id not in carved:
             bind.add(row.allocation_id)
+            if row.bound and row.slice_id not in carved:
+                lost[row.slice_id] = row.allocation_id
     return Drift(
-        bind=bind, release=release, unbind=admitted.keys() - known,
+        bind=bind, release=release, lost=lost, unbind=admitted.keys() - known,
         destroy={slice_id: driver for slice_id, driver in carved.items() if slice_id not in known})

@@ -14,9 +14,13 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from oslo_log import log as logging
+
 from accelpool import errors
 from accelpool.drivers import base, vendor
 from accelpool.types import Device, Isolation, Slice
+
+LOG = logging.getLogger(__name__)
 
 Entry = dict[str, Any]
 
@@ -26,7 +30,12 @@ class Unfinished(errors.DriverError):
 
 
 class Way(Protocol):
-    """One way of cutting.  An entry of the book holds what it needs to find its slice again."""
+    """One way of cutting.  An entry of the book holds what it needs to find its slice again.
+
+    ``lost`` says for the operator what has happened when a slice is not there.
+    """
+
+    lost: str
 
     def plan(self, device: Device, wanted: Slice) -> Entry:
         """Return what goes into the book before anything is done.  :raises NotSupported: it cannot be"""
@@ -89,6 +98,7 @@ class BookedSlicing(base.Slicing):
         """:param ways: by their names in the book"""
         self._book = book
         self._ways = ways
+        self._missed: frozenset[str] = frozenset()
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     @abc.abstractmethod
@@ -154,7 +164,18 @@ class BookedSlicing(base.Slicing):
             with self._locks[device_id]:
                 found += [base.Carved(slice_id=entry['slice'], device_id=device_id)
                           for entry in self._living(self._book.of_device(device_id))]
+        self._miss(found)
         return found
+
+    def _miss(self, found: Sequence[base.Carved]) -> None:
+        """Log once what is not there any more: it is carved again, and whoever used it has lost what was there."""
+        missed = {key: entry for key, entry in self._book.entries.items()
+                  if key not in {carved.slice_id for carved in found}}
+        for key in missed.keys() - self._missed:
+            entry = missed[key]
+            LOG.warning('Slice %s of device %s is not there: %s.  It is made again; its sessions have ended',
+                        key, entry['device'], self._ways[entry['way']].lost)
+        self._missed = frozenset(missed)
 
     def _living(self, entries: Sequence[Entry]) -> Sequence[Entry]:
         """Return what is there of a device's entries."""

@@ -22,6 +22,8 @@ NAMESPACE = uuid.UUID('0a5c9be6-2f0e-4a53-9d37-0c1a6d7f7c1e')
 class Mdev:
     """Makes and unmakes devices; what a type takes, each vendor says in its own words."""
 
+    lost = 'somebody else removed its mediated device (mdevctl list), or the host was restarted'
+
     def __init__(self, root: pathlib.Path) -> None:
         """:param root: where sysfs is mounted"""
         self._root = root

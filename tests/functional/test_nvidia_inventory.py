@@ -313,7 +313,11 @@ class Broken(nvidia.NvidiaCase):
 
     def test_no_device(self) -> None:
         self.describe({'driver': '570.1', 'nvml': '12.570', 'cuda': 12080})
-        self.assertEqual([], self.look())
+        with self.assertLogs('accelpool.drivers.nvidia.inventory', 'ERROR') as logged:
+            self.assertEqual([], self.look())
+            self.assertEqual([], self.look())
+        line, = logged.output
+        self.assertIn('the driver is loaded and finds no GPU: see whether the host has one (lspci', line)
 
     def test_no_driver_no_library_wrong_library(self) -> None:
         for code, remedy in ((4, 'run the conductor as root'), (9, 'modprobe nvidia'), (12, 'install the NVIDIA driver'), (18, 'different versions')):

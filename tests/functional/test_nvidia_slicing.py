@@ -255,7 +255,11 @@ class MigSlices(SlicingCase):
         chosen = self.scheduled(self.device, 's1', 30)
         before = self.carve(self.device, chosen)
         self.host.destroy_instance(6, 4)
-        self.assertEqual(set(), self.slices())  # so the reconciler binds again
+        with self.assertLogs('accelpool.drivers.book', 'WARNING') as logged:
+            self.assertEqual(set(), self.slices())  # so the reconciler binds again
+            self.assertEqual(set(), self.slices())
+        line, = logged.output
+        self.assertIn(f'Slice s1 of device {self.device.id} is not there: somebody else destroyed its MIG instance', line)
         after = self.carve(self.device, chosen)
         self.assertNotEqual(before.env, after.env)
         self.assertEqual({'s1'}, self.slices())
@@ -420,10 +424,13 @@ class MpsSlices(SlicingCase):
         pid = self.pid()
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
-        for _ in range(100):  # it dies when the kernel gets to it
-            if not self.slices():
-                break
-        self.assertEqual(set(), self.slices())  # so the reconciler binds again
+        with self.assertLogs('accelpool.drivers.book', 'WARNING') as logged:
+            for _ in range(100):  # it dies when the kernel gets to it
+                if not self.slices():
+                    break
+            self.assertEqual(set(), self.slices())  # so the reconciler binds again
+        line, = logged.output
+        self.assertIn('Slice s1 of device ' + self.device.id + ' is not there: the MPS daemon of the device has ended', line)
         self.carve(self.device, slice_)
         self.assertNotEqual(pid, self.pid())
         self.assertEqual({'s1'}, self.slices())

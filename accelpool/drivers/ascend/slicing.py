@@ -43,6 +43,8 @@ class AscendSlicing(BookedSlicing):
 class Whole:
     """The chip itself; its node comes with the endpoint."""
 
+    lost = ''  # nothing can be
+
     def plan(self, device: Device, wanted: Slice) -> Entry:
         return {'pci': device.pci_address}
 
@@ -60,6 +62,8 @@ class Whole:
 
 class Vnpu:
     """Makes and unmakes vNPUs."""
+
+    lost = 'somebody else destroyed its vNPU (npu-smi info -t info-vnpu), or the host was restarted'
 
     def __init__(self, channel: vendor.Channel, book: Book, reading: float) -> None:
         """

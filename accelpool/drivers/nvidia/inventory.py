@@ -31,6 +31,10 @@ LOG = logging.getLogger(__name__)
 REOPEN = {1, 9, 12, 15, 16, 18, 999}
 NOT_FOUND, LIBRARY_NOT_FOUND = 6, 12
 
+#: What an operator does about a host without GPUs.
+NO_GPU = ('the driver is loaded and finds no GPU: see whether the host has one (lspci -d 10de:) that an instance does '
+          'not have (vfio-pci), and the kernel\'s log (dmesg, NVRM); or take nvidia out of [conductor] drivers')
+
 MPS_SERVER = 'nvidia-cuda-mps-server'
 
 #: Why clocks may be low (:mod:`accelpool.drivers.nvidia.nvml`).
@@ -107,7 +111,7 @@ class NvidiaInventory(base.Inventory):
         except Hung as error:
             self._reopen_at = time.monotonic() + self._retry
             return self._failed_all(f'{error.detail}; its processes may have to be ended, or the host restarted')
-        self._say(None)
+        self._say(None if host['devices'] or self._known else NO_GPU)
         present = [uuid for uuid in host['devices'] if isinstance(uuid, str)]
         happened, self._waiting = self._waiting + self._events(set(present)), []
         self._last_xid |= {one['uuid']: one['data'] for one in happened if one['kind'] == 'xid'}

@@ -27,6 +27,8 @@ MINORS = pathlib.Path('/proc/driver/nvidia-caps/mig-minors')
 class Mig:
     """Makes and unmakes instances."""
 
+    lost = 'somebody else destroyed its MIG instance (nvidia-smi mig -lgi), or the GPU was reset'
+
     def __init__(self, channel: Channel, booked: Callable[[str], Iterable[Entry]], reading: float,
                  minors: pathlib.Path = MINORS) -> None:
         """

@@ -24,6 +24,8 @@ TIMEOUT = 10.0
 class Mps:
     """Starts, steers and ends the daemons."""
 
+    lost = 'the MPS daemon of the device has ended or was killed (see nvidia-mps/*/log in the state directory)'
+
     def __init__(self, control: str, directory: pathlib.Path, others: Callable[[str], int]) -> None:
         """
         :param control: the program nvidia-cuda-mps-control

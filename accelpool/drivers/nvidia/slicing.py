@@ -48,6 +48,8 @@ class NvidiaSlicing(BookedSlicing):
 class Whole:
     """The device itself: its nodes."""
 
+    lost = ''  # nothing can be
+
     def plan(self, device: Device, wanted: Slice) -> Entry:
         return {'uuid': device.options['uuid'], 'minor': device.options['minor'], 'pci': device.pci_address}
 
