@@ -27,6 +27,7 @@ class Drift:
 
     bind: Set[str] = frozenset()
     release: Set[str] = frozenset()
+    lost: Mapping[str, str] = dataclasses.field(default_factory=dict)  # slice that was usable -> allocation
     unbind: Set[str] = frozenset()               # at the agent
     destroy: Mapping[str, str] = dataclasses.field(default_factory=dict)  # slice -> driver
 
@@ -41,13 +42,15 @@ def compare(rows: Iterable[Row], admitted: Mapping[str, int], carved: Mapping[st
     :param kept: what is bound without the agent: slice id -> generation
     """
     there = {**(kept or {}), **admitted}
-    bind, release, known = set(), set(), set()
+    bind, release, known, lost = set(), set(), set(), {}
     for row in rows:
         known.add(row.slice_id)
         if row.state in {State.RELEASING, State.ERROR}:
             release.add(row.allocation_id)
         elif not row.bound or there.get(row.slice_id) != row.generation or row.slice_id not in carved:
             bind.add(row.allocation_id)
+            if row.bound and row.slice_id not in carved:
+                lost[row.slice_id] = row.allocation_id
     return Drift(
-        bind=bind, release=release, unbind=admitted.keys() - known,
+        bind=bind, release=release, lost=lost, unbind=admitted.keys() - known,
         destroy={slice_id: driver for slice_id, driver in carved.items() if slice_id not in known})

@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import pathlib
 import threading
+from collections.abc import Mapping
 from typing import Any
 
 from oslo_config import cfg
@@ -62,6 +63,7 @@ class Conductor:
         self._devices: dict[str, Device] = {}
         self._advertise: list[Any] | None = None
         self._renewals: dict[str, int] = {}
+        self._lost: set[str] = set()
         self._agent_seen = threading.Event()
         self._stopped = threading.Event()
         self._inventory = Loop(f'inventory of {host}', conf.conductor.inventory_interval, self.sync_inventory)
@@ -155,6 +157,7 @@ class Conductor:
             rows = [drift.Row(found.id, found.allocation_id, found.generation, found.bound, State(state))
                     for found, state in db_slice.of_host(session, self._host)]
         todo = drift.compare(rows, admitted, carved, self._slices.kept())
+        self._tell_lost(todo.lost)
         for slice_id in todo.unbind:
             LOG.warning('The agent of %s had a slice that nobody owns: %s', self._host, slice_id)
         steps = [functools.partial(self.agent.unbind, slice_id) for slice_id in todo.unbind]
@@ -168,6 +171,21 @@ class Conductor:
                 raise
             except errors.AccelpoolError as error:  # the others get their turn, this one the next time
                 LOG.warning('%s%s: %s', step.func.__name__, step.args, error.detail)
+
+    def _tell_lost(self, lost: Mapping[str, str]) -> None:
+        """Tell allocations, once, that the hardware has lost their slices; the driver logs why."""
+        # What was carved after the drivers had been asked is not lost.
+        still = lost.keys() - self._slices.carved().keys() if lost else set()
+        told = {slice_id: lost[slice_id] for slice_id in still - self._lost}
+
+        def note(session: Any) -> None:
+            for slice_id, allocation_id in told.items():
+                db_event.add(session, allocation_id, Event.DEVICE, detail=f'slice {slice_id} on {self._host} '
+                             'was not there any more: its sessions have ended, it is made again')
+
+        if told:
+            db_session.retrying(note)
+        self._lost = set(still)
 
     def _device(self, device_id: str) -> Device:
         try:

@@ -10,12 +10,17 @@ import json
 import os
 import pathlib
 import threading
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
+
+from oslo_log import log as logging
 
 from accelpool import errors
 from accelpool.drivers import base, vendor
 from accelpool.types import Device, Isolation, Slice
+
+LOG = logging.getLogger(__name__)
 
 Entry = dict[str, Any]
 
@@ -25,7 +30,12 @@ class Unfinished(errors.DriverError):
 
 
 class Way(Protocol):
-    """One way of cutting.  An entry of the book holds what it needs to find its slice again."""
+    """One way of cutting.  An entry of the book holds what it needs to find its slice again.
+
+    ``lost`` says for the operator what has happened when a slice is not there.
+    """
+
+    lost: str
 
     def plan(self, device: Device, wanted: Slice) -> Entry:
         """Return what goes into the book before anything is done.  :raises NotSupported: it cannot be"""
@@ -36,8 +46,8 @@ class Way(Protocol):
     def unmake(self, entry: Entry) -> None:
         """Undo it; nothing happens when it is not there.  :raises DriverError: the hardware refused"""
 
-    def exists(self, entry: Entry) -> bool:
-        """Return whether it is there.  :raises DriverError: it cannot be told now"""
+    def there(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Return which of a device's are there: asked once for all.  :raises DriverError: it cannot be told now"""
 
 
 class Book:
@@ -45,6 +55,7 @@ class Book:
 
     def __init__(self, path: pathlib.Path) -> None:
         self._path = path
+        self._lock = threading.Lock()
         try:
             self.entries: Mapping[str, Entry] = json.loads(path.read_text())
         except FileNotFoundError:
@@ -55,10 +66,12 @@ class Book:
                 'restore it, or take all partitions of this host\'s devices apart and remove the file') from error
 
     def put(self, slice_id: str, entry: Entry) -> None:
-        self._write({**self.entries, slice_id: entry})
+        with self._lock:
+            self._write({**self.entries, slice_id: entry})
 
     def drop(self, slice_id: str) -> None:
-        self._write({key: value for key, value in self.entries.items() if key != slice_id})
+        with self._lock:
+            self._write({key: value for key, value in self.entries.items() if key != slice_id})
 
     def of_device(self, device_id: str) -> list[Entry]:
         """Return what was made on a device."""
@@ -85,7 +98,8 @@ class BookedSlicing(base.Slicing):
         """:param ways: by their names in the book"""
         self._book = book
         self._ways = ways
-        self._lock = threading.Lock()
+        self._missed: frozenset[str] = frozenset()
+        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     @abc.abstractmethod
     def way(self, device: Device, wanted: Slice) -> str:
@@ -111,7 +125,7 @@ class BookedSlicing(base.Slicing):
                 f'go together with {wanted.isolation} on one device')
 
     def carve(self, device: Device, wanted: Slice) -> base.Carved:
-        with self._lock:
+        with self._locks[device.id]:
             entry = self._book.entries.get(wanted.id)
             if entry is None:
                 self.refuse_mixture(device, wanted)
@@ -125,13 +139,16 @@ class BookedSlicing(base.Slicing):
             except (vendor.Hung, Unfinished):
                 raise  # what has come of it, or will, must not be forgotten
             except errors.DriverError:
-                if not self._lives(entry):
+                if not self._living([entry]):
                     self._book.drop(wanted.id)
                 raise
 
     def destroy(self, slice_id: str) -> None:
-        with self._lock:
-            entry = self._book.entries.get(slice_id)
+        known = self._book.entries.get(slice_id)
+        if known is None:
+            return
+        with self._locks[known['device']]:
+            entry = self._book.entries.get(slice_id)  # not if another thread was quicker
             if entry is not None:
                 self._ways[entry['way']].unmake(entry)
                 self._book.drop(slice_id)
@@ -140,14 +157,33 @@ class BookedSlicing(base.Slicing):
         """What somebody destroyed is left out, so that the reconciler has it carved again.
 
         Of a device that cannot be asked now everything is taken to be there: a failed device must not make the
-        reconciler take slices apart or put them together.
+        reconciler take slices apart or put them together.  One that hangs keeps nobody from another device.
         """
-        with self._lock:
-            return [base.Carved(slice_id=key, device_id=entry['device'])
-                    for key, entry in self._book.entries.items() if self._lives(entry)]
+        found: list[base.Carved] = []
+        for device_id in sorted({entry['device'] for entry in self._book.entries.values()}):
+            with self._locks[device_id]:
+                found += [base.Carved(slice_id=entry['slice'], device_id=device_id)
+                          for entry in self._living(self._book.of_device(device_id))]
+        self._miss(found)
+        return found
 
-    def _lives(self, entry: Entry) -> bool:
-        try:
-            return self._ways[entry['way']].exists(entry)
-        except errors.DriverError:
-            return True
+    def _miss(self, found: Sequence[base.Carved]) -> None:
+        """Log once what is not there any more: it is carved again, and whoever used it has lost what was there."""
+        missed = {key: entry for key, entry in self._book.entries.items()
+                  if key not in {carved.slice_id for carved in found}}
+        for key in missed.keys() - self._missed:
+            entry = missed[key]
+            LOG.warning('Slice %s of device %s is not there: %s.  It is made again; its sessions have ended',
+                        key, entry['device'], self._ways[entry['way']].lost)
+        self._missed = frozenset(missed)
+
+    def _living(self, entries: Sequence[Entry]) -> Sequence[Entry]:
+        """Return what is there of a device's entries."""
+        found: list[Entry] = []
+        for way in sorted({entry['way'] for entry in entries}):
+            booked = [entry for entry in entries if entry['way'] == way]
+            try:
+                found += self._ways[way].there(booked)
+            except errors.DriverError:
+                found += booked
+        return found

@@ -8,6 +8,7 @@ A device with SR-IOV has the types below its virtual functions, one instance eac
 
 import pathlib
 import uuid
+from collections.abc import Sequence
 
 from accelpool import errors
 from accelpool.drivers import base
@@ -20,6 +21,8 @@ NAMESPACE = uuid.UUID('0a5c9be6-2f0e-4a53-9d37-0c1a6d7f7c1e')
 
 class Mdev:
     """Makes and unmakes devices; what a type takes, each vendor says in its own words."""
+
+    lost = 'somebody else removed its mediated device (mdevctl list), or the host was restarted'
 
     def __init__(self, root: pathlib.Path) -> None:
         """:param root: where sysfs is mounted"""
@@ -37,7 +40,7 @@ class Mdev:
         return {'pci': device.pci_address, 'type': wanted.template, 'mdev': str(uuid.uuid5(NAMESPACE, wanted.id))}
 
     def make(self, entry: Entry) -> base.Carved:
-        if not self.exists(entry):
+        if not self._exists(entry):
             failure: OSError | None = None
             for function in self.functions(entry['pci']):
                 try:
@@ -54,14 +57,17 @@ class Mdev:
         return base.Carved(slice_id=entry['slice'], device_id=entry['device'], handle=handle)
 
     def unmake(self, entry: Entry) -> None:
-        if self.exists(entry):
+        if self._exists(entry):
             try:
                 (self._path(entry) / 'remove').write_text('1')
             except OSError as error:
                 raise errors.DriverError(
                     f'The mediated device {entry["mdev"]} cannot be removed: {error}; a VM may still use it') from error
 
-    def exists(self, entry: Entry) -> bool:
+    def there(self, entries: Sequence[Entry]) -> list[Entry]:
+        return [entry for entry in entries if self._exists(entry)]
+
+    def _exists(self, entry: Entry) -> bool:
         return self._path(entry).exists()
 
     def _path(self, entry: Entry) -> pathlib.Path:

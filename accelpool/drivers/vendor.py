@@ -57,9 +57,10 @@ class Channel:
         self._process: subprocess.Popen[bytes] | None = None
         self._given_up: list[subprocess.Popen[bytes]] = []
 
-    def ask(self, call: str, *arguments: Any) -> Any:
+    def ask(self, call: str, *arguments: Any, deadline: float | None = None) -> Any:
         """Return the result of one of the program's calls.
 
+        :param deadline: seconds that this call may take, None: as long as any
         :raises VendorError: the library refused
         :raises Hung: it did not answer in time
         """
@@ -67,8 +68,9 @@ class Channel:
             if self._process is None:
                 self._start()
                 if call != 'open':
-                    self._exchange('open', ())
-            return self._exchange(call, arguments)
+                    self._exchange('open', (), self._opening)
+            usual = self._opening if call == 'open' else self._deadline
+            return self._exchange(call, arguments, usual if deadline is None else deadline)
 
     def stuck(self) -> bool:
         """Return whether a process that was given up still hangs in the kernel."""
@@ -86,8 +88,8 @@ class Channel:
         self._process = subprocess.Popen(
             [sys.executable, '-P', str(self._program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env)
 
-    def _exchange(self, call: str, arguments: tuple[Any, ...]) -> Any:
-        process, deadline = self._process, self._opening if call == 'open' else self._deadline
+    def _exchange(self, call: str, arguments: tuple[Any, ...], deadline: float) -> Any:
+        process = self._process
         assert process is not None and process.stdin is not None
         try:
             process.stdin.write(json.dumps([call, arguments]).encode() + b'\n')

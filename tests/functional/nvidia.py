@@ -54,6 +54,7 @@ class NvidiaCase(unittest.TestCase):
         inventory._boot = lambda: self.boot
         inventory._program = lambda pid: self.programs.get(pid, 'python3')
         self.addCleanup(inventory._channel.close)
+        self.addCleanup(lambda: inventory._watch.close())
         self.addCleanup(driver.need_slicing()._ways['mig']._channel.close)  # type: ignore[attr-defined]
         return driver
 

@@ -213,7 +213,12 @@ class Partitions(PoolCase):
         device = 6 if self.host.instances(6) else 7
         before = self.host.instances(device)
         self.host.destroy_instance(device, 4)
-        self.conductor.reconcile()
+        told = len(self.events(identifier))
+        for _ in range(2):
+            self.conductor.reconcile()
+        (event, detail), = self.events(identifier)[told:]
+        self.assertEqual('device', event)
+        self.assertIn('was not there any more: its sessions have ended, it is made again', detail)
         after = self.host.instances(device)
         self.assertEqual([one[:2] for one in before], [one[:2] for one in after])
         self.assertNotEqual(before, after)

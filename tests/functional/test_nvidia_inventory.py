@@ -199,6 +199,18 @@ class Health_(nvidia.NvidiaCase):
         self.host.reset(3)
         self.until(lambda found: found[3].health == Health.OK)
 
+    def test_a_lost_gpu_that_answers_with_an_unknown_error_is_not_forgotten(self) -> None:
+        for functions in (['nvmlDeviceGetUUID'], ['nvmlDeviceGetUUID', 'nvmlDeviceGetHandleByPciBusId_v2']):
+            with self.subTest(functions=functions), contextlib.ExitStack() as failing:
+                for function in functions:
+                    device = {'device': 3} if function == 'nvmlDeviceGetUUID' else {}
+                    failing.enter_context(self.host.failing(function, code=999, **device))
+                health, reason = self.health(3)
+                self.assertEqual(Health.FAILED, health)
+                self.assertIn('has mostly fallen off the bus: look at the log', reason)
+                self.assertEqual(8, len(self.look()))
+        self.until(lambda found: found[3].health == Health.OK)
+
     def test_hot_removal_and_return(self) -> None:
         before = self.look()
         self.host.pull(3)
@@ -214,6 +226,46 @@ class Health_(nvidia.NvidiaCase):
             self.assertIn('NVML did not answer within 1 s', found[5].health_reason or '')
             self.assertEqual(found[5].traits, found[4].traits)
         self.until(lambda found: found[5].health == Health.OK)
+
+    def test_what_happens_around_a_hang_is_not_lost(self) -> None:
+        with self.host.hanging('nvmlDeviceGetTemperature', device=5):
+            self.assertEqual(Health.FAILED, self.health(5)[0])
+            self.host.xid(0, 109)
+            self.host.xid(5, 109)
+            self.host.xid(1, 9999)
+        found = self.until(lambda found: 'XID' in (found[5].health_reason or ''))
+        self.assertEqual([Health.FAILED, Health.DEGRADED, *[Health.OK] * 3, Health.FAILED, *[Health.OK] * 2],
+                         [device.health for device in found])
+        for index in (0, 5):
+            self.assertIn('XID 109', found[index].health_reason or '')
+            self.host.reset(index)
+        self.until(lambda found: (found[0].health, found[5].health) == (Health.OK, Health.OK))
+
+    def test_what_happens_to_a_device_while_it_hangs_is_over_with_its_reset(self) -> None:
+        with self.host.hanging('nvmlDeviceGetTemperature', device=5):
+            self.assertEqual(Health.FAILED, self.health(5)[0])
+            self.host.xid(5, 109)
+            self.look()  # it is told now, though the device does not answer
+            self.host.reset(5)
+        self.until(lambda found: found[5].health == Health.OK)
+
+    def test_what_happens_while_another_process_begins_to_watch(self) -> None:
+        """A device that comes back makes a new process necessary; it watches before the old one stops."""
+        self.host.pull(3)
+        self.look()
+        self.host.put_back(3)
+        self.host.xid(0, 109)
+        found = self.until(lambda found: len(found) == 8)
+        self.assertEqual(Health.FAILED, found[0].health)
+        self.host.xid(3, 109)
+        self.assertEqual(Health.FAILED, self.health(3)[0])
+
+    def test_what_happens_after_a_driver_was_reloaded_is_seen(self) -> None:
+        with self.host.failing('nvmlDeviceGetCount_v2', code=9):
+            self.look()
+        self.until(lambda found: found[0].health == Health.OK)
+        self.host.xid(0, 109)
+        self.assertEqual(Health.FAILED, self.health()[0])
 
     def test_a_library_that_hangs_as_a_whole(self) -> None:
         with self.host.hanging('nvmlDeviceGetCount_v2'):
@@ -269,7 +321,11 @@ class Broken(nvidia.NvidiaCase):
 
     def test_no_device(self) -> None:
         self.describe({'driver': '570.1', 'nvml': '12.570', 'cuda': 12080})
-        self.assertEqual([], self.look())
+        with self.assertLogs('accelpool.drivers.nvidia.inventory', 'ERROR') as logged:
+            self.assertEqual([], self.look())
+            self.assertEqual([], self.look())
+        line, = logged.output
+        self.assertIn('the driver is loaded and finds no GPU: see whether the host has one (lspci', line)
 
     def test_no_driver_no_library_wrong_library(self) -> None:
         for code, remedy in ((4, 'run the conductor as root'), (9, 'modprobe nvidia'), (12, 'install the NVIDIA driver'), (18, 'different versions')):

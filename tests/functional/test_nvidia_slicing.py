@@ -255,7 +255,11 @@ class MigSlices(SlicingCase):
         chosen = self.scheduled(self.device, 's1', 30)
         before = self.carve(self.device, chosen)
         self.host.destroy_instance(6, 4)
-        self.assertEqual(set(), self.slices())  # so the reconciler binds again
+        with self.assertLogs('accelpool.drivers.book', 'WARNING') as logged:
+            self.assertEqual(set(), self.slices())  # so the reconciler binds again
+            self.assertEqual(set(), self.slices())
+        line, = logged.output
+        self.assertIn(f'Slice s1 of device {self.device.id} is not there: somebody else destroyed its MIG instance', line)
         after = self.carve(self.device, chosen)
         self.assertNotEqual(before.env, after.env)
         self.assertEqual({'s1'}, self.slices())
@@ -307,6 +311,33 @@ class MigSlices(SlicingCase):
             self.carve(self.device, self.scheduled(self.device, 's1', 30))
         self.carve(self.device, self.scheduled(self.device, 's1', 30))
         self.assertEqual(1, len(self.host.instances(6)))
+
+    def test_a_gpu_that_hangs_does_not_keep_another_from_being_cut(self) -> None:
+        self.configure(deadline=0.5, mig_deadline=600.0)  # who waits as long for an answer does not end
+        self.driver = self.start()
+        used: list[tuple[str, int | None]] = []
+        for number in range(4):
+            chosen = self.scheduled(self.device, f's{number}', used=tuple(used))
+            self.carve(self.device, chosen)
+            used.append((chosen.template or '', chosen.position))
+        asked: list[str] = []
+        channel = self.driver.need_slicing()._ways['mig']._channel  # type: ignore[attr-defined]
+        ask = channel.ask
+        channel.ask = lambda call, *arguments, **named: (asked.append(arguments[0]), ask(call, *arguments, **named))[1]
+        other = self.look()[7]
+        with self.host.hanging('nvmlDeviceGetTemperature', device=6):
+            self.assertEqual({'s0', 's1', 's2', 's3'}, self.slices())
+            self.assertEqual([self.host.uuid(6)], asked, 'once for four slices')
+            self.carve(other, self.scheduled(other, 'other', 30))
+            self.assertEqual({'s0', 's1', 's2', 's3', 'other'}, self.slices())
+        self.assertEqual({'s0', 's1', 's2', 's3', 'other'}, self.slices())
+        self.assertEqual((4, 1), (len(self.host.instances(6)), len(self.host.instances(7))))
+
+    def test_a_cut_that_takes_long_keeps_nobody_from_another_device(self) -> None:
+        slicing, other = self.driver.need_slicing(), self.look()[0]
+        with slicing._locks[self.device.id]:  # type: ignore[attr-defined]
+            self.carve(other, wanted(other, 'other'))
+            slicing.destroy('other')
 
     def test_modes_that_mig_excludes(self) -> None:
         for isolation in (Isolation.WHOLE, Isolation.SHARED, Isolation.MPS):
@@ -428,10 +459,13 @@ class MpsSlices(SlicingCase):
         pid = self.pid()
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
-        for _ in range(100):  # it dies when the kernel gets to it
-            if not self.slices():
-                break
-        self.assertEqual(set(), self.slices())  # so the reconciler binds again
+        with self.assertLogs('accelpool.drivers.book', 'WARNING') as logged:
+            for _ in range(100):  # it dies when the kernel gets to it
+                if not self.slices():
+                    break
+            self.assertEqual(set(), self.slices())  # so the reconciler binds again
+        line, = logged.output
+        self.assertIn('Slice s1 of device ' + self.device.id + ' is not there: the MPS daemon of the device has ended', line)
         self.carve(self.device, slice_)
         self.assertNotEqual(pid, self.pid())
         self.assertEqual({'s1'}, self.slices())

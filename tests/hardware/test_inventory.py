@@ -29,6 +29,7 @@ class DriverCase(support.HardwareCase):
     def start(self) -> NvidiaDriver:
         driver = NvidiaDriver(support.HOST, self.dir)
         self.addCleanup(driver.inventory._channel.close)  # type: ignore[attr-defined]
+        self.addCleanup(driver.inventory._watch.close)  # type: ignore[attr-defined]
         return driver
 
 

@@ -48,4 +48,4 @@ class AscendDriver(base.Driver):
         self.remoting = AscendRemoting(chosen.library_dir)
         self.slicing = AscendSlicing(book, {
             'whole': Whole(), 'mdev': mdev,
-            'vnpu': Vnpu(channel(chosen.vnpu_deadline), book, self.remoting.no_sessions_on_vnpus)})
+            'vnpu': Vnpu(channel(chosen.vnpu_deadline), book, chosen.deadline, self.remoting.no_sessions_on_vnpus)})

@@ -7,7 +7,7 @@ exists, nobody else owns, and has that template, is ours.  A number is given aga
 the number that is written down and another template is somebody else's.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from accelpool import errors
@@ -45,6 +45,8 @@ class AscendSlicing(BookedSlicing):
 class Whole:
     """The chip itself; its node comes with the endpoint."""
 
+    lost = ''  # nothing can be
+
     def plan(self, device: Device, wanted: Slice) -> Entry:
         return {'pci': device.pci_address}
 
@@ -56,20 +58,24 @@ class Whole:
     def unmake(self, entry: Entry) -> None:
         """Nothing was done to the chip."""
 
-    def exists(self, entry: Entry) -> bool:
-        return True
+    def there(self, entries: Sequence[Entry]) -> list[Entry]:
+        return list(entries)
 
 
 class Vnpu:
     """Makes and unmakes vNPUs."""
 
-    def __init__(self, channel: vendor.Channel, book: Book, no_sessions: Callable[[], str]) -> None:
+    lost = 'somebody else destroyed its vNPU (npu-smi info -t info-vnpu), or the host was restarted'
+
+    def __init__(self, channel: vendor.Channel, book: Book, reading: float, no_sessions: Callable[[], str]) -> None:
         """
         :param channel: with a deadline that is long enough for the creation of a vNPU
         :param book: where the numbers of the vNPUs are kept
+        :param reading: seconds that a question may take
         :param no_sessions: says why no session can be served from a vNPU; empty: one can
         """
         self._channel = channel
+        self._reading = reading
         self._book = book
         self._no_sessions = no_sessions
 
@@ -77,11 +83,11 @@ class Vnpu:
         if wanted.template is None:
             raise errors.NotSupported('A vNPU needs a template; the scheduler chooses it')
         chip = (device.options['card'], device.options['chip'])
-        there = [one['id'] for one in self._channel.ask('condition', *chip)['vdevices']]
+        there = [one['id'] for one in self._channel.ask('condition', *chip, deadline=self._reading)['vdevices']]
         return {'card': chip[0], 'chip': chip[1], 'template': wanted.template, 'vnpu': None, 'before': there}
 
     def make(self, entry: Entry) -> base.Carved:
-        if not self.exists(entry):
+        if not self.there([entry]):
             identifier = self._adopt(entry)
             if identifier is None:
                 try:
@@ -98,7 +104,7 @@ class Vnpu:
             nodes=(f'/dev/vdavinci{number}',), no_sessions=self._no_sessions())
 
     def unmake(self, entry: Entry) -> None:
-        identifier = entry['vnpu'] if self.exists(entry) else self._adopt(entry)
+        identifier = entry['vnpu'] if self.there([entry]) else self._adopt(entry)
         if identifier is None:
             return
         try:
@@ -107,16 +113,19 @@ class Vnpu:
             raise errors.DriverError(f'The vNPU {identifier} of card {entry["card"]} cannot be taken apart: '
                                      f'{error.detail}') from error
 
-    def exists(self, entry: Entry) -> bool:
-        return entry['vnpu'] is not None and entry['vnpu'] in self._present(entry)
+    def there(self, entries: Sequence[Entry]) -> list[Entry]:
+        found = {one['id']: one for one in self._on_chip(entries[0])}
+        return [entry for entry in entries if entry['vnpu'] in found
+                and describe.is_of(found[entry['vnpu']], entry['template'])]
 
-    def _present(self, entry: Entry) -> set[int]:
-        """Return the vNPUs of the chip that may be this entry's: those of its template."""
-        found: list[dict[str, Any]] = self._channel.ask('condition', entry['card'], entry['chip'])['vdevices']
-        return {one['id'] for one in found if describe.is_of(one, entry['template'])}
+    def _on_chip(self, entry: Entry) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self._channel.ask(
+            'condition', entry['card'], entry['chip'], deadline=self._reading)['vdevices']
+        return found
 
     def _adopt(self, entry: Entry) -> int | None:
         """Return the vNPU that a killed conductor made for this entry and did not write down."""
         known = {one['vnpu'] for one in self._book.entries.values() if one['way'] == 'vnpu'}
-        fresh = self._present(entry) - set(entry['before']) - known
+        of_its_template = {one['id'] for one in self._on_chip(entry) if describe.is_of(one, entry['template'])}
+        fresh = of_its_template - set(entry['before']) - known
         return min(fresh) if entry['vnpu'] is None and len(fresh) == 1 else None

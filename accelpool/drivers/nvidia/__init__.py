@@ -20,6 +20,7 @@ from accelpool.drivers.nvidia.mig import Mig
 from accelpool.drivers.nvidia.mps import Mps
 from accelpool.drivers.nvidia.remoting import NvidiaRemoting
 from accelpool.drivers.nvidia.slicing import NvidiaSlicing, Shared, Whole
+from accelpool.drivers.nvidia.watch import Watch
 
 
 class NvidiaDriver(base.Driver):
@@ -39,14 +40,14 @@ class NvidiaDriver(base.Driver):
             return Channel(deadline, chosen.library_dir, opening=max(deadline, chosen.open_deadline))
 
         self.inventory = NvidiaInventory(
-            host, state_dir / 'nvidia-devices.json', channel(chosen.deadline),
+            host, state_dir / 'nvidia-devices.json', channel(chosen.deadline), Watch(lambda: channel(chosen.deadline)),
             ours=lambda device_id: {entry['start'] for entry in book.of_device(device_id) if entry['way'] == 'mig'},
             isolations=book.isolations,
             retry_interval=chosen.retry_interval, drain_foreign=chosen.drain_foreign,
             overhead=chosen.session_overhead_mib, types=mdev.geometry, sysfs=sysfs)
         self.slicing = NvidiaSlicing(book, {
             'whole': Whole(), 'shared': Shared(), 'mdev': mdev,
-            'mig': Mig(channel(chosen.mig_deadline), book.of_device),
+            'mig': Mig(channel(chosen.mig_deadline), book.of_device, chosen.deadline),
             'mps': Mps(chosen.mps_control, pathlib.Path(chosen.mps_directory), others=lambda device_id: sum(
                 entry['way'] == 'mps' for entry in book.of_device(device_id))),
         }, mps=chosen.mps)

@@ -28,6 +28,8 @@ REMEDIES = {
         'unload and load the module again, after a driver update',
     19: 'it is in use: end the programs on it first (nvidia-smi shows them)',
     23: 'there is no room for it on the GPU: somebody else has made or left MIG instances there (nvidia-smi mig -lgi)',
+    999: 'a GPU that NVML knows no more of has mostly fallen off the bus: look at the log of the kernel (dmesg, '
+         'lines with NVRM), reset it, and restart the host if that does not help',
 }
 
 

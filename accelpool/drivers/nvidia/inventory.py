@@ -21,6 +21,7 @@ from accelpool import errors
 from accelpool.drivers import base, programs
 from accelpool.drivers.nvidia import describe, health
 from accelpool.drivers.nvidia.channel import Channel, Hung, NvmlError
+from accelpool.drivers.nvidia.watch import Watch
 from accelpool.partitions import Geometry
 from accelpool.types import Device, Health, Isolation
 
@@ -28,7 +29,11 @@ LOG = logging.getLogger(__name__)
 
 #: NVML errors that concern the driver as a whole: a new process may see more than this one.
 REOPEN = {1, 9, 12, 15, 16, 18, 999}
-LIBRARY_NOT_FOUND, GPU_IS_LOST = 12, 15
+NOT_FOUND, LIBRARY_NOT_FOUND = 6, 12
+
+#: What an operator does about a host without GPUs.
+NO_GPU = ('the driver is loaded and finds no GPU: see whether the host has one (lspci -d 10de:) that an instance does '
+          'not have (vfio-pci), and the kernel\'s log (dmesg, NVRM); or take nvidia out of [conductor] drivers')
 
 MPS_SERVER = 'nvidia-cuda-mps-server'
 
@@ -39,6 +44,10 @@ THROTTLE = ('power-cap', 'hardware', 'thermal-software', 'thermal-hardware', 'po
 PASSTHROUGH = 'vfio-pci'
 
 
+#: Events that are kept for devices that nothing is known of yet.
+MOST_WAITING = 64
+
+
 @dataclasses.dataclass
 class Known:
     """What is remembered of a device."""
@@ -46,6 +55,7 @@ class Known:
     identity: dict[str, Any]
     ailments: list[health.Ailment] = dataclasses.field(default_factory=list)
     device: Device | None = None           # as last reported
+    look: health.Look | None = None        # the last one that it answered to
     asked_again_at: float = 0.0            # a device that hung is left alone until then
 
 
@@ -60,7 +70,7 @@ def boot_id() -> str:
 class NvidiaInventory(base.Inventory):
     """The NVIDIA devices of this host."""
 
-    def __init__(self, host: str, state_file: pathlib.Path, channel: Channel, *,
+    def __init__(self, host: str, state_file: pathlib.Path, channel: Channel, watch: Watch, *,
                  ours: Callable[[str], Set[int]], isolations: Callable[[str], set[str]],
                  types: Callable[[Device], Geometry | None], retry_interval: float, drain_foreign: bool, overhead: int,
                  sysfs: pathlib.Path, boot: Callable[[], str] = boot_id,
@@ -75,6 +85,7 @@ class NvidiaInventory(base.Inventory):
         self._host = host
         self._file = state_file
         self._channel = channel
+        self._watch = watch
         self._ours = ours
         self._isolations = isolations
         self._types = types
@@ -87,7 +98,7 @@ class NvidiaInventory(base.Inventory):
         self._known = self._read()
         self._trouble: str | None = None
         self._reopen_at: float | None = None
-        self._waiting: list[dict[str, Any]] = []  # events that were read ahead of a look
+        self._waiting: list[dict[str, Any]] = []  # events of devices that nothing is known of yet
         self._conditions: dict[str, dict[str, Any]] = {}
         self._last_xid: dict[str, int] = {}
 
@@ -100,9 +111,9 @@ class NvidiaInventory(base.Inventory):
         except Hung as error:
             self._reopen_at = time.monotonic() + self._retry
             return self._failed_all(f'{error.detail}; its processes may have to be ended, or the host restarted')
-        self._say(None)
+        self._say(None if host['devices'] or self._known else NO_GPU)
         present = [uuid for uuid in host['devices'] if isinstance(uuid, str)]
-        happened, self._waiting = self._waiting + self._events(), []
+        happened, self._waiting = self._waiting + self._events(set(present)), []
         self._last_xid |= {one['uuid']: one['data'] for one in happened if one['kind'] == 'xid'}
         looks: dict[str, health.Look] = {}
         failures: dict[str, str] = {}
@@ -117,15 +128,14 @@ class NvidiaInventory(base.Inventory):
                 failures[uuid] = reason
         if failures and self._reopen_at is None:
             self._reopen_at = time.monotonic() + self._retry
+        for uuid, look in looks.items():
+            known = self._known[uuid]
+            known.look, known.ailments = look, [one for one in known.ailments if not health.cured(one, look)]
+        self._contract(happened)
         domains = describe.islands(self._host, [self._known[uuid].identity for uuid in present if uuid in self._known])
         found = []
         for uuid, look in looks.items():
             known = self._known[uuid]
-            fresh = health.contracted([one for one in happened if one['uuid'] == uuid], look)
-            for ailment in fresh:
-                LOG.warning('%s on %s: %s', known.identity['name'], self._host, ailment.what)
-            known.ailments = health.merged(
-                [one for one in known.ailments if not health.cured(one, look)], fresh)
             known.device = self._device(known.identity, host, domains.get(uuid), *health.verdict(known.ailments, look))
             found.append(known.device)
         found += [self._failed(uuid, reason) for uuid, reason in failures.items() if uuid in self._known]
@@ -161,8 +171,6 @@ class NvidiaInventory(base.Inventory):
         """Return what NVML says of the host, from a library that was opened anew when something went wrong."""
         if self._reopen_at is not None and time.monotonic() >= self._reopen_at and not self._channel.stuck():
             self._reopen_at = None
-            if self._trouble is None:
-                self._waiting += self._events()  # they would be lost
             self._channel.close()
         found: dict[str, Any] = self._channel.ask('host')
         return found
@@ -171,6 +179,7 @@ class NvidiaInventory(base.Inventory):
         """Return the devices that there were; a host that never had one has nothing to say."""
         if error.number in REOPEN:
             self._reopen_at = time.monotonic()
+        self._watch.lapse()
         self._say(error.detail, quietly=error.number == LIBRARY_NOT_FOUND and not self._known)
         return self._failed_all(error.detail)
 
@@ -184,13 +193,25 @@ class NvidiaInventory(base.Inventory):
             (LOG.info if quietly else LOG.error)('NVIDIA devices of %s cannot be used: %s', self._host, trouble)
         self._trouble = trouble
 
-    def _events(self) -> list[dict[str, Any]]:
+    def _events(self, present: Set[str]) -> list[dict[str, Any]]:
         try:
-            found: list[dict[str, Any]] = self._channel.ask('events')
+            return self._watch.events(present)
         except errors.DriverError as error:
             LOG.warning('No events of NVIDIA devices on %s: %s', self._host, error.detail)
             return []
-        return found
+
+    def _contract(self, happened: list[dict[str, Any]]) -> None:
+        """Give devices the ailments that events bring, as they were when last seen: one may hang, or be lost, since."""
+        for uuid in {one['uuid'] for one in happened}:
+            events = [one for one in happened if one['uuid'] == uuid]
+            known = self._known.get(uuid)
+            if known is None or known.look is None:
+                self._waiting = [*self._waiting, *events][-MOST_WAITING:]
+                continue
+            fresh = health.contracted(events, known.look)
+            for ailment in fresh:
+                LOG.warning('%s on %s: %s', known.identity['name'], self._host, ailment.what)
+            known.ailments = health.merged(known.ailments, fresh)
 
     def _look(self, uuid: str, boot: str) -> health.Look:
         """Read a device.
@@ -233,15 +254,19 @@ class NvidiaInventory(base.Inventory):
                             and self._program(process['pid']) not in (programs.WORKER, MPS_SERVER)))
 
     def _absent(self, uuid: str) -> str | None:
-        """Return why a known device is not there; None when it was taken out."""
+        """Return why a known device is not there; None when it was taken out.
+
+        Nothing is at its address then, or another device: a lost one answers with errors of many kinds.
+        """
         try:
-            self._channel.ask('probe', self._known[uuid].identity['bus_id'])
+            there = self._channel.ask('probe', self._known[uuid].identity['bus_id'])
         except NvmlError as error:
-            if error.number == GPU_IS_LOST or self._handed_over(uuid):
-                return error.detail
-        except Hung as error:
+            if error.number == NOT_FOUND and not self._handed_over(uuid):
+                return None
             return error.detail
-        return None
+        except errors.DriverError as error:
+            return error.detail
+        return 'it came back at this moment' if there == uuid else None
 
     def _handed_over(self, uuid: str) -> bool:
         """Return whether an instance has a device: it is a whole slice, and the host's own driver has let it go."""

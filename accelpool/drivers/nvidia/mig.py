@@ -7,7 +7,7 @@ know, belongs to somebody else.
 """
 
 import pathlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from accelpool import errors
@@ -27,14 +27,18 @@ MINORS = pathlib.Path('/proc/driver/nvidia-caps/mig-minors')
 class Mig:
     """Makes and unmakes instances."""
 
-    def __init__(self, channel: Channel, booked: Callable[[str], Iterable[Entry]],
+    lost = 'somebody else destroyed its MIG instance (nvidia-smi mig -lgi), or the GPU was reset'
+
+    def __init__(self, channel: Channel, booked: Callable[[str], Iterable[Entry]], reading: float,
                  minors: pathlib.Path = MINORS) -> None:
         """
         :param channel: with a deadline that is long enough for the creation of an instance
+        :param reading: seconds that a question may take: a GPU that hangs must not keep the others waiting
         :param booked: gives what the book has of a device (by its id)
         """
         self._channel = channel
         self._booked = booked
+        self._reading = reading
         self._minors = minors
 
     def plan(self, device: Device, wanted: Slice) -> Entry:
@@ -44,7 +48,7 @@ class Mig:
         template = next((one for one in known.templates if one.name == wanted.template), None) if known else None
         if template is None:
             raise errors.NotSupported(f'{device.model} has no MIG profile {wanted.template}')
-        profile = next(one for one in self._channel.ask('identity', uuid)['profiles']
+        profile = next(one for one in self._channel.ask('identity', uuid, deadline=self._reading)['profiles']
                        if one['name'] == (template.within or template.name))
         start, offset = split(wanted.position)
         entry = {'uuid': uuid, 'minor': device.options['minor'], 'profile': profile['id'], 'name': profile['name'],
@@ -85,14 +89,19 @@ class Mig:
                 return
             raise errors.DriverError(f'MIG instance {_name(entry)} cannot be taken apart: {error.detail}') from error
 
-    def exists(self, entry: Entry) -> bool:
-        found = self._find(entry)
-        return found is not None and self._compute(entry, found) is not None
+    def there(self, entries: Sequence[Entry]) -> list[Entry]:
+        instances = self._instances(entries[0])
+        return [entry for entry in entries
+                if (found := _found(entry, instances)) is not None and self._compute(entry, found) is not None]
 
     def _find(self, entry: Entry) -> dict[str, Any] | None:
-        instances = self._channel.ask('condition', entry['uuid'])['instances']
-        return next((one for one in instances
-                     if one['start'] == entry['start'] and one['profile'] == entry['name']), None)
+        return _found(entry, self._instances(entry))
+
+    def _instances(self, entry: Entry) -> list[dict[str, Any]]:
+        """Return what an entry's device carries."""
+        found: list[dict[str, Any]] = self._channel.ask(
+            'condition', entry['uuid'], deadline=self._reading)['instances']
+        return found
 
     def _compute(self, entry: Entry, found: dict[str, Any]) -> dict[str, Any] | None:
         """Return the compute instance of a slice."""
@@ -115,6 +124,11 @@ class Mig:
             return ()
         numbers = dict(line.split() for line in lines if len(line.split()) == 2)
         return tuple(f'/dev/nvidia-caps/nvidia-cap{numbers[name]}' for name in wanted if name in numbers)
+
+
+def _found(entry: Entry, instances: Iterable[dict[str, Any]]) -> dict[str, Any] | None:
+    return next((one for one in instances
+                 if one['start'] == entry['start'] and one['profile'] == entry['name']), None)
 
 
 def _name(entry: Entry) -> str:

@@ -15,7 +15,7 @@ import os
 import pathlib
 import stat
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from oslo_log import log as logging
 
@@ -41,6 +41,8 @@ class _Refused(errors.DriverError):
 
 class Mps:
     """Starts, steers and ends the daemons."""
+
+    lost = 'the MPS daemon of the device has ended or was killed (see nvidia-mps/*/log in the state directory)'
 
     def __init__(self, control: str, directory: pathlib.Path, others: Callable[[str], int]) -> None:
         """
@@ -76,9 +78,9 @@ class Mps:
         if self._others(entry['device']) <= 1 and self._alive(entry):
             self._run(entry, [], 'quit -t 5\n')
 
-    def exists(self, entry: Entry) -> bool:
-        """A daemon that was killed has lost its clients: the slice has to be made again."""
-        return self._alive(entry)
+    def there(self, entries: Sequence[Entry]) -> list[Entry]:
+        """A daemon that was killed has lost its clients: the slices have to be made again."""
+        return list(entries) if self._alive(entries[0]) else []
 
     def _make_directories(self, entry: Entry) -> None:
         """Whatever the umask; what an operator has made stays as it is, and has to let others through."""

@@ -31,7 +31,7 @@ LACKING = {pynvml.NVML_ERROR_NOT_SUPPORTED, pynvml.NVML_ERROR_FUNCTION_NOT_FOUND
            pynvml.NVML_ERROR_INVALID_ARGUMENT, pynvml.NVML_ERROR_NO_DATA}
 
 _events: Any = None
-_registered: set[str] = set()
+_watched: dict[int, str] = {}  # handle -> UUID
 
 
 def optional(function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
@@ -55,7 +55,7 @@ def open_() -> None:
         pynvml.nvmlShutdown()
         _events = None
     pynvml.nvmlInit()
-    _registered.clear()
+    _watched.clear()
     _events = pynvml.nvmlEventSetCreate()
     for index in range(pynvml.nvmlDeviceGetCount()):  # the first handle of a GPU may initialise it, which takes time
         with contextlib.suppress(pynvml.NVMLError):  # a sick one is told of when it is looked at
@@ -74,9 +74,10 @@ def host() -> dict[str, Any]:
             'cuda': pynvml.nvmlSystemGetCudaDriverVersion(), 'devices': found}
 
 
-def probe(bus_id: str) -> None:
-    """Answer with NVML's error when the device at a PCI address cannot be had."""
-    pynvml.nvmlDeviceGetHandleByPciBusId(bus_id)
+def probe(bus_id: str) -> str:
+    """Return the UUID of the device at a PCI address, or answer with NVML's error when it cannot be had."""
+    found: str = text(pynvml.nvmlDeviceGetUUID(pynvml.nvmlDeviceGetHandleByPciBusId(bus_id)))
+    return found
 
 
 def identity(uuid: str) -> dict[str, Any]:
@@ -132,15 +133,19 @@ def condition(uuid: str) -> dict[str, Any]:
 
 
 def events() -> list[dict[str, Any]]:
-    """Return what happened since the last call; devices are watched from their first call on."""
-    for index in range(pynvml.nvmlDeviceGetCount()):
+    """Return what happened since the last call; devices are watched from their first call on.
+
+    A device that is watched is not asked anything: it may hang, and the others are to be heard of.
+    """
+    count = pynvml.nvmlDeviceGetCount()
+    for index in range(count if count > len(_watched) else 0):
         try:
             device = pynvml.nvmlDeviceGetHandleByIndex(index)
-            uuid = text(pynvml.nvmlDeviceGetUUID(device))
-            if uuid not in _registered:
+            if _address(device) not in _watched:
+                uuid = text(pynvml.nvmlDeviceGetUUID(device))
                 supported = pynvml.nvmlDeviceGetSupportedEventTypes(device)
                 pynvml.nvmlDeviceRegisterEvents(device, sum(EVENTS.values()) & supported, _events)
-                _registered.add(uuid)
+                _watched[_address(device)] = uuid
         except pynvml.NVMLError:  # a sick device: what it says of itself is enough
             continue
     found: list[dict[str, Any]] = []
@@ -154,7 +159,7 @@ def events() -> list[dict[str, Any]]:
         kind = next((name for name, bit in EVENTS.items() if event.eventType == bit), None)
         if kind is not None:
             try:
-                uuid = text(pynvml.nvmlDeviceGetUUID(event.device))
+                uuid = _watched.get(_address(event.device)) or text(pynvml.nvmlDeviceGetUUID(event.device))
             except pynvml.NVMLError:  # it fell off the bus: that is seen anyway
                 continue
             found.append({'uuid': uuid, 'kind': kind, 'data': event.eventData,
@@ -200,6 +205,10 @@ def destroy_instance(uuid: str, instance: int, compute: int | None, alone: bool)
 
 def _device(uuid: str) -> Any:
     return pynvml.nvmlDeviceGetHandleByUUID(uuid)
+
+
+def _address(device: Any) -> int:
+    return ctypes.cast(device, ctypes.c_void_p).value or 0
 
 
 def _thousandth(value: int | None) -> float | None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cutting devices: one file for each way, and a book of what was made (:mod:`accelpool.drivers.book`)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from accelpool import errors
 from accelpool.drivers import base
@@ -48,6 +48,8 @@ class NvidiaSlicing(BookedSlicing):
 class Whole:
     """The device itself: its nodes."""
 
+    lost = ''  # nothing can be
+
     def plan(self, device: Device, wanted: Slice) -> Entry:
         return {'uuid': device.options['uuid'], 'minor': device.options['minor'], 'pci': device.pci_address}
 
@@ -62,8 +64,8 @@ class Whole:
     def unmake(self, entry: Entry) -> None:
         """Nothing was done to the device."""
 
-    def exists(self, entry: Entry) -> bool:
-        return True
+    def there(self, entries: Sequence[Entry]) -> list[Entry]:
+        return list(entries)
 
 
 class Shared(Whole):

@@ -18,7 +18,7 @@ class Compare(unittest.TestCase):
         self.assertEqual(drift.Drift(), drift.compare([row()], {'s': 1}, CARVED))
 
     def test_what_is_missing_somewhere_is_bound_again(self) -> None:
-        for case in ((row(), {}, CARVED), (row(), {'s': 1}, {}), (row(bound=False), {'s': 1}, CARVED),
+        for case in ((row(), {}, CARVED), (row(bound=False), {'s': 1}, CARVED),
                      (row(generation=2), {'s': 1}, CARVED), (row(State.SCHEDULED, False), {}, {})):
             self.assertEqual(drift.Drift(bind={'a'}), drift.compare([case[0]], *case[1:]))
 
@@ -26,6 +26,10 @@ class Compare(unittest.TestCase):
         self.assertEqual(drift.Drift(), drift.compare([row()], {}, CARVED, {'s': 1}))
         self.assertEqual(drift.Drift(bind={'a'}), drift.compare([row(generation=2)], {}, CARVED, {'s': 1}))
         self.assertEqual(drift.Drift(destroy=CARVED), drift.compare([], {}, CARVED, {'s': 1}))
+
+    def test_what_was_usable_and_is_not_there_is_lost_and_bound_again(self) -> None:
+        self.assertEqual(drift.Drift(bind={'a'}, lost={'s': 'a'}), drift.compare([row()], {'s': 1}, {}))
+        self.assertEqual(drift.Drift(bind={'a'}), drift.compare([row(bound=False)], {'s': 1}, {}))
 
     def test_what_is_being_given_back_is_given_back_again(self) -> None:
         for state in (State.RELEASING, State.ERROR):

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading what happened to devices, through a process of its own.
+
+NVML tells an event only to an event set that the device was registered with before.  So the process that holds the set
+must outlive calls that hang - those are made in another one - and is replaced by one that has already registered.
+"""
+
+import contextlib
+from collections.abc import Callable, Set
+from typing import Any
+
+from accelpool import errors
+from accelpool.drivers.nvidia.channel import Channel
+
+Event = dict[str, Any]
+
+
+class Watch:
+    """Holds the set of events."""
+
+    def __init__(self, channel: Callable[[], Channel]) -> None:
+        """:param channel: makes a way to a new process"""
+        self._make = channel
+        self._channel = channel()
+        self._watched: Set[str] | None = None  # UUIDs; None: nothing yet
+
+    def events(self, present: Set[str]) -> list[Event]:
+        """Return what happened since the last time.
+
+        :param present: the devices that NVML sees now; a process that has not seen one does not hear of it
+        :raises DriverError: NVML does not tell
+        """
+        before: list[Event] = []
+        if self._watched is not None and present - self._watched:
+            before = self._renew()
+        found: list[Event] = self._channel.ask('events')
+        self._watched = frozenset(present)
+        return before + found
+
+    def lapse(self) -> None:
+        """Note that the driver has failed: what was registered with it is worth nothing when it comes back."""
+        if self._watched is not None:
+            self._watched = frozenset()
+
+    def close(self) -> None:
+        self._channel.close()
+
+    def _renew(self) -> list[Event]:
+        """Begin to watch with a new process, and then stop with the old one: an event may be told twice, never not."""
+        fresh = self._make()
+        try:
+            found: list[Event] = fresh.ask('events')
+        except errors.DriverError:
+            fresh.close()
+            raise
+        with contextlib.suppress(errors.DriverError):  # its driver is gone
+            found = self._channel.ask('events') + found
+        self._channel.close()
+        self._channel = fresh
+        return found
