@@ -8,9 +8,11 @@ import unittest
 from unittest import mock
 
 from accelpool import errors
+from accelpool.conductor.slices import Slices
+from accelpool.drivers import base
 from accelpool.drivers.ascend import remoting
 from accelpool.remoting import artefacts
-from accelpool.types import Device
+from accelpool.types import Device, Slice
 
 DEVICE = Device(id='d', driver='ascend', vendor='huawei', model='Ascend910B3', memory=65536,
                 options={'logic_id': 2, 'phy_id': 5})
@@ -54,6 +56,15 @@ class Remoting(unittest.TestCase):
         self.assertEqual(54321, self.nodes(davinci5=(0o660, 54321), davinci_manager=(0o660, 54321)))
         with self.assertLogs('accelpool.drivers.ascend.remoting', 'WARNING'):
             self.assertEqual(54321, self.nodes(hisi_hdc=(0o660, 54322)))
+
+    def test_the_agent_is_told_the_group_and_why_there_are_no_sessions(self) -> None:
+        agent, driver = mock.Mock(), mock.Mock()
+        driver.need_slicing().carve.return_value = base.Carved(slice_id='s', device_id='d', no_sessions='it has none')
+        driver.need_remoting().endpoint.return_value = base.Endpoint(interface='acl', library='/l', group=54321)
+        wanted = Slice(id='s', allocation_id='a', device_id='d', host='h', compute=10, memory=64)
+        Slices({'ascend': driver}, agent).bind(wanted, DEVICE, 'p')
+        told = agent.bind.call_args.args[2]
+        self.assertEqual((54321, 'it has none'), (told['group'], told['no_sessions']))
 
     def test_a_vnpu_has_sessions_on_an_emulated_device_only(self) -> None:
         driver = remoting.AscendRemoting(str(self.place))
