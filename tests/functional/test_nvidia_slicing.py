@@ -368,8 +368,7 @@ CONTROL = r'''#!/bin/sh
 pipe=$CUDA_MPS_PIPE_DIRECTORY
 alive() { [ -f "$pipe/pid" ] && grep -qs '^State:.[^Z]' "/proc/$(cat "$pipe/pid")/status"; }
 if [ "$1" = -d ]; then
-    case $2 in -multiuser-server|'') ;; *) exit 2;; esac
-    [ -z "$2" ] || [ ! -e "$0.old" ] || { echo "Unknown option $2"; exit 1; }
+    [ -z "$2" ] || grep -qsx -e "$2" "$0.knows" || { echo "Unknown option $2"; exit 1; }
     echo "$2" > "$pipe/user"
     alive && { echo "An instance of this daemon is already running"; exit 1; }
     sleep 600 >/dev/null 2>&1 </dev/null & echo $! > "$pipe/pid"
@@ -392,6 +391,7 @@ class MpsSlices(SlicingCase):
         self.control = self.dir / 'mps-control'
         self.control.write_text(CONTROL)
         self.control.chmod(self.control.stat().st_mode | stat.S_IXUSR)
+        self.control.with_name('mps-control.knows').write_text('-M\n')
         self.pipes = self.dir / 'mps'
         self.configure(mps=True, mps_control=str(self.control), mps_directory=str(self.pipes))
         self.describe('h100')
@@ -429,10 +429,15 @@ class MpsSlices(SlicingCase):
             item for item in carved.env.items() if item[0] in ('ACCELPOOL_NEEDS_MPS', 'CUDA_MPS_PIPE_DIRECTORY')})
         for path in (pipe, pipe.parent, self.pipes):
             self.assertEqual(0o711, stat.S_IMODE(path.stat().st_mode), path)
-        self.assertEqual('-multiuser-server\n', (pipe / 'user').read_text())
+        self.assertEqual('-M\n', (pipe / 'user').read_text())
+
+    def test_a_control_program_that_has_another_word_for_it(self) -> None:
+        self.control.with_name('mps-control.knows').write_text('-multiuser-server\n')
+        self.carve(self.device, wanted(self.device, 's1', Isolation.MPS))
+        self.assertEqual('-multiuser-server\n', (self.pipes / self.host.uuid(0) / 'pipe/user').read_text())
 
     def test_a_control_program_that_serves_one_user_only(self) -> None:
-        (self.dir / 'mps-control.old').touch()
+        self.control.with_name('mps-control.knows').unlink()
         with self.assertLogs('accelpool.drivers.nvidia.mps', 'WARNING') as logs:
             self.carve(self.device, wanted(self.device, 's1', Isolation.MPS))
         self.assertIn('serves one user at a time', logs.output[0])

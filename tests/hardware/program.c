@@ -2,7 +2,9 @@
 // An ordinary program on the CUDA driver API; it takes libcuda.so.1 from the loader's path, so the same binary runs
 // natively and on a slice.
 //
-//     program KERNELS gemm|triad|step SECONDS     one line of JSON: work done, seconds, whether the numbers are right
+//     program KERNELS gemm SECONDS [N]            one line of JSON: work done, seconds, whether the numbers are right
+//     program KERNELS triad SECONDS [COUNT]       N rows and columns, COUNT numbers: small ones unless they are given
+//     program KERNELS step SECONDS
 //     program KERNELS copy BYTES                  GB/s to the device and back, pinned memory
 //     program KERNELS traffic SECONDS             copy to the device and back all the time
 //     program KERNELS quota CHUNK                 bytes that could be allocated in chunks before out-of-memory
@@ -10,6 +12,8 @@
 //     program KERNELS fill|remains BYTES          write a pattern and leave; count words that are not zero
 //     program KERNELS device                      name and memory
 //     program KERNELS idle BYTES                  allocate, say so, and rest until the input ends
+//
+// With `wait` at the end gemm, triad, step and stray say when they are ready, and begin with the next line of input.
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,8 +88,19 @@ static void to_host(void *to, pointer from, size_t bytes) {
     CALL(cuMemcpyDtoH_v2, (void *, pointer, size_t), to, from, bytes);
 }
 
-static void gemm(double seconds) {
-    int n = 256;
+static int waiting;
+
+static void begin_together(void) {
+    if (!waiting)
+        return;
+    printf("{\"ready\": true}\n");
+    fflush(stdout);
+    for (int letter = 0; letter != '\n' && letter != EOF;)
+        letter = getchar();
+}
+
+static void gemm(double seconds, int size) {
+    int n = size ? size : 256;
     size_t bytes = (size_t)n * n * sizeof(float);
     float *host = malloc(bytes);
     for (int i = 0; i < n * n; i++)
@@ -94,6 +109,9 @@ static void gemm(double seconds) {
     to_device(a, host, bytes);
     to_device(b, host, bytes);
     void *function = kernel("gemm"), *arguments[] = {&a, &b, &c, &n};
+    launch(function, (unsigned)n / 16, (unsigned)n / 16, 16, 16, arguments);  // loads, and compiles PTX
+    synchronize();
+    begin_together();
     long done = 0;
     double begin = now();
     do {
@@ -109,8 +127,8 @@ static void gemm(double seconds) {
     printf("{\"work\": %ld, \"seconds\": %f, \"right\": %s}\n", done, took, got[3 * n + 5] == wanted ? "true" : "false");
 }
 
-static void triad(double seconds) {
-    int n = 1 << 20;
+static void triad(double seconds, int size) {
+    int n = size ? size : 1 << 20;
     float factor = 3, *host = malloc((size_t)n * sizeof(float));
     for (int i = 0; i < n; i++)
         host[i] = (float)(i % 5);
@@ -118,6 +136,9 @@ static void triad(double seconds) {
     to_device(b, host, (size_t)n * 4);
     to_device(c, host, (size_t)n * 4);
     void *function = kernel("triad"), *arguments[] = {&a, &b, &c, &factor, &n};
+    launch(function, (unsigned)n / 256, 1, 256, 1, arguments);
+    synchronize();
+    begin_together();
     long done = 0;
     double begin = now();
     do {
@@ -139,6 +160,7 @@ static void step(double seconds) {
     int zero = 0, got = 0;
     to_device(counter, &zero, 4);
     void *function = kernel("step"), *arguments[] = {&counter};
+    begin_together();
     long done = 0;
     double begin = now();
     do {  // a step of 300 launches, then a wait
@@ -201,8 +223,9 @@ static void quota(size_t chunk) {
 
 static void stray(void) {
     pointer nowhere = allocate(4);
-    void *arguments[] = {&nowhere};
-    launch(kernel("stray"), 1, 1, 1, 1, arguments);
+    void *arguments[] = {&nowhere}, *function = kernel("stray");
+    begin_together();
+    launch(function, 1, 1, 1, 1, arguments);
     result (*wait)(void) = (result (*)(void))dlsym(library, "cuCtxSynchronize");
     printf("{\"error\": %d}\n", wait());
 }
@@ -263,11 +286,14 @@ int main(int count, char **words) {
         return 0;
     }
     CALL(cuModuleLoadData, (void **, const void *), &module, load(words[1]));
+    waiting = !strcmp(words[count - 1], "wait");
+    count -= waiting;
     double amount = count > 3 ? strtod(words[3], NULL) : 1;
+    int size = count > 4 ? atoi(words[4]) : 0;
     if (!strcmp(words[2], "gemm"))
-        gemm(amount);
+        gemm(amount, size);
     else if (!strcmp(words[2], "triad"))
-        triad(amount);
+        triad(amount, size);
     else if (!strcmp(words[2], "step"))
         step(amount);
     else if (!strcmp(words[2], "copy"))

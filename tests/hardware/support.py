@@ -170,7 +170,8 @@ class Pool:
         elif EMULATED:
             options += f'[conductor]\ndrivers = mock\n[mock:{HOST}]\ndevices = rehearsal:2GiB:1\n'
         else:
-            options += '[conductor]\ndrivers = nvidia\n'
+            # The suite's own native programs are no reason to refuse the slice after them.
+            options += '[conductor]\ndrivers = nvidia\n[nvidia]\ndrain_foreign = false\n'
         (place / 'service.conf').write_text(options)
         self._log = place / 'service.log'
         self.environment = {**os.environ, 'ACCELPOOL_HOME': str(place / 'state'), 'OS_CLOUD': 'accelpool',
@@ -201,14 +202,35 @@ class Pool:
             raise AssertionError(f'{words}: {done.stderr[-2000:]}\n{self._log.read_text()[-3000:]}')
         return json.loads(done.stdout)
 
+    def wait_until_well(self, seconds: float = 60) -> None:
+        """Wait until every device can take a slice: what a test before did to it is over when the conductor has looked."""
+        deadline = time.monotonic() + seconds
+        while not (found := self.show('device', 'list')) or any(one['health'] != 'ok' for one in found):
+            if time.monotonic() > deadline:
+                raise AssertionError(f'not well within {seconds:g} s: {found}\n{self._log.read_text()[-3000:]}')
+            time.sleep(0.5)
+
     def start(self, *words: object, image: pathlib.Path | None = None, options: tuple[object, ...] = (),
               tcp: bool = False) -> 'subprocess.Popen[str]':
         """Start the program on a slice: over a unix socket, or over TCP as from another host."""
+        self.wait_until_well()
         where = ('--consumer-host', 'elsewhere') if tcp else ('--consumer-host', HOST)
         return subprocess.Popen(
             self.cli('run', *where, *(options or ('--compute', 100, '--memory', 1024)), '--',
                      *command(*words, image=image)),
             env=self.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    @staticmethod
+    def begin(*programs: 'subprocess.Popen[str]') -> None:
+        """Let programs that were started with ``wait`` begin together, as soon as all are ready."""
+        for program in programs:
+            assert program.stdout is not None
+            if not program.stdout.readline():
+                raise AssertionError(f'the program said nothing: {program.communicate(timeout=60)[1][-2000:]}')
+        for program in programs:
+            assert program.stdin is not None
+            program.stdin.write('\n')
+            program.stdin.flush()
 
     def run(self, *words: object, **how: Any) -> dict[str, Any]:
         """Run the program on a slice and return what it says."""

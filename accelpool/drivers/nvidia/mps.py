@@ -7,7 +7,7 @@ The daemon belongs to the device's pipe directory; it is started with the first 
 
 Each session has a uid of its own, and a client that does not reach the daemon runs without MPS and says nothing.  So
 the pipes are where every uid comes to; the daemon serves all uids with one server where it can (NVIDIA MPS,
-"-multiuser-server": Volta and later); and a session whose context is not under MPS is refused by its worker
+"multi-user server": Volta and later); and a session whose context is not under MPS is refused by its worker
 (``ACCELPOOL_NEEDS_MPS``).
 """
 
@@ -31,6 +31,8 @@ LOG = logging.getLogger(__name__)
 TIMEOUT = 10.0
 #: Compute capability since which one server can serve several users.
 MULTI_USER = (7, 0)
+#: What asks for that: as control programs of today say it, and as NVIDIA's documentation does.
+MULTI_USER_OPTIONS = ('-M', '-multiuser-server')
 #: Of directories that others pass through.
 MODE = 0o711
 
@@ -102,9 +104,9 @@ class Mps:
 
     def _start(self, entry: Entry) -> None:
         capability = tuple(int(part) for part in str(entry.get('capability') or '0.0').split('.'))
-        if capability >= MULTI_USER:
+        for option in MULTI_USER_OPTIONS if capability >= MULTI_USER else ():
             try:
-                self._run(entry, ['-d', '-multiuser-server'])
+                self._run(entry, ['-d', option])
                 return
             except _Refused as error:  # a control program that does not know it
                 LOG.info('%s', error.detail)

@@ -105,7 +105,7 @@ static int backend_start(struct session *s)
     if (status == WORKER_WITHOUT_MPS)
         return session_refuse_saying(
             s, "the CUDA library does not use the MPS daemon that limits this slice: it has gone, the session's uid does not "
-               "reach its pipe directory ([nvidia] mps_directory), or the driver is too old to tell (before 535)",
+               "reach its pipe directory ([nvidia] mps_directory), or the driver is too old to tell",
             "MPS, which limits the slice, is not reached on its host");
     snprintf(text, sizeof text, "the device does not start: code %d", status);
     return session_refuse(s, text);
