@@ -219,6 +219,18 @@ class Health_(nvidia.NvidiaCase):
             self.assertEqual(found[5].traits, found[4].traits)
         self.until(lambda found: found[5].health == Health.OK)
 
+    def test_several_that_hang_are_seen_by_the_same_look(self) -> None:
+        with contextlib.ExitStack() as hanging:
+            for index in (1, 2, 4, 5):
+                hanging.enter_context(self.host.hanging('nvmlDeviceGetTemperature', device=index))
+            found = self.look()
+            self.assertEqual([1, 2, 4, 5], [index for index, one in enumerate(found) if one.health == Health.FAILED])
+            self.assertEqual(found[0].traits, found[1].traits)
+            self.host.lose(3)
+            self.assertEqual(Health.FAILED, self.health(3)[0])
+        self.host.reset(3)
+        self.until(lambda found: all(one.health == Health.OK for one in found))
+
     def test_what_happens_around_a_hang_is_not_lost(self) -> None:
         with self.host.hanging('nvmlDeviceGetTemperature', device=5):
             self.assertEqual(Health.FAILED, self.health(5)[0])
