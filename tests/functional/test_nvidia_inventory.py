@@ -3,6 +3,8 @@
 
 import contextlib
 import threading
+from typing import Any
+from unittest import mock
 
 from accelpool.conf import conductor
 from accelpool.conf import nvidia as options
@@ -223,7 +225,10 @@ class Health_(nvidia.NvidiaCase):
         with contextlib.ExitStack() as hanging:
             for index in (1, 2, 4, 5):
                 hanging.enter_context(self.host.hanging('nvmlDeviceGetTemperature', device=index))
-            found = self.look()
+            channel: Any = self.driver.inventory._channel  # type: ignore[attr-defined]
+            with mock.patch.object(channel, 'ask', wraps=channel.ask) as asked:
+                found = self.look()
+            self.assertEqual(['host', 'looks'], [call.args[0] for call in asked.call_args_list], 'one deadline for all')
             self.assertEqual([1, 2, 4, 5], [index for index, one in enumerate(found) if one.health == Health.FAILED])
             self.assertEqual(found[0].traits, found[1].traits)
             self.host.lose(3)
