@@ -50,7 +50,7 @@ class Channel:
         self._name = name
         self._program = program
         self._refused = refused
-        self._deadline = deadline
+        self.deadline = deadline
         self._opening = deadline if opening is None else opening
         self._library = library
         self._lock = threading.Lock()
@@ -69,7 +69,7 @@ class Channel:
                 self._start()
                 if call != 'open':
                     self._exchange('open', (), self._opening)
-            usual = self._opening if call == 'open' else self._deadline
+            usual = self._opening if call == 'open' else self.deadline
             return self._exchange(call, arguments, usual if deadline is None else deadline)
 
     def stuck(self) -> bool:

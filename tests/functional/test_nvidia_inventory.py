@@ -3,6 +3,8 @@
 
 import contextlib
 import threading
+from typing import Any
+from unittest import mock
 
 from accelpool.conf import conductor
 from accelpool.conf import nvidia as options
@@ -226,6 +228,21 @@ class Health_(nvidia.NvidiaCase):
             self.assertIn('NVML did not answer within 1 s', found[5].health_reason or '')
             self.assertEqual(found[5].traits, found[4].traits)
         self.until(lambda found: found[5].health == Health.OK)
+
+    def test_several_that_hang_are_seen_by_the_same_look(self) -> None:
+        with contextlib.ExitStack() as hanging:
+            for index in (1, 2, 4, 5):
+                hanging.enter_context(self.host.hanging('nvmlDeviceGetTemperature', device=index))
+            channel: Any = self.driver.inventory._channel  # type: ignore[attr-defined]
+            with mock.patch.object(channel, 'ask', wraps=channel.ask) as asked:
+                found = self.look()
+            self.assertEqual(['host', 'looks'], [call.args[0] for call in asked.call_args_list], 'one deadline for all')
+            self.assertEqual([1, 2, 4, 5], [index for index, one in enumerate(found) if one.health == Health.FAILED])
+            self.assertEqual(found[0].traits, found[1].traits)
+            self.host.lose(3)
+            self.assertEqual(Health.FAILED, self.health(3)[0])
+        self.host.reset(3)
+        self.until(lambda found: all(one.health == Health.OK for one in found))
 
     def test_what_happens_around_a_hang_is_not_lost(self) -> None:
         with self.host.hanging('nvmlDeviceGetTemperature', device=5):

@@ -2,9 +2,10 @@
 """Finding devices and watching their health, through NVML.
 
 Every look reads versions, devices, what happened since the last look, and each device's condition; a call that does
-not return in time costs the look one deadline and makes that device failed.  What the driver must remember - which
-devices there were, and what ails them - is in the file ``nvidia-devices.json``, so that a conductor that starts again
-neither forgets a sick device nor takes a lost one for one that never was.
+not return in time makes its device failed, and the look lasts one deadline however many hang
+(:mod:`~accelpool.drivers.nvidia.rounds`).  What the driver must remember - which devices there were, and what ails
+them - is in the file ``nvidia-devices.json``, so that a conductor that starts again neither forgets a sick device nor
+takes a lost one for one that never was.
 """
 
 import dataclasses
@@ -19,8 +20,9 @@ from oslo_log import log as logging
 
 from accelpool import errors
 from accelpool.drivers import base, programs
-from accelpool.drivers.nvidia import describe, health
+from accelpool.drivers.nvidia import describe, health, rounds
 from accelpool.drivers.nvidia.channel import Channel, Hung, NvmlError
+from accelpool.drivers.nvidia.rounds import Answer
 from accelpool.drivers.nvidia.watch import Watch
 from accelpool.partitions import Geometry
 from accelpool.types import Device, Health, Isolation
@@ -56,7 +58,6 @@ class Known:
     ailments: list[health.Ailment] = dataclasses.field(default_factory=list)
     device: Device | None = None           # as last reported
     look: health.Look | None = None        # the last one that it answered to
-    asked_again_at: float = 0.0            # a device that hung is left alone until then
 
 
 def boot_id() -> str:
@@ -86,6 +87,7 @@ class NvidiaInventory(base.Inventory):
         self._file = state_file
         self._channel = channel
         self._watch = watch
+        self._rounds = rounds.Rounds(channel, retry_interval)
         self._ours = ours
         self._isolations = isolations
         self._types = types
@@ -115,15 +117,13 @@ class NvidiaInventory(base.Inventory):
         present = [uuid for uuid in host['devices'] if isinstance(uuid, str)]
         happened, self._waiting = self._waiting + self._events(set(present)), []
         self._last_xid |= {one['uuid']: one['data'] for one in happened if one['kind'] == 'xid'}
-        looks: dict[str, health.Look] = {}
-        failures: dict[str, str] = {}
-        for uuid in present:
-            try:
-                looks[uuid] = self._look(uuid, boot)
-            except errors.DriverError as error:
-                failures[uuid] = error.detail
+        answers, failures, hung = self._rounds.ask(present, self._anew)
+        looks = {uuid: self._seen(uuid, answer, boot) for uuid, answer in answers.items()}
         for uuid in self._known.keys() - set(present):
-            reason = self._absent(uuid)
+            try:
+                reason = self._unasked(uuid) if hung else self._absent(uuid)
+            except Hung as error:
+                reason, hung = error.detail, True
             if reason is not None:
                 failures[uuid] = reason
         if failures and self._reopen_at is None:
@@ -213,27 +213,17 @@ class NvidiaInventory(base.Inventory):
                 LOG.warning('%s on %s: %s', known.identity['name'], self._host, ailment.what)
             known.ailments = health.merged(known.ailments, fresh)
 
-    def _look(self, uuid: str, boot: str) -> health.Look:
-        """Read a device.
-
-        :raises DriverError: it does not answer, or not soundly
-        """
+    def _anew(self, uuid: str) -> bool:
+        """Return whether a device is to be asked what it is: it may have become another since it was well."""
         known = self._known.get(uuid)
-        if known is not None and time.monotonic() < known.asked_again_at:
-            raise errors.DriverError('NVML did not answer for it; it is asked again soon')
-        try:
-            if uuid not in self._conditions or known is None or known.device is None \
-                    or known.device.health == Health.FAILED:
-                identity = self._channel.ask('identity', uuid)
-                if known is None:
-                    known = self._known[uuid] = Known(identity)
-                known.identity = identity
-            seen = self._channel.ask('condition', uuid)
-        except Hung:
-            if known is not None:
-                known.asked_again_at = time.monotonic() + self._retry
-            raise
-        self._conditions[uuid] = seen
+        return uuid not in self._conditions or known is None or known.device is None \
+            or known.device.health == Health.FAILED
+
+    def _seen(self, uuid: str, answer: Answer, boot: str) -> health.Look:
+        """Note what a device has answered."""
+        if answer['identity'] is not None:
+            self._known.setdefault(uuid, Known(answer['identity'])).identity = answer['identity']
+        seen = self._conditions[uuid] = answer['condition']
         pids = frozenset(process['pid'] for process in seen['processes'])
         return health.Look(
             boot=boot, energy=seen['energy'], recovery=seen['recovery'], processes=pids,
@@ -257,6 +247,8 @@ class NvidiaInventory(base.Inventory):
         """Return why a known device is not there; None when it was taken out.
 
         Nothing is at its address then, or another device: a lost one answers with errors of many kinds.
+
+        :raises Hung: NVML does not answer for it
         """
         try:
             there = self._channel.ask('probe', self._known[uuid].identity['bus_id'])
@@ -264,9 +256,12 @@ class NvidiaInventory(base.Inventory):
             if error.number == NOT_FOUND and not self._handed_over(uuid):
                 return None
             return error.detail
-        except errors.DriverError as error:
-            return error.detail
         return 'it came back at this moment' if there == uuid else None
+
+    def _unasked(self, uuid: str) -> str:
+        """Return what was wrong with a device that is not there, or what is when NVML hangs."""
+        device = self._known[uuid].device
+        return (device and device.health_reason) or 'NVML does not list it, and hangs'
 
     def _handed_over(self, uuid: str) -> bool:
         """Return whether an instance has a device: it is a whole slice, and the host's own driver has let it go."""

@@ -10,6 +10,8 @@ import contextlib
 import ctypes
 import json
 import sys
+import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -130,6 +132,30 @@ def condition(uuid: str) -> dict[str, Any]:
         'mig': mig and mig[0], 'mig_pending': mig and mig[1],
         'processes': _processes(device), 'instances': _instances(device) if mig and mig[0] else [],
     }
+
+
+def looks(wanted: dict[str, bool], seconds: float) -> dict[str, Any]:
+    """Look at devices at the same time; one that does not answer within some seconds is left out.
+
+    Its thread stays where it hangs, so the asker ends this process then.
+
+    :param wanted: UUID -> whether its identity is asked for, too
+    """
+    answers: dict[str, Any] = {}
+
+    def look(uuid: str, anew: bool) -> None:
+        try:
+            answers[uuid] = {'identity': identity(uuid) if anew else None, 'condition': condition(uuid)}
+        except pynvml.NVMLError as error:
+            answers[uuid] = {'code': error.value, 'error': str(error)}
+
+    until = time.monotonic() + seconds
+    threads = [threading.Thread(target=look, args=one, daemon=True) for one in wanted.items()]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, until - time.monotonic()))
+    return answers.copy()
 
 
 def events() -> list[dict[str, Any]]:
@@ -343,8 +369,8 @@ def _compute(instance: Any, number: int, uuid: str) -> dict[str, Any]:
 
 
 CALLS: dict[str, Callable[..., Any]] = {
-    'open': open_, 'host': host, 'probe': probe, 'identity': identity, 'condition': condition, 'events': events,
-    'create_instance': create_instance, 'destroy_instance': destroy_instance}
+    'open': open_, 'host': host, 'probe': probe, 'identity': identity, 'condition': condition, 'looks': looks,
+    'events': events, 'create_instance': create_instance, 'destroy_instance': destroy_instance}
 
 
 def main() -> None:
