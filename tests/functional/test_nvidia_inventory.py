@@ -2,12 +2,17 @@
 """The NVIDIA inventory over the stand-in of NVML: what is found, what falls ill, what gets well."""
 
 import contextlib
+import itertools
 import threading
+import unittest
 from typing import Any
 from unittest import mock
 
+import os_traits
+
 from accelpool.conf import conductor
 from accelpool.conf import nvidia as options
+from accelpool.drivers.nvidia import describe
 from accelpool.types import Health, Isolation
 from tests.functional import nvidia
 
@@ -51,6 +56,47 @@ class Found(nvidia.NvidiaCase):
         self.assertIn('CUSTOM_NVIDIA_HOPPER', device.traits)
         self.assertEqual(132, device.options['sm'])
 
+    def test_what_a_device_is(self) -> None:
+        names = ('serial', 'architecture', 'clock_max', 'memory_clock_max', 'power_limit_watts', 'persistence', 'ecc',
+                 'mig_capable', 'virtualization')
+        for host, expected in (
+                ('dgx-a100', {0: ('1564920035071', 'ampere', 1410, 1215, 400.0, True, True, True, 0)}),
+                ('h100', {0: ('1654323012345', 'hopper', 1980, 2619, 700.0, True, True, True, 0)}),
+                ('l4', {0: ('1322623077001', 'ada', 2040, 6251, 72.0, True, True, False, 0),
+                        1: ('1322623077002', 'ada', 2040, 6251, 60.0, False, False, False, 3)})):
+            with self.subTest(host):
+                self.describe(host)
+                devices = self.look()
+                self.assertEqual(expected, {
+                    index: tuple(devices[index].options[name] for name in names) for index in expected})
+                self.assertEqual(len(devices), len({one.options['serial'] for one in devices}))
+                (self.dir / 'nvidia-devices.json').unlink()
+
+    def test_what_serves_vgpus(self) -> None:
+        self.describe('l4')
+        plain, serving = self.look()
+        self.assertEqual([], plain.options['vgpus'])
+        self.assertEqual([
+            {'id': 1116, 'name': 'NVIDIA L4-2Q', 'memory': 2048}, {'id': 1118, 'name': 'NVIDIA L4-4Q', 'memory': 4096},
+            {'id': 1122, 'name': 'NVIDIA L4-24Q', 'memory': 24576}], serving.options['vgpus'])
+        self.assertEqual({'CUSTOM_GPU_ECC'}, set(plain.traits) - set(serving.traits))
+        self.assertEqual({'CUSTOM_GPU_VGPU'}, set(serving.traits) - set(plain.traits))
+
+    def test_what_a_device_without_these_is_told_of(self) -> None:
+        """A board of a consumer: NVML does not know most of it."""
+        self.describe('l4')
+        silent = ('nvmlDeviceGetSerial', 'nvmlDeviceGetMigMode', 'nvmlDeviceGetEccMode', 'nvmlDeviceGetPersistenceMode',
+                  'nvmlDeviceGetEnforcedPowerLimit', 'nvmlDeviceGetMaxClockInfo', 'nvmlDeviceGetVirtualizationMode',
+                  'nvmlDeviceGetArchitecture')
+        with contextlib.ExitStack() as failing:
+            for function in silent:
+                failing.enter_context(self.host.failing(function, code=3))
+            device = self.look()[0]
+        self.assertEqual(Health.OK, device.health)
+        self.assertEqual([None, None, None, None, None, None, False, False, False, False], [device.options[name] for name in (
+            'serial', 'architecture', 'clock_max', 'memory_clock_max', 'power_limit_watts', 'virtualization',
+            'ecc', 'persistence', 'mig', 'mig_capable')])
+
     def test_numa_node(self) -> None:
         for numa, expected in ((0, 0), (7, 7), (70, 70), (-1, None)):
             with self.subTest(numa):
@@ -81,13 +127,16 @@ class Found(nvidia.NvidiaCase):
     def test_metrics(self) -> None:
         self.describe('h100')
         self.host.start_process(0, 99, memory=1000)
-        self.host.device(0).utilization = 80
+        self.host.device(0).utilization, self.host.device(0).utilization_memory = 80, 35
+        self.host.device(0).clock_sm, self.host.device(0).clock_memory = 1755, 2612
         self.host.device(0).throttle = 0x40
         self.host.device(0).ecc_corrected = 5
         device, = self.look()
         seen = self.driver.inventory.metrics()[device.id]
         self.assertEqual((38.0, 61.0, 80.0, 1.0, 1.0), tuple(seen[name] for name in (
             'temperature_celsius', 'power_watts', 'utilization_percent', 'throttled', 'processes')))
+        self.assertEqual((35.0, 1755.0, 2612.0), tuple(seen[name] for name in (
+            'memory_utilization_percent', 'clock_mhz', 'memory_clock_mhz')))
         self.assertEqual({'throttled_thermal_hardware'}, {
             name for name, value in seen.items() if name.startswith('throttled_') and value})
         self.assertEqual((5.0, 0.0), (seen['ecc_corrected_errors'], seen['ecc_uncorrected_errors']))
@@ -104,6 +153,25 @@ class Found(nvidia.NvidiaCase):
         self.assertEqual('host-n/nvlink-1a:00.0', first.fabric)
         self.assertEqual(first.fabric, second.fabric)
         self.assertIsNone(third.fabric)
+
+
+class Traits(unittest.TestCase):
+    def test_placement_knows_every_standard_trait(self) -> None:
+        """Of all devices and drivers: each HW_ trait is one of os-traits, and none of its CUDA traits is left out."""
+        known = set(os_traits.get_traits('HW_GPU_CUDA_'))
+        found: set[str] = set()
+        for major, minor in itertools.product(range(1, 13), range(10)):
+            for cuda in (0, 6050, 10000, 13000):
+                traits = describe.traits(
+                    {'compute_capability': f'{major}.{minor}', 'name': 'NVIDIA X (1/2)', 'architecture': 99, 'links': [1],
+                     'virtualization': describe.HOST_VGPU},
+                    {'ecc': 1, 'mig': major % 2}, cuda)
+                found |= {one for one in traits if one.startswith('HW_')}
+                for one in traits:
+                    self.assertRegex(one, '^(HW|CUSTOM)_[A-Z0-9_]+$')
+                spelled = f'CUDA_COMPUTE_CAPABILITY_V{major}_{minor}'
+                self.assertIn(f'HW_GPU_{spelled}' if f'HW_GPU_{spelled}' in known else f'CUSTOM_GPU_{spelled}', traits)
+        self.assertEqual(known, found)
 
 
 class Health_(nvidia.NvidiaCase):

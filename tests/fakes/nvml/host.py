@@ -157,13 +157,13 @@ class Host(statefile.StateFile):
                 setattr(device, name, given[name])
         identity = uuid.uuid5(NAMESPACE, f'{given["model"]}/{index}/{given["bus"]}')
         device.name, device.uuid = given['name'].encode(), f'GPU-{identity}'.encode()
-        device.serial = f'{identity.int % 10**13:013d}'.encode()
+        device.serial = str(given.get('serial', f'{identity.int % 10**13:013d}')).encode()
         device.pci_bus = given['bus']
         device.bus_id = f'00000000:{given["bus"]:02X}:00.0'.encode()
         device.minor, device.numa_node = index, given['numa']
         device.cpu_first, device.cpu_last = given['cpus']
         device.cc_major, device.cc_minor = given['cc']
-        device.ecc = device.persistence = 1
+        device.ecc, device.persistence = given.get('ecc', 1), given.get('persistence', 1)
         device.temperature, device.temperature_slowdown = 38, given['slowdown']
         device.power, device.power_limit = 61_000, given['power_limit'] * 1000
         device.clock_sm_max, device.clock_memory_max = given['clocks']
