@@ -12,6 +12,8 @@ from accelpool.drivers.book import Book
 from accelpool.drivers.nvidia import mig
 from accelpool.partitions import Geometry, split
 from accelpool.types import Device, Health, Isolation, Slice
+from tests.fakes import statefile
+from tests.fakes.nvml import host
 from tests.functional import nvidia
 from tests.functional.nvidia import wanted
 
@@ -114,21 +116,6 @@ class MigSlices(SlicingCase):
         self.driver.need_slicing().destroy('s1')
         self.assertEqual([], self.host.instances(6))
         self.assertEqual(set(), self.slices())
-
-    def test_every_profile_at_every_place(self) -> None:
-        assert self.device.partitions is not None
-        for template in self.device.partitions['templates']:
-            geometry = Geometry.from_dict(self.device.partitions)
-            one, = geometry.matching(1, None, template['name'])
-            for position in geometry.places(one, []):
-                self.carve(self.device, wanted(self.device, 's', Isolation.PARTITION, template=one.name, position=position))
-                assert position is not None
-                start, offset = split(position)
-                self.assertEqual([(f'MIG {one.within or one.name}', start)],
-                                 [(name, place) for name, place, _ in self.host.instances(6)])
-                self.assertEqual([(start, offset, one.length or int(one.name[0]))], self.host.computes(6))
-                self.driver.need_slicing().destroy('s')
-                self.assertEqual([], self.host.instances(6))
 
     def test_slices_that_share_an_instance(self) -> None:
         used: list[tuple[str, int | None]] = []
@@ -361,6 +348,49 @@ class MigSlices(SlicingCase):
             thread.join()
         self.assertEqual(7, len(self.host.instances(6)))
         self.assertEqual({one.id for one in chosen}, self.slices())
+
+
+#: Of each model that can be cut: how many profiles NVIDIA's MIG User Guide has, and how many places these have together.
+MODELS = {'a100-40gb': (7, 25), 'a100-80gb': (7, 25), 'a30': (5, 13), 'h100-80gb': (7, 25)}
+
+
+class EveryModel(SlicingCase):
+    """What NVIDIA's tables say of each model that can be cut is what can be carved of it."""
+
+    def test_no_model_is_left_out(self) -> None:
+        self.assertEqual(set(MODELS), {name for name, model in statefile.models(host.HERE).items() if 'mig' in model})
+
+    def test_every_profile_at_every_place(self) -> None:
+        for model, (profiles, places) in MODELS.items():
+            with self.subTest(model):
+                self.describe({'driver': '570.124.06', 'nvml': '12.570.124.06', 'cuda': 12080, 'devices': [
+                    {'model': model, 'bus': 0x3D, 'numa': 0, 'cpus': [0, 15], 'mig': True}]})
+                device, = self.look()
+                assert device.partitions is not None
+                whole = {one.name: one for one in Geometry.from_dict(device.partitions).templates if not one.within}
+                table = {row[1].removeprefix('MIG '): row for row in statefile.models(host.HERE)[model]['mig']['profiles'].values()}
+                self.assertEqual({name: (row[9], row[10], tuple(row[11])) for name, row in table.items()},
+                                 {name: (one.memory, one.size, one.starts) for name, one in whole.items()})
+                made = self.every_place(device)
+                self.assertEqual((profiles, places), (len(whole), made))
+                (self.dir / 'nvidia-devices.json').unlink()
+
+    def every_place(self, device: Device) -> int:
+        """Carve each template at each place; return at how many places there were GPU instances as a whole."""
+        assert device.partitions is not None
+        geometry, whole = Geometry.from_dict(device.partitions), 0
+        for one in geometry.templates:
+            for position in geometry.places(one, []):
+                self.carve(device, wanted(device, 's', Isolation.PARTITION, template=one.name, position=position))
+                assert position is not None
+                start, offset = split(position)
+                self.assertEqual([(f'MIG {one.within or one.name}', start)],
+                                 [(name, place) for name, place, _ in self.host.instances(0)])
+                self.assertEqual([(start, offset, one.length or int(one.name[0]))], self.host.computes(0))
+                self.driver.need_slicing().destroy('s')
+                self.assertEqual([], self.host.instances(0))
+                whole += not one.within
+        return whole
 
 
 #: A control program with the words of NVIDIA's: a daemon that is a process, asked over files in its pipe directory.
