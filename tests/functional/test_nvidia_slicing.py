@@ -500,7 +500,10 @@ class MpsSlices(SlicingCase):
                     break
             self.assertEqual(set(), self.slices())  # so the reconciler binds again
         line, = logged.output
-        self.assertIn('Slice s1 of device ' + self.device.id + ' is not there: the MPS daemon of the device has ended', line)
+        self.assertTrue(line.endswith(
+            f'Slice s1 of device {self.device.id} is not there: the MPS daemon of the device has ended or was killed '
+            f'(see {self.pipes}/*/log/control.log).  It is made again; its sessions have ended'), line)
+        self.assertEqual(1, len(list(self.pipes.glob('*/log'))), 'where the message sends the operator')
         self.carve(self.device, slice_)
         self.assertNotEqual(pid, self.pid())
         self.assertEqual({'s1'}, self.slices())

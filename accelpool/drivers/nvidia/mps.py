@@ -44,8 +44,6 @@ class _Refused(errors.DriverError):
 class Mps:
     """Starts, steers and ends the daemons."""
 
-    lost = 'the MPS daemon of the device has ended or was killed (see nvidia-mps/*/log in the state directory)'
-
     def __init__(self, control: str, directory: pathlib.Path, others: Callable[[str], int]) -> None:
         """
         :param control: the program nvidia-cuda-mps-control
@@ -55,6 +53,7 @@ class Mps:
         self._control = control
         self._directory = directory
         self._others = others
+        self.lost = f'the MPS daemon of the device has ended or was killed (see {directory}/*/log/control.log)'
 
     def plan(self, device: Device, wanted: Slice) -> Entry:
         return {'uuid': device.options['uuid'], 'minor': device.options['minor'], 'compute': wanted.compute,
