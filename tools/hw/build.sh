@@ -4,11 +4,13 @@
 # suite's program, its kernels as PTX and cubins, and the Python packages.  Carry build/hw along.
 #
 # VENV=DIR    the virtual environment of tools/setup.sh --test     NVCC=PROGRAM
-# CARRY_MIB=N what may be carried (default: 64); numba-cuda goes along where that is enough for it, too
+# CARRY_MIB=N what may be carried (default: 64): it fails when build/hw is larger; numba-cuda goes along where that is
+#             enough for it, too
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 VENV=${VENV:-$PWD/.venv-test}
 NVCC=${NVCC:-nvcc}
+CARRY_MIB=${CARRY_MIB:-64}
 out=build/hw
 mkdir -p "$out"
 
@@ -40,10 +42,15 @@ done
 carried=$(du -sm "$out" | cut -f1)
 if [ ! -e "$packages/numba_cuda" ]; then
     echo "hw/build: numba-cuda is not installed in $VENV: its test will be skipped"
-elif wanted=$(du -smc "${parts[@]}" | tail -n 1 | cut -f1) && [ $((carried + wanted)) -le "${CARRY_MIB:-64}" ]; then
+elif wanted=$(du -smc "${parts[@]}" | tail -n 1 | cut -f1) && [ $((carried + wanted)) -le "$CARRY_MIB" ]; then
     mkdir "$out/numba"
     cp -r "${parts[@]}" "$out/numba"
 else
     echo "hw/build: numba-cuda needs $wanted MiB beside the $carried MiB that are there: not carried, its test will be skipped"
 fi
-du -sm "$out"
+size=$(du -sm "$out" | cut -f1)
+echo "hw/build: $out takes $size MiB"
+if [ "$size" -gt "$CARRY_MIB" ]; then
+    echo "hw/build: that is more than the $CARRY_MIB MiB that may be carried (CARRY_MIB); du -m $out shows what is large" >&2
+    exit 1
+fi
