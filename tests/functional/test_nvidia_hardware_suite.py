@@ -23,6 +23,28 @@ TESTS = (
     test_inventory.Mutations('test_mig_instances_of_every_profile'),
 )
 
+#: What NVIDIA's tool says of the stand-in's first L4, as far as the suite compares it.
+SMI = """#!/bin/sh
+case $1 in
+    -q) cat <<END
+<nvidia_smi_log>
+  <driver_version>570.124.06</driver_version><cuda_version>12.8</cuda_version>
+  <gpu id="00000000:3B:00.0">
+    <product_name>NVIDIA L4</product_name><product_architecture>Ada Lovelace</product_architecture>
+    <persistence_mode>Enabled</persistence_mode><mig_mode><current_mig>N/A</current_mig></mig_mode>
+    <serial>{serial}</serial><uuid>{uuid}</uuid><minor_number>0</minor_number>
+    <gpu_virtualization_mode><virtualization_mode>None</virtualization_mode></gpu_virtualization_mode>
+    <fb_memory_usage><total>23034 MiB</total></fb_memory_usage><ecc_mode><current_ecc>Enabled</current_ecc></ecc_mode>
+    <gpu_power_readings><current_power_limit>72.00 W</current_power_limit></gpu_power_readings>
+    <max_clocks><sm_clock>2040 MHz</sm_clock><mem_clock>6251 MHz</mem_clock></max_clocks>
+  </gpu>
+</nvidia_smi_log>
+END
+    ;;
+    *) echo "{uuid}, {capability}";;
+esac
+"""
+
 #: The kernel ``step`` of kernels.cu; there is no compiler for it here.
 STEP = """.version 7.0
 .target sm_75
@@ -62,6 +84,38 @@ class Rehearsal(unittest.TestCase):
                         test.run(result)
                 self.assertEqual(([], []), (result.failures, result.errors))
                 self.assertEqual((len(TESTS), skipped), (result.testsRun, len(result.skipped)), result.skipped)
+
+
+class BesideTheTool(unittest.TestCase):
+    """The comparison with nvidia-smi, which a program stands for: each of its two answers is looked at."""
+
+    def compare(self, serial: str = '1322623077001', capability: str = '8.9') -> unittest.TestResult:
+        conf.register_all()
+        cfg.CONF.set_override('library_dir', str(fake.library()), group='nvidia')
+        self.addCleanup(cfg.CONF.clear_override, 'library_dir', group='nvidia')
+        place = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+        host = fake.Host({'driver': '570.124.06', 'nvml': '12.570.124.06', 'cuda': 12080, 'devices': [
+            {'model': 'l4', 'bus': 0x3B, 'numa': 0, 'cpus': [0, 31], 'serial': '1322623077001'}]}, place / 'state')
+        self.addCleanup(host.close)
+        tool = place / 'nvidia-smi'
+        tool.write_text(SMI.format(uuid=host.uuid(0), serial=serial, capability=capability))
+        tool.chmod(0o755)
+        result = unittest.TestResult()
+        with mock.patch.dict(os.environ, {**host.env, 'PATH': f'{place}:{os.environ["PATH"]}'}), \
+                mock.patch.object(support, 'missing', return_value=''), \
+                mock.patch.object(support, 'note') as self.note, mock.patch.object(support.HardwareCase, 'real', True):
+            test_inventory.Inventory('test_equals_nvidia_smi').run(result)
+        self.assertEqual(([], []), (result.errors, result.skipped))
+        return result
+
+    def test_equal(self) -> None:
+        self.assertEqual([], self.compare().failures)
+        self.assertEqual(16, len(self.note.call_args.kwargs['compared']))
+
+    def test_not_equal(self) -> None:
+        for name, change in (('serial', {'serial': '1'}), ('compute capability', {'capability': '9.0'})):
+            (_, said), = self.compare(**change).failures
+            self.assertIn(f"'{name}': (", said)
 
 
 class Together(unittest.TestCase):
