@@ -84,13 +84,16 @@ class ForVms(ascend.AscendCase):
         super().setUp()
         self.function = self.sysfs / 'bus/pci/devices/0000:01:00.0'
         for name, cores, memory, free in (('vir02', 2, 6, 3), ('vir04', 4, 12, 1)):
-            kind = self.function / f'mdev_supported_types/vnpu-{name}'
-            (kind / 'devices').mkdir(parents=True)
-            (kind / 'description').write_text(f'aicore num: {cores}\nmemory size: {memory}GB\n')
-            (kind / 'available_instances').write_text(f'{free}\n')
-            (kind / 'create').touch()
+            self.offer(name, cores, memory, free)
         self.describe({'driver': '25.5', 'dcmi': '1', 'mode': 1,
                        'devices': [{'model': '310p3', 'card': 0, 'bus': 1}]})
+
+    def offer(self, name: str, cores: int, memory: int, free: int) -> None:
+        kind = self.function / f'mdev_supported_types/vnpu-{name}'
+        (kind / 'devices').mkdir(parents=True)
+        (kind / 'description').write_text(f'aicore num: {cores}\nmemory size: {memory}GB\n')
+        (kind / 'available_instances').write_text(f'{free}\n')
+        (kind / 'create').touch()
 
     def made(self, kind: str, identifier: str | None = None) -> str:
         """Do what the kernel does after a write to create, or after somebody's; return the UUID."""
@@ -135,6 +138,37 @@ class ForVms(ascend.AscendCase):
         assert carved.handle is not None
         self.assertEqual(('MDEV', 'vnpu-vir16_7c_60g', None), (
             carved.handle.type, carved.handle.asked_type, device.options['no_vnpus']))
+
+    def geometry(self) -> Geometry:
+        found = self.look()[0].partitions
+        assert found is not None
+        return Geometry.from_dict(found)
+
+    def test_the_second_functions_types_are_of_the_same_templates(self) -> None:
+        types = self.function / 'mdev_supported_types'
+        (types / 'vnpu-vir04').rename(types / 'vnpu-p1_vir04')
+        (types / 'vnpu-vir02/available_instances').write_text('0\n')
+        self.offer('p1_vir02', 2, 6, 3)
+        geometry = self.geometry()
+        self.assertEqual({'vir02': 3, 'vir04': 1}, {one.name: geometry.capacity[one.name] for one in geometry.templates})
+        for name in ('vir02', 'vir04'):
+            carved = self.carve(self.look()[0], f's-{name}', template=name)
+            assert carved.handle is not None
+            self.assertEqual((f'vnpu-p1_{name}', carved.handle.uuid), (carved.handle.asked_type, self.made(f'p1_{name}')))
+        self.assertEqual({'s-vir02', 's-vir04'}, self.slices())
+        self.assertEqual({'vir02': 3, 'vir04': 1}, {name: self.geometry().capacity[name] for name in ('vir02', 'vir04')})
+
+    def test_a_template_without_decoders_is_only_for_who_names_it(self) -> None:
+        (self.function / 'mdev_supported_types/vnpu-vir04/available_instances').write_text('0\n')
+        self.offer('vir04_3c_ndvpp', 4, 12, 1)
+        geometry = self.geometry()
+        self.assertIsNone(geometry.choose([], 40, 8000))
+        self.assertIsNotNone(geometry.choose([], 40, 8000, 'vir04_3c_ndvpp'))
+
+    def test_sixteen_at_most(self) -> None:
+        self.offer('vir01', 0, 1, 40)
+        kinds = {one.name: one for one in self.geometry().templates}
+        self.assertEqual(16, self.geometry().remaining(kinds['vir01'], []))
 
     def test_somebody_elses(self) -> None:
         self.made('vir04', '6f2d9e1c-0000-4000-8000-000000000001')

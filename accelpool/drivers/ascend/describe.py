@@ -135,6 +135,12 @@ def _sets() -> list[dict[str, Any]]:
     return found
 
 
+@functools.cache
+def rare() -> frozenset[str]:
+    """Return the templates, of whatever chip, that only a request that names one gets."""
+    return frozenset(name for one in _sets() for name in one.get('named', {}))
+
+
 def is_of(vdevice: Mapping[str, Any], template: str) -> bool:
     """Return whether a vNPU has a template; one whose driver does not tell may have any."""
     return vdevice['template'] in ('', template[:NAME])

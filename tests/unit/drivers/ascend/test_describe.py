@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Islands, NUMA nodes, npu-smi's tables, DCMI's errors: what is pure in the Ascend driver."""
+"""Islands, NUMA nodes, what limits vNPUs, npu-smi's tables, DCMI's errors: what is pure in the Ascend driver."""
 
 import unittest
+from collections.abc import Mapping, Sequence
 
 from accelpool.drivers.ascend import describe, remedies, smi
 from accelpool.drivers.ascend.inventory import DcmiError
+from accelpool.partitions import Geometry
 
 
 class Places(unittest.TestCase):
@@ -16,6 +18,46 @@ class Places(unittest.TestCase):
         nodes = {0: '0-3,8-11\n', 1: '4-7,12-15\n'}
         self.assertEqual([0, 1, None, None, None], [describe.numa_node(cpus, nodes) for cpus in (
             '0-1,8', '12-15', '3-4', None, '')])
+
+
+class Limits(unittest.TestCase):
+    """Each limit of a chip alone: of the others there is plenty."""
+
+    PLENTY = {'aicore': 99, 'aicpu': 99, 'jpegd': 999, 'memory': 1 << 20}
+
+    def geometry(self, name: str, aicore: int, memory: int, capacity: Mapping[str, int] = PLENTY) -> Geometry:
+        found = describe.geometry({'name': name, 'aicore': aicore, 'memory': memory},
+                                  {'capacity': {**self.PLENTY, **capacity}, 'vdevices': []}, {})
+        assert found is not None
+        return found
+
+    def remaining(self, geometry: Geometry, template: str, used: Sequence[str] = ()) -> int:
+        kinds = {one.name: one for one in geometry.templates}
+        return geometry.remaining(kinds[template], [geometry.span(name, None) for name in used])
+
+    def test_each_resource_is_a_limit(self) -> None:
+        for resource, amount in {'aicore': 4, 'aicpu': 4, 'jpegd': 8, 'memory': 12288}.items():
+            for room, fit in ((3 * amount - 1, 2), (3 * amount, 3)):
+                with self.subTest(resource, room=room):
+                    self.assertEqual(fit, self.remaining(self.geometry('310P3', 8, 21527, {resource: room}), 'vir04'))
+
+    def test_jpeg_decoders_are_a_limit(self) -> None:
+        """One that has all of them leaves room only for one that has none."""
+        geometry = self.geometry('310P3', 8, 43000, {'jpegd': 16})
+        self.assertEqual((1, 4), (self.remaining(geometry, 'vir04_4c_dvpp'), self.remaining(geometry, 'vir02')))
+        self.assertEqual(0, self.remaining(geometry, 'vir01', ['vir04_4c_dvpp']))
+        self.assertGreater(self.remaining(geometry, 'vir04_3c_ndvpp', ['vir04_4c_dvpp']), 0)
+
+    def test_a_310p_has_seven_and_others_sixteen(self) -> None:
+        self.assertEqual(7, self.remaining(self.geometry('310P3', 8, 21527), 'vir01'))
+        self.assertEqual(16, self.remaining(self.geometry('910A', 32, 32768), 'vir02'))
+        self.assertEqual(3, self.remaining(self.geometry('910A', 32, 32768), 'vir04', ['vir02'] * 13))
+
+    def test_a_chip_that_the_table_does_not_know_has_sixteen(self) -> None:
+        found = describe.geometry({'name': '999', 'aicore': 64, 'memory': 65536},
+                                  {'capacity': self.PLENTY, 'vdevices': []}, {}, {'vir01': [1, 1, 1, 1024]})
+        assert found is not None
+        self.assertEqual(16, self.remaining(found, 'vir01'))
 
 
 class NpuSmi(unittest.TestCase):
