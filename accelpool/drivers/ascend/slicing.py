@@ -83,7 +83,7 @@ class Vnpu:
         if wanted.template is None:
             raise errors.NotSupported('A vNPU needs a template; the scheduler chooses it')
         chip = (device.options['card'], device.options['chip'])
-        there = [one['id'] for one in self._channel.ask('condition', *chip, deadline=self._reading)['vdevices']]
+        there = [one['id'] for one in self._on_chip(*chip)]
         return {'card': chip[0], 'chip': chip[1], 'template': wanted.template, 'vnpu': None, 'before': there}
 
     def make(self, entry: Entry) -> base.Carved:
@@ -114,18 +114,18 @@ class Vnpu:
                                      f'{error.detail}') from error
 
     def there(self, entries: Sequence[Entry]) -> list[Entry]:
-        found = {one['id']: one for one in self._on_chip(entries[0])}
+        found = {one['id']: one for one in self._on_chip(entries[0]['card'], entries[0]['chip'])}
         return [entry for entry in entries if entry['vnpu'] in found
                 and describe.is_of(found[entry['vnpu']], entry['template'])]
 
-    def _on_chip(self, entry: Entry) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self._channel.ask(
-            'condition', entry['card'], entry['chip'], deadline=self._reading)['vdevices']
+    def _on_chip(self, card: int, chip: int) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self._channel.ask('condition', card, chip, deadline=self._reading)['vdevices']
         return found
 
     def _adopt(self, entry: Entry) -> int | None:
         """Return the vNPU that a killed conductor made for this entry and did not write down."""
         known = {one['vnpu'] for one in self._book.entries.values() if one['way'] == 'vnpu'}
-        of_its_template = {one['id'] for one in self._on_chip(entry) if describe.is_of(one, entry['template'])}
+        of_its_template = {one['id'] for one in self._on_chip(entry['card'], entry['chip'])
+                           if describe.is_of(one, entry['template'])}
         fresh = of_its_template - set(entry['before']) - known
         return min(fresh) if entry['vnpu'] is None and len(fresh) == 1 else None
