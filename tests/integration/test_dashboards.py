@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What Grafana's dashboards ask Prometheus for, asked of a real one: 12239 (dcgm-exporter) and 21833 (HAMi)."""
 
-import time
 import unittest
 from typing import Any
 
@@ -9,6 +8,7 @@ import requests
 
 from tests.integration import support
 from tests.integration.support.client import Client
+from tests.support import guest
 from tools.integration import layout
 
 
@@ -16,7 +16,6 @@ def setUpModule() -> None:
     support.up('prometheus')
 
 
-PATIENCE = 30
 #: Selections of the dashboards, with their variables at "All".
 BY_HOST, BY_INSTANCE = '{Hostname=~".*", gpu=~".*"}', '{instance=~".*", gpu=~".*"}'
 #: Panels of 12239 whose lines are those of devices; of the first published and of later revisions.
@@ -56,10 +55,7 @@ class Dashboards(unittest.TestCase):
     @classmethod
     def setUpClass(cls) -> None:
         cls.devices = Client().get('/devices')['devices']
-        deadline = time.monotonic() + PATIENCE
-        while len(lines('DCGM_FI_DEV_GPU_UTIL')) < len(cls.devices):  # there from the second look on
-            assert time.monotonic() < deadline, ask('targets')
-            time.sleep(0.2)
+        guest.until(lambda: len(lines('DCGM_FI_DEV_GPU_UTIL')) == len(cls.devices), 'every device is looked at twice')
 
     def test_the_variables_have_every_host_and_device(self) -> None:
         for label in ('Hostname', 'instance'):
@@ -86,9 +82,6 @@ class Dashboards(unittest.TestCase):
         self.addCleanup(user.release, made['id'])
         slice_ = user.wait(made['id'], 'active')['slices'][0]
         query = f'hami_vgpu_memory_limit_bytes{{pod="{made["id"]}"}}'
-        deadline = time.monotonic() + PATIENCE
-        while not (found := lines(query)):
-            self.assertLess(time.monotonic(), deadline)
-            time.sleep(0.2)
+        found = guest.until(lambda: lines(query), 'the slice is seen')
         self.assertEqual(slice_['memory'] * 2**20, float(found[0]['value'][1]))
         self.assertEqual(slice_['host'], found[0]['metric']['node'])
