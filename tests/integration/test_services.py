@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The whole service as it is deployed: a Keystone user, uWSGI or gunicorn, RabbitMQ, MariaDB, agents."""
 
+import re
+import subprocess
 import unittest
+import uuid
 
 from tests.integration import support
 from tests.integration.support.client import Client
 from tests.support.agent import admit
-from tools.integration import bus, layout
+from tools.integration import bus, identity, layout, pool, process
 
 setUpModule = support.up
 
@@ -32,6 +35,22 @@ class Deployed(unittest.TestCase):
         admit(device['urls'][0]['url'], device['credential']).close()  # the agent takes the credential
         user.release(made['id'])
         user.wait(made['id'], 'released')
+
+    def test_a_program_takes_the_network_that_its_profile_names(self) -> None:
+        for network, status in ((pool.DATA_NETWORK, 0), ('nowhere', 1)):
+            profile = f'{network}-{uuid.uuid4()}'
+            answer = Client('admin', 'admin').ask('POST', '/profiles', {
+                'name': profile, 'compute': 10, 'memory': 512, 'data_network': network}, microversion='1.3')
+            self.assertEqual(201, answer.status_code, answer.text)
+            done = subprocess.run(
+                [layout.OURS / 'bin/accelpool', 'run', '--profile', profile, '--', 'sh', '-c',
+                 'cat "$ACCELPOOL_ATTACHMENT"; exec python examples/numba_vector.py'],
+                cwd=layout.ROOT, env=process.environment() | identity.openrc(), capture_output=True, text=True)
+            self.assertEqual(status, done.returncode, done.stderr)
+            self.assertEqual(4 if status == 0 else 0, done.stdout.count(': ok'), done.stdout)
+            labels = re.findall('"network": *"(.*?)"', done.stdout)
+            self.assertEqual({network} if status == 0 else set(), set(labels))
+        self.assertIn('not on the network nowhere', done.stderr)
 
     def test_services_register_by_name(self) -> None:
         found = {(one['binary'], one['host']) for one in Client('admin', 'admin').get('/services')['services']}

@@ -15,6 +15,8 @@ SCHEDULERS = ('scheduler1', 'scheduler2')
 #: Emulated devices of each host: two that are shared, two that instances on it get into their guests.
 DEVICES = ('gpu-emu:30GiB:1:numa=0:fabric=rack-1, gpu-emu-b:16GiB:1:numa=1:fabric=rack-1, '
            'gpu-pci:8GiB:1:attach=pci, gpu-mdev:16GiB:1:attach=mdev')
+#: Label of the second network on which every agent listens.
+DATA_NETWORK = 'data'
 _ENV = {'OS_ACCELPOOL_CONFIG_DIR': str(_ETC), 'PYTHONPATH': str(layout.ROOT)}
 if 'ACCELPOOL_NATIVE' in os.environ:
     _ENV['ACCELPOOL_NATIVE'] = os.environ['ACCELPOOL_NATIVE']
@@ -53,7 +55,7 @@ AGENT = {
     host: Service(
         f'accelpool-agent-{host}',
         [OURS / 'bin/python', '-m', 'accelpool.cmd.agent', '--host', host, '--state-dir', state(host),
-         '--listen', f'tcp://{address}:0'],
+         '--listen', f'tcp://{address}:0', '--listen', f'tcp://{address}:0,{DATA_NETWORK}'],
         ready=functools.partial(process.says, LOG / f'accelpool-agent-{host}.log', f'The agent of {host} serves'),
         env=_ENV)
     for host, address in AGENTS.items()}

@@ -3,13 +3,11 @@
 
 import re
 import subprocess
-import sys
 
-from tools.integration import layout, process
+from tools.integration import layout, packages, process
 from tools.integration.layout import ETC, LOG, PASSWORD, STATE
 
 PACKAGES = ('tempest==47.0.0', 'cyborg-tempest-plugin==2.8.0')
-_VENV = STATE / 'tempest'
 _CONFIG = """\
 [DEFAULT]
 log_dir = {log}
@@ -45,16 +43,13 @@ _SAID = re.compile(
 
 def run() -> dict[str, str]:
     """Install what is missing, and run all; returns each test's outcome in lower case, by ``module.test``."""
-    if not (_VENV / 'installed').exists():
-        process.run(sys.executable, '-m', 'venv', _VENV, log='tempest')
-        process.run(_VENV / 'bin/pip', 'install', '-q', '--disable-pip-version-check', *PACKAGES, log='tempest')
-        (_VENV / 'installed').touch()
+    venv = packages.install('tempest', *PACKAGES)
     layout.write(ETC / 'tempest/tempest.conf', _CONFIG.format(
-        log=LOG, password=PASSWORD, keystone=layout.url('keystone', '/v3'), region=layout.REGION, state=_VENV))
-    packages = next((_VENV / 'lib').glob('python3*')) / 'site-packages'
+        log=LOG, password=PASSWORD, keystone=layout.url('keystone', '/v3'), region=layout.REGION, state=venv))
+    site = next((venv / 'lib').glob('python3*')) / 'site-packages'
     done = subprocess.run(
-        [_VENV / 'bin/python', '-m', 'unittest', 'discover', '-v', '-s', packages / 'cyborg_tempest_plugin/tests/api',
-         '-t', packages], cwd=STATE, capture_output=True, text=True,
+        [venv / 'bin/python', '-m', 'unittest', 'discover', '-v', '-s', site / 'cyborg_tempest_plugin/tests/api',
+         '-t', site], cwd=STATE, capture_output=True, text=True,
         env=process.environment() | {'TEMPEST_CONFIG_DIR': str(ETC / 'tempest'), 'TEMPEST_CONFIG': 'tempest.conf'})
     (LOG / 'tempest-api.log').write_text(done.stderr)
     return {f'{module}.{test}': outcome.lower() for module, test, outcome in _SAID.findall(done.stderr)}
