@@ -130,9 +130,10 @@ class Commands:
         self.assertEqual(
             deployable['name'], self.run_command('deployable', 'show', identifier, '-f', 'json')['name'])
         self.run_command('deployable', 'program', identifier, str(uuid.uuid4()), right=False)  # no FPGA
-        made = accelerator().post(  # what the command asks for, Cyborg does not understand either
-            '/attributes', json={'deployable_id': device, 'key': 'rack', 'value': 'r7'}).json()
-        self.run_command('device', 'attribute', 'create', device, 'rack', 'r8', right=False)
+        number = next(iter(accelerator().deployables())).device_id
+        made = accelerator().post('/attributes', json={'deployable_id': number, 'key': 'rack', 'value': 'r7'}).json()
+        self.run_command(  # what the command asks for, Cyborg does not understand either
+            'device', 'attribute', 'create', str(number), 'rack', 'r8', right=False)
         self.assertIn(made['uuid'], [one['uuid'] for one in self.run_command('device', 'attribute', 'list', '-f', 'json')])
         self.assertEqual('r7', self.run_command('device', 'attribute', 'show', made['uuid'], '-f', 'json')['value'])
         self.run_command('device', 'attribute', 'delete', made['uuid'])

@@ -3,6 +3,7 @@
 
 import re
 import subprocess
+import sys
 import unittest
 import uuid
 
@@ -44,7 +45,7 @@ class Deployed(unittest.TestCase):
             self.assertEqual(201, answer.status_code, answer.text)
             done = subprocess.run(
                 [layout.OURS / 'bin/accelpool', 'run', '--profile', profile, '--', 'sh', '-c',
-                 'cat "$ACCELPOOL_ATTACHMENT"; exec python examples/numba_vector.py'],
+                 f'cat "$ACCELPOOL_ATTACHMENT"; exec {sys.executable} examples/numba_vector.py'],
                 cwd=layout.ROOT, env=process.environment() | identity.openrc(), capture_output=True, text=True)
             self.assertEqual(status, done.returncode, done.stderr)
             self.assertEqual(4 if status == 0 else 0, done.stdout.count(': ok'), done.stdout)

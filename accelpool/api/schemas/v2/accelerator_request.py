@@ -7,7 +7,12 @@ from accelpool.api.schemas.v1 import common as plain
 from accelpool.api.schemas.v2 import common
 from accelpool.db import arq as db_arq
 
-CREATE = plain.request({'device_profile_name': {'type': 'string', 'maxLength': 255}}, required=['device_profile_name'])
+CREATE = plain.request({
+    'device_profile_name': {'type': 'string', 'maxLength': 255},
+    # python-cyborgclient sends both, null or not; Cyborg and we make a request for every group and program nothing.
+    'device_profile_group_id': {'type': ['integer', 'string', 'null'], 'maxLength': 255},
+    'image_uuid': {'type': ['string', 'null'], 'maxLength': 255},
+}, required=['device_profile_name'])
 
 #: Fields that a binding has; ``project_id`` from 2.1 on, for administrators.
 FIELDS = ('hostname', 'device_rp_uuid', 'instance_uuid')
