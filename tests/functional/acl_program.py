@@ -258,6 +258,29 @@ def refused() -> None:
         acl.expect({'value': 0, 'undefined': -1}.get(kind, acl.NOT_SUPPORTED), name)
 
 
+def refused_beside() -> None:
+    """The libraries beside libascendcl refuse in their own words; argv: of which library, with which code, what."""
+    library = ctypes.CDLL(sys.argv[2])
+    for name in sys.argv[4:] * 2:
+        code = getattr(library, name)()
+        assert code == int(sys.argv[3]), f'{name} returned {code}'
+
+
+def compiler() -> None:
+    """Compiling operators at run time is off: who asks is told so, and who asks for it all the same is refused."""
+    library, value = ctypes.CDLL('libacl_op_compiler.so'), ctypes.create_string_buffer(16)
+    jit_compile, precision_mode = 10, 0
+    size = Size(library.aclGetCompileoptSize(jit_compile))
+    assert library.aclGetCompileopt(jit_compile, value, size) == 0 and value.value == b'disable'
+    assert library.aclGetCompileopt(jit_compile, value, Size(3)) == acl.INVALID_PARAM
+    assert library.aclSetCompileopt(jit_compile, b'disable') == library.aclSetCompileopt(precision_mode, b'fp16') == 0
+    library.aclCreateGraphDumpOpt.restype = Handle
+    for _ in range(2):
+        assert library.aclSetCompileopt(jit_compile, b'enable') == acl.NOT_SUPPORTED
+        assert library.aclGetCompileopt(precision_mode, value, Size(16)) == acl.NOT_SUPPORTED
+        assert library.aclCreateGraphDumpOpt() is None
+
+
 class Generated:
     """Bad input for every call of the description that says what its arguments are."""
 

@@ -8,9 +8,12 @@ import subprocess
 import sys
 import unittest
 
-from tests.functional import loopback
+from accelpool.remoting import artefacts
+from tests.functional import loopback, test_acl_abi
 
 ROOT = pathlib.Path(__file__).parents[2]
+#: What libacl_op_compiler answers, or refuses for some values only.
+COMPILER_ANSWERS = {'aclGetCompileopt', 'aclGetCompileoptSize', 'aclSetCompileopt', 'aclCreateGraphDumpOpt'}
 
 
 def command(scenario: str, program: str = 'acl_program') -> list[str]:
@@ -24,9 +27,9 @@ class Acl(unittest.TestCase):
     def setUpClass(cls) -> None:
         cls.agent = cls.enterClassContext(loopback.running(interface='acl'))
 
-    def run_scenario(self, scenario: str, program: str = 'acl_program') -> str:
+    def run_scenario(self, scenario: str, program: str = 'acl_program', *arguments: str) -> str:
         """Run a program and return what it said on stderr."""
-        result = subprocess.run(command(scenario, program), env=self.agent.environment, cwd=ROOT, capture_output=True, text=True,
+        result = subprocess.run([*command(scenario, program), *arguments], env=self.agent.environment, cwd=ROOT, capture_output=True, text=True,
                                 timeout=60)
         self.assertEqual(0, result.returncode, result.stderr)
         return result.stderr
@@ -59,6 +62,19 @@ class Acl(unittest.TestCase):
     def test_what_is_not_carried_is_refused_and_named_once(self) -> None:
         said = self.run_scenario('refused')
         self.assertEqual(1, said.count('aclrtNotifyGetExportKey is not carried'))
+
+    def test_the_libraries_beside_refuse_and_say_why_once(self) -> None:
+        for name, code, answered, reason in (
+                ('libhccl.so', 5, set(), 'devices of different slices do not talk to each other'),
+                ('libacl_op_compiler.so', 207000, COMPILER_ANSWERS, 'operators are not compiled at run time')):
+            refused = sorted(test_acl_abi.symbols(artefacts.client_library_dir('acl') / name, '--defined-only') - answered)
+            said = self.run_scenario('refused_beside', 'acl_program', name, str(code), *refused)
+            self.assertEqual([f'accelpool: {one} is not carried: the program gets {code} ({reason})' for one in refused],
+                             said.splitlines())
+
+    def test_the_operator_compiler_is_off(self) -> None:
+        said = self.run_scenario('compiler').splitlines()
+        self.assertEqual(['aclSetCompileopt', 'aclGetCompileopt', 'aclCreateGraphDumpOpt'], [line.split()[1] for line in said])
 
     def test_kernels_that_are_registered(self) -> None:
         self.run_scenario('registered')
