@@ -82,8 +82,35 @@ class Acl(unittest.TestCase):
     def test_launches_of_operators_of_older_releases(self) -> None:
         self.run_scenario('registered_launches')
 
+    def test_launches_of_every_kind(self) -> None:
+        self.run_scenario('launches')
+
     def test_callbacks(self) -> None:
-        self.run_scenario('callbacks')
+        self.run_scenario('callbacks', 'acl_waiting_program')
+
+    def test_host_functions(self) -> None:
+        self.run_scenario('host_functions', 'acl_waiting_program')
+
+    def test_waits_that_end(self) -> None:
+        self.run_scenario('limits', 'acl_waiting_program')
+
+    def test_contexts_are_of_threads(self) -> None:
+        self.run_scenario('contexts', 'acl_state_program')
+
+    def test_reset_and_use_afterwards(self) -> None:
+        self.run_scenario('reset', 'acl_state_program')
+
+    def test_settings(self) -> None:
+        self.run_scenario('settings', 'acl_state_program')
+
+    def test_queries(self) -> None:
+        self.run_scenario('queries', 'acl_state_program')
+
+    def test_profiling(self) -> None:
+        self.run_scenario('profiling', 'acl_state_program')
+
+    def test_configured_memory(self) -> None:
+        self.run_scenario('configured_memory', 'acl_state_program')
 
     def test_host_memory(self) -> None:
         self.run_scenario('host_memory')
@@ -92,7 +119,7 @@ class Acl(unittest.TestCase):
         self.run_scenario('errors_told')
 
     def test_events_time_work(self) -> None:
-        self.run_scenario('timing')
+        self.run_scenario('timing', 'acl_waiting_program')
 
     def test_two_processes_share_memory(self) -> None:
         self.run_scenario('shared', 'acl_sharing_program')

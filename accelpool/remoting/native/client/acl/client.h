@@ -53,6 +53,8 @@ aclError client_unsupported(const char *name, atomic_int *said);
 
 /* The current context's device. Every call on a device begins with it. */
 int client_enter(struct device **device);
+/* Who owns the streams that this thread makes: its current context. */
+void *client_context(void);
 
 /* --- memory.c ----------------------------------------------------------------------------------------------------- */
 
@@ -66,7 +68,9 @@ int client_event_is_foreign(aclrtEvent event);
 
 /* --- stream.c ----------------------------------------------------------------------------------------------------- */
 
-/* The wire's number of a stream of this device; NULL is the default one. */
+/* The wire's number of a stream of the current context, whose device this is; NULL is the default one. */
 int client_stream(struct device *device, aclrtStream stream, uint64_t *id);
+/* Ends the streams that a context of the device owns. */
+void client_streams_end(struct device *device, const void *context);
 
 #endif
