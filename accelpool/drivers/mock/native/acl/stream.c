@@ -6,7 +6,6 @@
 
 #define STREAM_FLAGS 0x3fu
 #define EVENT_FLAGS 0x7bu
-#define EVENT_IPC 0x40u /* alone */
 #define POLL_NS 200000
 
 API aclError aclrtCreateStreamWithConfig(aclrtStream *stream, uint32_t priority, uint32_t flags) {
@@ -91,9 +90,9 @@ API aclError aclrtSynchronizeDeviceWithTimeout(int32_t milliseconds) {
 }
 
 API aclError aclrtCreateEventExWithFlag(aclrtEvent *event, uint32_t flags) {
-    if (!event || !flags || flags & ~EVENT_FLAGS || (flags & EVENT_IPC && flags != EVENT_IPC))
+    if (!event || !flags || flags & ~EVENT_FLAGS || (flags & ACL_EVENT_IPC && flags != ACL_EVENT_IPC))
         return ACL_ERROR_RT_PARAM_INVALID;
-    return acl_status(event_new((CUevent *)event, flags & EVENT_IPC ? CU_EVENT_INTERPROCESS : 0));
+    return acl_status(event_new((CUevent *)event, flags & ACL_EVENT_IPC ? CU_EVENT_INTERPROCESS : 0));
 }
 
 API aclError aclrtDestroyEvent(aclrtEvent event) {

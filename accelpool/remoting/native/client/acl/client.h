@@ -10,6 +10,8 @@
 #include "process.h"
 
 typedef struct aclCANNPackageVersion aclCANNPackageVersion;
+struct MsprofApi;
+typedef int32_t (*ProfCommandHandle)(uint32_t type, void *data, uint32_t length);
 
 /* rtArgsEx_t: where the addresses of what lies further on in the arguments have to be stored. */
 struct rt_arguments {

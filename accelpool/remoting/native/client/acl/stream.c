@@ -5,7 +5,7 @@
 
 #define PRIORITIES 8u
 #define FLAGS 0x3fu /* of aclrtCreateStreamWithConfig */
-#define EVENT_DEFAULT (1u | 2u | 8u) /* ACL_EVENT_SYNC, _CAPTURE_STREAM_PROGRESS, _TIME_LINE */
+#define EVENT_DEFAULT (ACL_EVENT_SYNC | ACL_EVENT_CAPTURE_STREAM_PROGRESS | ACL_EVENT_TIME_LINE)
 
 int client_stream(struct device *device, aclrtStream stream, uint64_t *id)
 {

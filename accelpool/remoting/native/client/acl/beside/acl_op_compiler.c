@@ -14,16 +14,17 @@
 #define REASON "operators are not compiled at run time"
 
 enum { JIT_COMPILE = 10 }; /* aclCompileOpt: ACL_OP_JIT_COMPILE */
+typedef struct aclGraphDumpOption aclGraphDumpOption;
 
-EXPORT size_t aclGetCompileoptSize(int option);
-EXPORT size_t aclGetCompileoptSize(int option)
+EXPORT size_t aclGetCompileoptSize(aclCompileOpt option);
+EXPORT size_t aclGetCompileoptSize(aclCompileOpt option)
 {
     (void)option;
     return sizeof DISABLED;
 }
 
-EXPORT aclError aclGetCompileopt(int option, char *value, size_t length);
-EXPORT aclError aclGetCompileopt(int option, char *value, size_t length)
+EXPORT aclError aclGetCompileopt(aclCompileOpt option, char *value, size_t length);
+EXPORT aclError aclGetCompileopt(aclCompileOpt option, char *value, size_t length)
 {
     static atomic_int said;
 
@@ -36,8 +37,8 @@ EXPORT aclError aclGetCompileopt(int option, char *value, size_t length)
 }
 
 /* Options steer a compiler that is never asked; the only one that would change anything is refused. */
-EXPORT aclError aclSetCompileopt(int option, const char *value);
-EXPORT aclError aclSetCompileopt(int option, const char *value)
+EXPORT aclError aclSetCompileopt(aclCompileOpt option, const char *value);
+EXPORT aclError aclSetCompileopt(aclCompileOpt option, const char *value)
 {
     static atomic_int said;
 
@@ -47,8 +48,8 @@ EXPORT aclError aclSetCompileopt(int option, const char *value)
 }
 
 /* An object and no code: NULL is the refusal. */
-EXPORT void *aclCreateGraphDumpOpt(void);
-EXPORT void *aclCreateGraphDumpOpt(void)
+EXPORT aclGraphDumpOption *aclCreateGraphDumpOpt(void);
+EXPORT aclGraphDumpOption *aclCreateGraphDumpOpt(void)
 {
     static atomic_int said;
 
