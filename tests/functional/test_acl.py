@@ -88,6 +88,9 @@ class Acl(unittest.TestCase):
     def test_callbacks(self) -> None:
         self.run_scenario('callbacks', 'acl_waiting_program')
 
+    def test_callbacks_that_are_late(self) -> None:
+        self.run_scenario('callbacks_late', 'acl_waiting_program')
+
     def test_host_functions(self) -> None:
         self.run_scenario('host_functions', 'acl_waiting_program')
 
