@@ -406,7 +406,7 @@ class ByHand:
         ('aclInit', 'configPath'), ('aclrtMallocWithCfg', 'cfg'), ('aclrtMallocHostWithCfg', 'cfg'),
         ('aclrtBinaryLoadFromData', 'options'), ('aclrtBinaryLoadFromFile', 'options'), ('aclrtLaunchKernelV2', 'cfg'),
         ('aclrtLaunchKernelWithHostArgs', 'cfg'), ('aclrtLaunchKernelWithHostArgs', 'placeHolderArray'),
-        ('aclrtLaunchCallback', 'userData'), ('aclrtLaunchHostFunc', 'args'), ('aclrtHostRegister', 'devPtr'),
+        ('aclrtLaunchCallback', 'userData'), ('aclrtLaunchHostFunc', 'args'),
         ('aclrtPointerGetAttributes', 'ptr'), ('aclmdlRICaptureGetInfo', 'modelRI'), ('aclrtGetPrimaryCtxState', 'flags'), ('aclrtGetPrimaryCtxState', 'active')})
     #: Nothing is checked: it is noted, logged or ignored, or it says more by its own scenario.
     NOTHING = frozenset({'aclAppLog', 'aclrtCacheLastTaskOpInfo'})

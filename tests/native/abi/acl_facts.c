@@ -84,7 +84,6 @@ static void widths(void)
     SIZE(aclrtLastErrLevel);
     SIZE(aclSysParamOpt);
     SIZE(aclDeviceInfo);
-    SIZE(aclrtHostRegisterType);
     SIZE(aclCANNPackageName);
     SIZE(aclrtFloatOverflowMode);
     SIZE(aclrtMemLocationType);

@@ -21,7 +21,7 @@ typedef void *aclrtDrvMemHandle;
 /* Enumerations travel as the int that they are. */
 typedef int aclrtMemMallocPolicy, aclrtMemcpyKind, aclrtMemAttr, aclrtStreamStatus, aclrtEventStatus, aclrtRunMode,
     aclrtEventRecordedStatus, aclrtEventWaitStatus, aclrtDevAttr, aclrtDevResLimitType, aclrtCallbackBlockType,
-    aclrtLastErrLevel, aclSysParamOpt, aclDeviceInfo, aclrtHostRegisterType, aclCANNPackageName, aclrtFloatOverflowMode,
+    aclrtLastErrLevel, aclSysParamOpt, aclDeviceInfo, aclCANNPackageName, aclrtFloatOverflowMode,
     aclrtMemLocationType, aclrtLaunchKernelAttrId, aclrtBinaryLoadOptionType, aclmdlRICaptureStatus, aclCannAttr,
     aclLogLevel, aclmdlRICaptureMode, aclCompileOpt;
 typedef void *aclmdlRI;
