@@ -118,6 +118,33 @@ def reset() -> None:
     assert acl.read(fresh, 4096) == b'y' * 4096
 
 
+def two_devices() -> None:
+    """Streams are waited for from either device and used on their own; memory is copied across; a reset is of one."""
+    acl.call('aclInit', None)
+    streams, memories = [], []
+    for device in range(2):
+        acl.call('aclrtSetDevice', device)
+        streams.append(acl.create('aclrtCreateStream'))
+        memories.append(acl.allocate(4096))
+        acl.call('aclrtMemsetAsync', Handle(memories[-1]), Size(4096), 65 + device, Size(4096), streams[-1])
+    state, number, event = ctypes.c_int(9), ctypes.c_int32(-1), acl.create('aclrtCreateEvent')
+    for stream in streams:
+        acl.call('aclrtSynchronizeStreamWithTimeout', stream, 60000)
+        acl.call('aclrtStreamQuery', stream, ctypes.byref(state))
+        acl.call('aclrtStreamGetId', stream, ctypes.byref(number))
+        assert state.value == 0 and number.value >= 0
+    acl.expect(STREAM_OF_ANOTHER_CONTEXT, 'aclrtRecordEvent', event, streams[0])
+    acl.call('aclrtRecordEvent', event, streams[1])
+    assert [acl.read(memory, 4096) for memory in memories] == [b'A' * 4096, b'B' * 4096]
+    acl.call('aclrtMemcpy', Handle(memories[1]), Size(4096), Handle(memories[0]), Size(4096), acl.WITHIN)
+    acl.call('aclrtResetDevice', 0)
+    acl.expect(acl.INVALID_HANDLE, 'aclrtSynchronizeStream', streams[0])
+    acl.call('aclrtSynchronizeStream', streams[1])
+    assert acl.read(memories[1], 4096) == b'A' * 4096
+    acl.expect(NOT_SET, 'aclrtResetDevice', 0)
+    acl.call('aclrtResetDevice', 1)
+
+
 def settings() -> None:
     """Switches and limits are what they were set to."""
     acl.start()

@@ -149,6 +149,14 @@ class Acl(unittest.TestCase):
             self.assertEqual(0, program.returncode, errors)
 
 
+class TwoDevices(unittest.TestCase):
+    def test_streams_memory_and_resets_of_two(self) -> None:
+        with loopback.running(interface='acl', devices=2) as agent:
+            result = subprocess.run(command('two_devices', 'acl_state_program'), env=agent.environment, cwd=ROOT,
+                                    capture_output=True, text=True, timeout=60)
+        self.assertEqual((0, ''), (result.returncode, result.stderr))
+
+
 class WithoutDevice(unittest.TestCase):
     def test_an_attachment_of_another_interface_is_no_device(self) -> None:
         with loopback.running() as agent, loopback.running(interface='acl') as other:
