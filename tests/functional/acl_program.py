@@ -6,6 +6,7 @@ import os
 import pathlib
 import struct
 import sys
+import tempfile
 import threading
 from ctypes import c_size_t as Size
 from ctypes import c_void_p as Handle
@@ -92,6 +93,45 @@ def kernels() -> None:
     assert state.value == 1
     acl.call('aclrtStreamQuery', stream, ctypes.byref(state))
     assert state.value == 0
+
+
+def launches() -> None:
+    """Every way to launch, with a binary from a file and functions by number; asynchronous copies and fills around them."""
+    acl.start()
+    values = struct.pack('<1024f', *range(1024))
+    one, two, out = (acl.allocate(4096) for _ in range(3))
+    stream, size = acl.create('aclrtCreateStream'), Size(4096)
+    binary, add, multiply = Handle(), Handle(), Handle()
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(acl.NPU_MAGIC + b'add\nmul\n')
+        file.flush()
+        acl.call('aclrtBinaryLoadFromFile', file.name.encode(), None, ctypes.byref(binary))
+    acl.expect(107009, 'aclrtBinaryLoadFromFile', file.name.encode(), None, ctypes.byref(Handle()))  # is no more
+    for entry, kernel in ((0, add), (1, multiply)):
+        acl.call('aclrtBinaryGetFunctionByEntry', binary, ctypes.c_uint64(entry), ctypes.byref(kernel))
+    acl.expect(acl.INVALID_PARAM, 'aclrtBinaryGetFunctionByEntry', binary, ctypes.c_uint64(2), ctypes.byref(Handle()))
+    for address in (one, two):
+        acl.call('aclrtMemcpyAsyncWithCondition', Handle(address), size, values, size, acl.TO_DEVICE, stream)
+
+    def result() -> tuple[float, ...]:
+        host = ctypes.create_string_buffer(4096)
+        acl.call('aclrtMemcpyAsync', host, size, Handle(out), size, acl.TO_HOST, stream)
+        acl.call('aclrtMemsetAsync', Handle(out), size, 0, size, stream)
+        acl.call('aclrtSynchronizeStream', stream)
+        assert acl.read(out, 4096) == bytes(4096)
+        return struct.unpack('<1024f', host.raw)
+
+    # The two ways without place holders: the tiling data lies in device memory.
+    data = arguments([out, one, two], 1024)
+    tiling = acl.allocate(len(data))
+    acl.write(tiling, data)
+    plain = data[:24] + struct.pack('<Q', tiling + 32)
+    for function, kernel, settings in (('aclrtLaunchKernel', add, ()), ('aclrtLaunchKernelV2', multiply, (None,))):
+        acl.call(function, kernel, 1, plain, Size(len(plain)), *settings, stream)
+        expected = {'aclrtLaunchKernel': lambda i: 2.0 * i, 'aclrtLaunchKernelV2': lambda i: float(i * i)}[function]
+        assert result() == tuple(map(expected, range(1024))), function
+    acl.launch(add, data, 3, stream)
+    assert result() == tuple(2.0 * i for i in range(1024))
 
 
 def faults() -> None:
@@ -258,6 +298,29 @@ def refused() -> None:
         acl.expect({'value': 0, 'undefined': -1}.get(kind, acl.NOT_SUPPORTED), name)
 
 
+def refused_beside() -> None:
+    """The libraries beside libascendcl refuse in their own words; argv: of which library, with which code, what."""
+    library = ctypes.CDLL(sys.argv[2])
+    for name in sys.argv[4:] * 2:
+        code = getattr(library, name)()
+        assert code == int(sys.argv[3]), f'{name} returned {code}'
+
+
+def compiler() -> None:
+    """Compiling operators at run time is off: who asks is told so, and who asks for it all the same is refused."""
+    library, value = ctypes.CDLL('libacl_op_compiler.so'), ctypes.create_string_buffer(16)
+    jit_compile, precision_mode = 10, 0
+    size = Size(library.aclGetCompileoptSize(jit_compile))
+    assert library.aclGetCompileopt(jit_compile, value, size) == 0 and value.value == b'disable'
+    assert library.aclGetCompileopt(jit_compile, value, Size(3)) == acl.INVALID_PARAM
+    assert library.aclSetCompileopt(jit_compile, b'disable') == library.aclSetCompileopt(precision_mode, b'fp16') == 0
+    library.aclCreateGraphDumpOpt.restype = Handle
+    for _ in range(2):
+        assert library.aclSetCompileopt(jit_compile, b'enable') == acl.NOT_SUPPORTED
+        assert library.aclGetCompileopt(precision_mode, value, Size(16)) == acl.NOT_SUPPORTED
+        assert library.aclCreateGraphDumpOpt() is None
+
+
 class Generated:
     """Bad input for every call of the description that says what its arguments are."""
 
@@ -343,7 +406,7 @@ class ByHand:
         ('aclInit', 'configPath'), ('aclrtMallocWithCfg', 'cfg'), ('aclrtMallocHostWithCfg', 'cfg'),
         ('aclrtBinaryLoadFromData', 'options'), ('aclrtBinaryLoadFromFile', 'options'), ('aclrtLaunchKernelV2', 'cfg'),
         ('aclrtLaunchKernelWithHostArgs', 'cfg'), ('aclrtLaunchKernelWithHostArgs', 'placeHolderArray'),
-        ('aclrtLaunchCallback', 'userData'), ('aclrtLaunchHostFunc', 'args'), ('aclrtHostRegister', 'devPtr'),
+        ('aclrtLaunchCallback', 'userData'), ('aclrtLaunchHostFunc', 'args'),
         ('aclrtPointerGetAttributes', 'ptr'), ('aclmdlRICaptureGetInfo', 'modelRI'), ('aclrtGetPrimaryCtxState', 'flags'), ('aclrtGetPrimaryCtxState', 'active')})
     #: Nothing is checked: it is noted, logged or ignored, or it says more by its own scenario.
     NOTHING = frozenset({'aclAppLog', 'aclrtCacheLastTaskOpInfo'})
@@ -423,23 +486,6 @@ def lost() -> None:
     acl.expect(acl.LOST, 'aclrtMalloc', ctypes.byref(address), Size(acl.MIB), 0)
 
 
-def callbacks() -> None:
-    """A function of the program runs when the stream has come so far, on the thread that waits for reports."""
-    acl.start()
-    stream, seen = acl.create('aclrtCreateStream'), []
-    function = ctypes.CFUNCTYPE(None, Handle)(lambda user: seen.append(user))
-    acl.expect(107011, 'aclrtLaunchCallback', function, None, 0, stream)
-    acl.call('aclrtSubscribeReport', ctypes.c_uint64(1), stream)
-    for value in (5, 6):
-        acl.call('aclrtLaunchCallback', function, Handle(value), 0, stream)
-    acl.expect(acl.NOT_SUPPORTED, 'aclrtLaunchCallback', function, None, 1, stream)
-    acl.call('aclrtProcessReport', 1000)
-    acl.call('aclrtProcessReport', 1000)
-    acl.expect(100036, 'aclrtProcessReport', 1)
-    assert seen == [5, 6], seen
-    acl.call('aclrtUnSubscribeReport', ctypes.c_uint64(1), stream)
-
-
 def host_memory() -> None:
     """Pinned memory is the program's own: copied from and to, found by its address, and gone when it is freed."""
     acl.start()
@@ -496,33 +542,6 @@ def errors_told() -> None:
     acl.expect(acl.AICORE_EXCEPTION, 'aclrtSynchronizeDevice')
     assert acl.library.aclrtGetLastError(0) == acl.AICORE_EXCEPTION
     assert b'507015' in acl.library.aclGetRecentErrMsg()
-
-
-def timing() -> None:
-    """Events time what lies between them; one that is not recorded or not done says so."""
-    acl.start()
-    stream = acl.create('aclrtCreateStream')
-    first, last = (acl.create('aclrtCreateEventExWithFlag', 8) for _ in range(2))
-    _binary, exp = acl.function('exp')
-    memory = acl.allocate(4 << 20)
-    acl.call('aclrtRecordEvent', first, stream)
-    acl.launch(exp, arguments([memory, memory], 1 << 20), 2, stream)
-    acl.call('aclrtRecordEvent', last, stream)
-    acl.call('aclrtSynchronizeEvent', last)
-    passed = ctypes.c_float()
-    acl.call('aclrtEventElapsedTime', ctypes.byref(passed), first, last)
-    assert passed.value > 0
-    state = ctypes.c_int(9)
-    acl.call('aclrtQueryEventWaitStatus', last, ctypes.byref(state))
-    assert state.value == 0
-    acl.call('aclrtResetEvent', last, stream)
-    seen: list[int] = []
-    other = threading.Thread(target=lambda: seen.extend(acl.library.aclrtDestroyEvent(last) for _ in range(2)))
-    other.start()  # a thread without a context may clear up
-    other.join()
-    assert seen == [0, acl.INVALID_HANDLE], seen
-    acl.call('aclrtSynchronizeStreamWithTimeout', stream, 10000)
-    acl.call('aclrtSynchronizeEventWithTimeout', first, 10000)
 
 
 def forked() -> None:

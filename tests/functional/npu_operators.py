@@ -37,9 +37,19 @@ CASES: dict[str, Case] = {
     'index_select': lambda a, b: a.index_select(0, torch.tensor([2, 0]).to(a.device)),
     'gather': lambda a, b: a.gather(1, torch.ones(6, 1, dtype=torch.int64).to(a.device)),
     'embedding': lambda a, b: functional.embedding(torch.tensor([[1, 3], [0, 5]]).to(a.device), a),
-    'mse_loss': functional.mse_loss,
-    'cross_entropy': lambda a, b: functional.cross_entropy(a, torch.tensor([0, 1, 2, 3, 4, 0]).to(a.device)),
+    'mse_loss': functional.mse_loss, 'nll_loss': lambda a, b: functional.nll_loss(a, classes(a)),
+    'nll_loss sum': lambda a, b: functional.nll_loss(a, classes(a), reduction='sum'),
+    'nll_loss of rows': lambda a, b: functional.nll_loss(a, classes(a), reduction='none'),
+    'nll_loss weighted': lambda a, b: functional.nll_loss(a, classes(a), b[0].abs()),
+    'nll_loss weighted sum': lambda a, b: functional.nll_loss(a, classes(a), b[0].abs(), reduction='sum'),
+    'nll_loss without a class': lambda a, b: functional.nll_loss(a, classes(a), b[0].abs(), ignore_index=2),
+    'cross_entropy': lambda a, b: functional.cross_entropy(a, classes(a)),
 }
+
+
+def classes(rows: torch.Tensor) -> torch.Tensor:
+    """A class for each of six rows."""
+    return torch.tensor([0, 1, 2, 3, 4, 0]).to(rows.device)
 
 
 def gradient(device: str) -> torch.Tensor:
@@ -48,9 +58,23 @@ def gradient(device: str) -> torch.Tensor:
     weight = torch.randn(5, 5).to(device).requires_grad_()
     inputs = torch.randn(6, 5).to(device)
     hidden = torch.tanh((inputs @ weight).sigmoid() + inputs).relu().softmax(1)
-    functional.cross_entropy(hidden, torch.tensor([0, 1, 2, 3, 4, 0]).to(device)).backward()
+    functional.cross_entropy(hidden, classes(hidden)).backward()
     assert weight.grad is not None
     return weight.grad.cpu()
+
+
+def nll_gradients(device: str) -> torch.Tensor:
+    """Return what backward makes of the negative log likelihood, for each reduction, with weights and without."""
+    torch.manual_seed(4)
+    weights, gradients = torch.rand(5).to(device), []
+    for reduction in ('mean', 'sum', 'none'):
+        for weight, ignored in ((None, -100), (weights, -100), (weights, 2)):
+            inputs = torch.randn(6, 5).to(device).requires_grad_()
+            loss = functional.nll_loss(inputs, classes(inputs), weight, ignore_index=ignored, reduction=reduction)
+            loss.backward(torch.arange(1., 7.).to(device) if reduction == 'none' else None)
+            assert inputs.grad is not None
+            gradients.append(inputs.grad.cpu())
+    return torch.stack(gradients)
 
 
 def adam(device: str) -> torch.Tensor:
@@ -70,7 +94,7 @@ def main() -> int:
     a, b = torch.randn(6, 5), torch.randn(6, 5)
     runs: dict[str, Callable[[str], torch.Tensor]] = {
         name: lambda device, case=case: case(a.to(device), b.to(device)).cpu() for name, case in CASES.items()}
-    runs |= {'gradient': gradient, 'adam': adam}
+    runs |= {'gradient': gradient, 'nll_loss backward': nll_gradients, 'adam': adam}
     wrong = 0
     for name, run in runs.items():
         try:

@@ -8,9 +8,12 @@ import subprocess
 import sys
 import unittest
 
-from tests.functional import loopback
+from accelpool.remoting import artefacts
+from tests.functional import loopback, test_acl_abi
 
 ROOT = pathlib.Path(__file__).parents[2]
+#: What libacl_op_compiler answers, or refuses for some values only.
+COMPILER_ANSWERS = {'aclGetCompileopt', 'aclGetCompileoptSize', 'aclSetCompileopt', 'aclCreateGraphDumpOpt'}
 
 
 def command(scenario: str, program: str = 'acl_program') -> list[str]:
@@ -24,9 +27,9 @@ class Acl(unittest.TestCase):
     def setUpClass(cls) -> None:
         cls.agent = cls.enterClassContext(loopback.running(interface='acl'))
 
-    def run_scenario(self, scenario: str, program: str = 'acl_program') -> str:
+    def run_scenario(self, scenario: str, program: str = 'acl_program', *arguments: str) -> str:
         """Run a program and return what it said on stderr."""
-        result = subprocess.run(command(scenario, program), env=self.agent.environment, cwd=ROOT, capture_output=True, text=True,
+        result = subprocess.run([*command(scenario, program), *arguments], env=self.agent.environment, cwd=ROOT, capture_output=True, text=True,
                                 timeout=60)
         self.assertEqual(0, result.returncode, result.stderr)
         return result.stderr
@@ -60,14 +63,57 @@ class Acl(unittest.TestCase):
         said = self.run_scenario('refused')
         self.assertEqual(1, said.count('aclrtNotifyGetExportKey is not carried'))
 
+    def test_the_libraries_beside_refuse_and_say_why_once(self) -> None:
+        for name, code, answered, reason in (
+                ('libhccl.so', 5, set(), 'devices of different slices do not talk to each other'),
+                ('libacl_op_compiler.so', 207000, COMPILER_ANSWERS, 'operators are not compiled at run time')):
+            refused = sorted(test_acl_abi.symbols(artefacts.client_library_dir('acl') / name, '--defined-only') - answered)
+            said = self.run_scenario('refused_beside', 'acl_program', name, str(code), *refused)
+            self.assertEqual([f'accelpool: {one} is not carried: the program gets {code} ({reason})' for one in refused],
+                             said.splitlines())
+
+    def test_the_operator_compiler_is_off(self) -> None:
+        said = self.run_scenario('compiler').splitlines()
+        self.assertEqual(['aclSetCompileopt', 'aclGetCompileopt', 'aclCreateGraphDumpOpt'], [line.split()[1] for line in said])
+
     def test_kernels_that_are_registered(self) -> None:
         self.run_scenario('registered')
 
     def test_launches_of_operators_of_older_releases(self) -> None:
         self.run_scenario('registered_launches')
 
+    def test_launches_of_every_kind(self) -> None:
+        self.run_scenario('launches')
+
     def test_callbacks(self) -> None:
-        self.run_scenario('callbacks')
+        self.run_scenario('callbacks', 'acl_waiting_program')
+
+    def test_callbacks_that_are_late(self) -> None:
+        self.run_scenario('callbacks_late', 'acl_waiting_program')
+
+    def test_host_functions(self) -> None:
+        self.run_scenario('host_functions', 'acl_waiting_program')
+
+    def test_waits_that_end(self) -> None:
+        self.run_scenario('limits', 'acl_waiting_program')
+
+    def test_contexts_are_of_threads(self) -> None:
+        self.run_scenario('contexts', 'acl_state_program')
+
+    def test_reset_and_use_afterwards(self) -> None:
+        self.run_scenario('reset', 'acl_state_program')
+
+    def test_settings(self) -> None:
+        self.run_scenario('settings', 'acl_state_program')
+
+    def test_queries(self) -> None:
+        self.run_scenario('queries', 'acl_state_program')
+
+    def test_profiling(self) -> None:
+        self.run_scenario('profiling', 'acl_state_program')
+
+    def test_configured_memory(self) -> None:
+        self.run_scenario('configured_memory', 'acl_state_program')
 
     def test_host_memory(self) -> None:
         self.run_scenario('host_memory')
@@ -76,7 +122,7 @@ class Acl(unittest.TestCase):
         self.run_scenario('errors_told')
 
     def test_events_time_work(self) -> None:
-        self.run_scenario('timing')
+        self.run_scenario('timing', 'acl_waiting_program')
 
     def test_two_processes_share_memory(self) -> None:
         self.run_scenario('shared', 'acl_sharing_program')
@@ -101,6 +147,14 @@ class Acl(unittest.TestCase):
             os.kill(max(self.agent.pids.items())[1], signal.SIGKILL)
             _out, errors = program.communicate('go\n', timeout=60)
             self.assertEqual(0, program.returncode, errors)
+
+
+class TwoDevices(unittest.TestCase):
+    def test_streams_memory_and_resets_of_two(self) -> None:
+        with loopback.running(interface='acl', devices=2) as agent:
+            result = subprocess.run(command('two_devices', 'acl_state_program'), env=agent.environment, cwd=ROOT,
+                                    capture_output=True, text=True, timeout=60)
+        self.assertEqual((0, ''), (result.returncode, result.stderr))
 
 
 class WithoutDevice(unittest.TestCase):

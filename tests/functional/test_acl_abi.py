@@ -21,6 +21,10 @@ COMPILER = frozenset({
 OTHERS = frozenset({
     'aclopStartDumpArgs', 'aclopStopDumpArgs', 'aclprofMarkEx', 'aclprofSetConfig', 'aclskOptimize', 'aclskScopeBegin',
     'aclskScopeEnd'})
+#: In no header of the wheel: the launches of operators of CANN up to 8.3, as CANN's runtime has them.
+DECLARED_NOWHERE = frozenset({
+    'rtDevBinaryUnRegister', 'rtGetFunctionByName', 'rtKernelLaunchWithFlagV2', 'rtKernelLaunchWithHandle',
+    'rtKernelLaunchWithHandleV2', 'rtQueryFunctionRegistered', 'rtRegisterAllKernel'})
 SOURCES = ROOT / 'tests/native/abi'
 NATIVE = ROOT / 'accelpool/remoting/native'
 
@@ -44,20 +48,56 @@ class AclAbi(unittest.TestCase):
         self.place = self.enterContext(tempfile.TemporaryDirectory())
         generator.main(['--out', self.place])
         self.include = wheel / 'include/third_party/acl/inc'
-        self.vendor = ['-w', '-DVENDOR', f'-I{self.include}']
+        self.vendor = ['-w', '-DVENDOR', f'-I{self.include}', f'-I{self.place}']
+        self.below_aclrt()
         libraries = artefacts.client_library_dir('acl').glob('lib*.so')
         self.exported = set().union(*(symbols(path, '--defined-only') for path in libraries))
+
+    def below_aclrt(self) -> None:
+        """The wheel's header of libruntime, for C: no default arguments, integers for enumerations, our names of structures."""
+        text = (self.wheel / 'include/torch_npu/csrc/inductor/mlir/hacl_rt.h').read_text()
+        for pattern, replacement in ((r' = 0\)', ')'), (r'} (rtError_t|rtMemcpyKind_t);', r'}; typedef int32_t \1;'),
+                                     (r'} rtSmDesc_t;', '}; typedef void rtSmDesc_t;'), ('tagRtDevBinary', 'rt_binary')):
+            text, changed = re.subn(pattern, replacement, text)
+            self.assertGreater(changed, 0, pattern)
+        pathlib.Path(self.place, 'hacl_rt.h').write_text(text)
+
+    def headers(self) -> str:
+        paths = [*self.include.rglob('*.h'), pathlib.Path(self.place, 'hacl_rt.h')]
+        return ''.join(path.read_text(errors='replace') for path in paths)
 
     def gcc(self, *arguments: str) -> None:
         result = subprocess.run(['gcc', '-std=c11', *arguments], capture_output=True, text=True)
         self.assertEqual(0, result.returncode, result.stderr)
 
     def test_prototypes_are_those_of_the_headers(self) -> None:
-        self.gcc('-fsyntax-only', *self.vendor, f'-I{self.place}', str(SOURCES / 'acl_prototypes.c'))
+        self.gcc('-fsyntax-only', *self.vendor, str(SOURCES / 'acl_prototypes.c'))
+
+    def test_the_operator_compilers_library_is_that_of_the_headers(self) -> None:
+        self.gcc('-fsyntax-only', *self.vendor, *(f'-I{NATIVE}/{name}' for name in ('common', 'client/acl/beside')),
+                 str(SOURCES / 'acl_beside.c'))
+
+    def test_the_code_of_collectives_is_that_of_the_headers(self) -> None:
+        """Their header is C++."""
+        code, = re.findall(r'HCCL_E_NOT_SUPPORT = \d+', (NATIVE / 'client/acl/beside/hccl.c').read_text())
+        self.assertIn(f'{code},', (self.wheel / 'include/third_party/hccl/inc/hccl/hccl_types.h').read_text())
+
+    def test_every_type_and_number_of_ours_is_compared(self) -> None:
+        facts, ours = (SOURCES / 'acl_facts.c').read_text(), (NATIVE / 'common/acl_abi.h').read_text()
+        compared = set(re.findall(r'\w+', facts))
+        numbers = {name for names in re.findall(r'enum \{([^}]*)\}', ours) for name in re.findall(r'ACL_\w+', names)}
+        names = re.findall(r'typedef int (?!aclError)([^;]*);', ours)
+        types = {name for each in names for name in re.findall(r'\w+', each)} | set(re.findall(r'} (\w+);', ours))
+        self.assertGreater(len(numbers), 30)
+        self.assertGreater(len(types), 30)
+        self.assertEqual(set(), (numbers | types) - compared)
+        for function in model.load(ROOT / 'accelpool/remoting/interfaces/acl.yaml').functions:
+            self.assertTrue(function.name in DECLARED_NOWHERE or re.search(rf'\b{function.name}\s*\(', self.headers()),
+                            f'{function.name} is compared with no header')
 
     def test_layouts_and_numbers_are_those_of_the_headers(self) -> None:
         outputs = []
-        for flags in (self.vendor, [f'-I{NATIVE}/common']):
+        for flags in (self.vendor, [f'-I{NATIVE}/{name}' for name in ('common', 'client', 'client/acl')] + [f'-I{self.place}']):
             program = f'{self.place}/facts'
             self.gcc(*flags, '-o', program, str(SOURCES / 'acl_facts.c'))
             outputs.append(subprocess.run([program], capture_output=True, text=True, check=True).stdout)
@@ -73,8 +113,7 @@ class AclAbi(unittest.TestCase):
     def test_what_torch_npu_links_to_or_looks_up_of_ascendcl_is_carried_answered_or_refused(self) -> None:
         """167 functions of libascendcl, and some of libacl_op_compiler that are in the runtime here."""
         text = (self.wheel / 'lib/libtorch_npu.so').read_bytes()
-        headers = ''.join(path.read_text(errors='replace') for path in self.include.rglob('*.h'))
-        declared = set(re.findall(r'\b(acl[a-zA-Z]\w+)\s*\(', headers))
+        declared = set(re.findall(r'\b(acl[a-zA-Z]\w+)\s*\(', self.headers()))
         asked = {name.decode() for name in re.findall(rb'\0(acl[a-zA-Z]\w+)(?=\0)', text)} & declared
         asked |= {name for name in symbols(self.wheel / 'lib/libtorch_npu.so', '--undefined-only') if name.startswith('acl')}
         asked = {name for name in asked if not name.startswith('aclnn')} - OTHERS

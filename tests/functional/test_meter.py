@@ -168,8 +168,9 @@ class MeterAcl(Plain):
 
     def test_programs_compute_and_are_metered(self) -> None:
         self.bind('slice', 50, memory=512)
-        for scenario in ('memory', 'copies', 'kernels', 'registered_launches', 'callbacks'):
-            self.finish(self.start('slice', '-m', 'tests.functional.acl_program', scenario))
+        for program, scenario in (*(('acl_program', name) for name in ('memory', 'copies', 'kernels', 'registered_launches')),
+                                  ('acl_waiting_program', 'callbacks')):
+            self.finish(self.start('slice', '-m', f'tests.functional.{program}', scenario))
         self.assertGreater(self.used('slice'), 0)
         report = self.agent.slice('slice')
         self.assertEqual(0, report['charged_bytes'])

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Every kernel of the emulated Ascend device with shapes made at random, sensible and not: it computes or it faults, and
- * a sanitizer finds nothing. emu_acl_kernels [SEED [LAUNCHES]]
+ * Every kernel of the emulated Ascend device with shapes made at random, sensible and not: it computes or it faults (each
+ * computes at times), and a sanitizer finds nothing. emu_acl_kernels [SEED [LAUNCHES]]
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,6 +73,24 @@ static void random_shape(struct npu_shape *shape, const struct npu_shape *like) 
         shape->rank = (int)next(20) - 5;
 }
 
+static void vector_shape(struct npu_shape *shape, int64_t count, int type) {
+    *shape = (struct npu_shape){.type = type, .rank = 1, .sizes = {count}, .strides = {1}};
+}
+
+/* What chance does not find: a loss, the sum of weights, rows of classes, a class for each row, weights of classes. */
+static void row_shapes(struct npu_shape *shapes, int backward) {
+    const int64_t rows = 1 + (int64_t)next(6), classes = 1 + (int64_t)next(6);
+    vector_shape(&shapes[0], 1, 0);
+    vector_shape(&shapes[1], 1, 0);
+    shapes[2] = (struct npu_shape){.rank = 2, .sizes = {rows, classes}, .strides = {classes, 1}};
+    vector_shape(&shapes[3], rows, 9);
+    vector_shape(&shapes[4], classes, 0);
+    if (backward) {
+        shapes[0] = shapes[2];
+        vector_shape(&shapes[2], 1, 0);
+    }
+}
+
 static uint8_t *memory;
 static void *functions[COUNT];
 
@@ -98,7 +116,8 @@ static int launch(size_t kernel) {
         struct npu_tiling tiling;
     } arguments = {0};
     struct npu_tiling tiling = {0};
-    const unsigned tensors = 1 + (unsigned)next(5);
+    const int rows = !strncmp(NAMES[kernel], "nll", 3) && next(2);
+    const unsigned tensors = rows ? 4 + (unsigned)next(2) : 1 + (unsigned)next(5);
     const size_t head = (tensors + 1) * sizeof(uint64_t);
     const size_t size = offsetof(struct npu_tiling, shapes) + tensors * sizeof tiling.shapes[0];
     aclrtPlaceHolderInfo place = {.addrOffset = tensors * 8, .dataOffset = (uint32_t)head};
@@ -108,6 +127,8 @@ static int launch(size_t kernel) {
         if (!next(50))
             arguments.addresses[i] = (uint64_t)odd_number();
     }
+    if (rows)
+        row_shapes(tiling.shapes, !strcmp(NAMES[kernel], "nll_loss_backward"));
     tiling.tensors = next(60) ? tensors : (uint32_t)next(12);
     for (int i = 0; i < NPU_NUMBERS; i++)
         tiling.numbers[i] = next(4) ? (double)next(5) - 2 : 1e300;
@@ -120,6 +141,7 @@ static int launch(size_t kernel) {
 int main(int argc, char **argv) {
     const unsigned long launches = argc > 2 ? strtoul(argv[2], NULL, 10) : 30000;
     unsigned long done[COUNT] = {0}, faults = 0;
+    int missed = 0;
     state = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
     if (aclInit(NULL))
         return 1;
@@ -136,8 +158,10 @@ int main(int argc, char **argv) {
         }
     }
     for (size_t i = 0; i < COUNT; i++)
-        if (!done[i])
+        if (!done[i]) {
             printf("%s never ran\n", NAMES[i]);
+            missed = 1;
+        }
     printf("emu_acl_kernels: %lu launches, %lu faults\n", launches, faults);
-    return 0;
+    return missed;
 }

@@ -141,7 +141,10 @@ static void importer(int channel) {
     for (unsigned i = 2; i < COUNT; i++)
         CHECK(!aclrtUnmapMem(place_of(2 * i)) && !aclrtFreePhysical(handles[i]));
     CHECK(!aclrtFreePhysical(handles[0]) && !aclrtUnmapMem(place_of(3 * COUNT)));
-    CHECK(aclrtMemImportFromShareableHandle(message.numbers[2], 0, &handles[2])); /* the file went with the last of it */
+    while (!aclrtMemImportFromShareableHandle(message.numbers[2], 0, &handles[2])) { /* until the killed one's files close: */
+        CHECK(!aclrtFreePhysical(handles[2]));                                        /* this one's went with the last of it */
+        usleep(1000);
+    }
     CHECK(read_byte(place_of(5)) == 9);
     exit(0);
 }
@@ -161,7 +164,7 @@ static void exporter(int channel) {
         CHECK(!aclrtMemExportToShareableHandle(handles[i], 0, 1, &again) && again == message.numbers[i]);
         CHECK(read_byte(place_of(i) + 77) == (char)(i + 1));
     }
-    CHECK(!aclrtCreateEventExWithFlag(&event, 0x40) && !aclrtCreateEventExWithFlag(&plain, 0));
+    CHECK(!aclrtCreateEventExWithFlag(&event, 0x40) && !aclrtCreateEventExWithFlag(&plain, 8));
     CHECK(aclrtIpcGetEventHandle(plain, &message.event) && !aclrtIpcGetEventHandle(event, &message.event));
     CHECK(accelpool_backend_share() >= 0);
     send_message(channel, &message, accelpool_backend_share());

@@ -8,9 +8,9 @@ _REPLY = {'none': 'goes on at once', 'wait': 'one round trip', 'local': 'answere
 
 def coverage(interface: Interface) -> str:
     """A reStructuredText fragment: every function that the vendor's header names, and what becomes of a call."""
-    by_hand = sum(1 for f in interface.functions if not f.generated_client)
-    lines = [f'{len(interface.functions)} functions are carried ({by_hand} of them by hand-written client code); '
-             f'{len(interface.undescribed)} more symbols are exported, answer "not supported" and say so once.', '',
+    local = sum(1 for f in interface.functions if f.reply == 'local')
+    lines = [f'{len(interface.functions) - local} functions are carried to the worker, {local} are answered in the program; '
+             f'{len(interface.undescribed)} more symbols are exported and refused.', '',
              '.. list-table::', '   :header-rows: 1', '   :widths: 50 25 25', '',
              '   * - Function', '     - A call', '     - Frames']
     for f in interface.functions:

@@ -17,8 +17,10 @@ ROOT = pathlib.Path(__file__).parents[3]
 EMULATED = os.environ.get('ACCELPOOL_HW_EMULATED') == '1'
 PYTHON = os.environ.get('ACCELPOOL_NPU_PYTHON') or str(ROOT / '.venv-npu/bin/python')
 POOL = '[embedded]\nhosts = hardware\n[conductor]\ndrivers = {}\n[mock:hardware]\ndevices = npu-emu:4GiB:1\n'
-#: Scenarios of tests/functional/acl_program.py that ask nothing of the emulated device in particular.
-SCENARIOS = ('memory', 'copies', 'host_memory', 'bad_input', 'refused', 'callbacks', 'forked')
+#: Scenarios of the programs in tests/functional that ask nothing of the emulated device in particular.
+SCENARIOS = {
+    'acl_program': ('memory', 'copies', 'host_memory', 'bad_input', 'refused', 'forked'),
+    'acl_waiting_program': ('callbacks',), 'acl_state_program': ('contexts', 'reset')}
 #: Of the native speed, at least, for a step of the example.
 STEP = 0.5
 needs_torch = unittest.skipUnless(shutil.which(PYTHON), f'no interpreter with torch and torch-npu: {PYTHON}')
@@ -53,9 +55,10 @@ class Slices(unittest.TestCase):
             self.assertGreater(device['memory'], 0)
 
     def test_the_runtime_interface_on_a_slice(self) -> None:
-        for scenario in SCENARIOS:
-            with self.subTest(scenario):
-                self.run_on(512, sys.executable, '-m', 'tests.functional.acl_program', scenario)
+        for program, scenarios in SCENARIOS.items():
+            for scenario in scenarios:
+                with self.subTest(program, scenario=scenario):
+                    self.run_on(512, sys.executable, '-m', f'tests.functional.{program}', scenario)
 
     @needs_torch
     def test_training_gives_the_cpus_numbers_and_sees_the_slice(self) -> None:

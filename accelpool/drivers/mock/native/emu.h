@@ -235,6 +235,7 @@ CUresult plane_step(struct plane *plane, uint64_t limit, bool *done);
 
 /* ---- stream.c, event.c ---- */
 CUresult event_new(CUevent *handle, unsigned flags);               /* CU_EVENT_INTERPROCESS: other processes may open it */
+CUresult event_time(CUevent handle, uint64_t *ns); /* of its last recording; NOT_FOUND: none, NOT_READY: not done yet */
 CUresult event_share(CUevent handle, uint64_t *number);            /* what it is called on this host */
 CUresult event_adopt(uint64_t number, CUevent *handle);            /* another process's: to wait for, not to record */
 CUresult stream_find(CUstream handle, struct stream **stream); /* default streams too; sticky error is the answer */

@@ -179,6 +179,19 @@ API CUresult cuEventElapsedTime(float *milliseconds, CUevent start, CUevent end)
     return cuEventElapsedTime_v2(milliseconds, start, end);
 }
 
+CUresult event_time(CUevent handle, uint64_t *ns) {
+    struct event *event;
+    TRY(event_find(handle, &event));
+    TRY(atomic_load(&event->context->error));
+    struct record *record = last_record(event);
+    CUresult status = !record ? CUDA_ERROR_NOT_FOUND
+                      : atomic_load_explicit(&record->done, memory_order_acquire) ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY;
+    if (status == CUDA_SUCCESS)
+        *ns = record->time_ns;
+    record_release(record);
+    return status;
+}
+
 API CUresult cuStreamWaitEvent(CUstream stream_handle, CUevent handle, unsigned flags) {
     struct event *event;
     struct stream *stream;

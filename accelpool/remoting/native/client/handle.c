@@ -140,14 +140,16 @@ void handle_free(enum handle_kind kind, uint64_t id)
     pthread_mutex_unlock(&table->lock);
 }
 
-void handle_each(enum handle_kind kind, struct device *device, void (*visit)(struct device *device, uint64_t id))
+void handle_each(enum handle_kind kind, struct device *device, const void *object,
+                 void (*visit)(struct device *device, uint64_t id))
 {
     for (uint64_t id = HANDLE_FIRST; id < HANDLE_LIMIT; id++) {
         struct slot *slot = slot_at(&tables[kind], id);
 
         if (!slot)
             id |= CHUNK - 1; /* nothing in this chunk */
-        else if (atomic_load_explicit(&slot->state, memory_order_acquire) & 1 && slot->device == device)
+        else if (atomic_load_explicit(&slot->state, memory_order_acquire) & 1 && slot->device == device &&
+                 (!object || slot->object == object))
             visit(device, id);
     }
 }

@@ -35,7 +35,8 @@ void *handle_object(enum handle_kind kind, const void *value);
 /* The device of a live handle, or NULL. */
 struct device *handle_device(enum handle_kind kind, const void *value);
 void handle_free(enum handle_kind kind, uint64_t id);
-/* Calls visit for every live handle of the device; it may free that one. */
-void handle_each(enum handle_kind kind, struct device *device, void (*visit)(struct device *device, uint64_t id));
+/* Calls visit for every live handle of the device whose object is this one (NULL: any); it may free that handle. */
+void handle_each(enum handle_kind kind, struct device *device, const void *object,
+                 void (*visit)(struct device *device, uint64_t id));
 
 #endif

@@ -2,6 +2,7 @@
 /*
  * What the emulated operators hand to the emulated device's kernels: one address per tensor, then the address of the
  * tiling data, which a place holder lets the runtime fill in; then that data. The same order as vendor's kernels have.
+ * Without a place holder the tiling data lies in device memory.
  */
 #ifndef ACCELPOOL_EMU_KERNEL_ARGS_H
 #define ACCELPOOL_EMU_KERNEL_ARGS_H

@@ -70,29 +70,41 @@ static CUresult check_tensor(const struct npu_shape *shape, uint64_t address, in
     return written ? memory_commit(start, (uint64_t)span * bytes) : CUDA_SUCCESS;
 }
 
-/* The tiling data lies behind the addresses, where the place holder says; it is copied, so that nothing changes it. */
+/*
+ * The address of the tiling data is the last of the addresses. A place holder puts it behind them in the arguments, so
+ * they are counted by looking for one that points there; without, they are all that there is, and it is device memory.
+ */
+static const uint8_t *tiling_of(const struct launch *launch, size_t *count, uint64_t *room) {
+    const uint64_t base = (uint64_t)launch->arguments;
+    uint64_t address = 0;
+    for (*count = 0; *count <= NPU_TENSORS && (*count + 1) * sizeof address <= launch->size; ++*count) {
+        memcpy(&address, launch->arguments + *count * sizeof address, sizeof address);
+        if (address > base && address - base < launch->size) {
+            *room = launch->size - (address - base);
+            return launch->arguments + (address - base);
+        }
+    }
+    if (!*count || *count * sizeof address != launch->size)
+        return NULL;
+    --*count;
+    *room = offsetof(struct npu_tiling, shapes) + *count * sizeof(struct npu_shape);
+    return memory_covers(address, *room) ? (const uint8_t *)address : NULL;
+}
+
+/* The tiling data is copied, so that nothing changes it. */
 static CUresult prepare(struct launch *launch) {
     struct run *run = &launch->run;
     struct npu_tiling *tiling = &launch->tiling;
     const size_t head = offsetof(struct npu_tiling, shapes);
-    uint64_t address;
-    /* The address of the tiling data is the last of the addresses: count them by looking for it. */
-    const uint64_t base = (uint64_t)launch->arguments;
-    size_t count = 0, at = 0;
-    for (; count <= NPU_TENSORS && (count + 1) * sizeof address <= launch->size; count++) {
-        memcpy(&address, launch->arguments + count * sizeof address, sizeof address);
-        if (address >= base && address - base < launch->size) {
-            at = address - base;
-            break;
-        }
-    }
-    if (!at || launch->size - at < head)
+    uint64_t address, room = 0;
+    size_t count = 0;
+    const uint8_t *data = tiling_of(launch, &count, &room);
+    if (!data || room < head)
         return ACL_ERROR_RT_AICORE_EXCEPTION;
-    memcpy(tiling, launch->arguments + at, head);
-    if (tiling->tensors != count || count < launch->kernel->tensors ||
-        launch->size - at - head < count * sizeof tiling->shapes[0])
+    memcpy(tiling, data, head);
+    if (tiling->tensors != count || count < launch->kernel->tensors || room - head < count * sizeof tiling->shapes[0])
         return ACL_ERROR_RT_AICORE_EXCEPTION;
-    memcpy(tiling->shapes, launch->arguments + at + head, count * sizeof tiling->shapes[0]);
+    memcpy(tiling->shapes, data + head, count * sizeof tiling->shapes[0]);
     for (size_t i = 0; i < count; i++) {
         memcpy(&address, launch->arguments + i * sizeof address, sizeof address);
         TRY(check_tensor(&tiling->shapes[i], address, i < launch->kernel->outputs, &run->tensors[i]));

@@ -10,10 +10,6 @@
 
 static _Atomic uint32_t overflow_switch, execute_limit_ms = LIMIT_DEFAULT_S * 1000;
 
-API aclError aclrtSynchronizeDeviceWithTimeout(int32_t milliseconds) {
-    return milliseconds < -1 || !milliseconds ? ACL_ERROR_RT_PARAM_INVALID : aclrtSynchronizeDevice();
-}
-
 API aclError aclrtSetStreamOverflowSwitch(aclrtStream stream, uint32_t flag) {
     struct stream *found;
     ACL_TRY(stream_find(stream, &found));
@@ -73,4 +69,16 @@ API aclError aclrtSetStreamFailureMode(aclrtStream stream, uint64_t mode) {
     struct stream *found;
     ACL_TRY(stream_find(stream, &found));
     return mode <= 1 ? ACL_SUCCESS : ACL_ERROR_RT_PARAM_INVALID;
+}
+
+/* Nothing is ever noted, because numbers become infinite: all is zero. */
+API aclError aclrtNpuGetFloatOverFlowStatus(void *output, uint64_t bytes, uint32_t check, aclrtStream stream) {
+    (void)check;
+    return acl_status(cuMemsetD8Async((CUdeviceptr)output, 0, bytes, stream));
+}
+
+API aclError aclrtNpuClearFloatOverFlowStatus(uint32_t check, aclrtStream stream) {
+    struct stream *found;
+    (void)check;
+    return acl_status(stream_find(stream, &found));
 }

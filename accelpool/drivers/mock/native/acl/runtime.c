@@ -22,6 +22,7 @@ aclError acl_status(CUresult status) {
     case CUDA_ERROR_INVALID_DEVICE:
         return ACL_ERROR_RT_INVALID_DEVICEID;
     case CUDA_ERROR_INVALID_CONTEXT:
+    case CUDA_ERROR_CONTEXT_IS_DESTROYED:
         return ACL_ERROR_RT_CONTEXT_NULL;
     case CUDA_ERROR_INVALID_HANDLE:
         return ACL_ERROR_RT_INVALID_HANDLE;

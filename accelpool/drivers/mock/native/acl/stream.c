@@ -6,7 +6,6 @@
 
 #define STREAM_FLAGS 0x3fu
 #define EVENT_FLAGS 0x7bu
-#define EVENT_IPC 0x40u
 #define POLL_NS 200000
 
 API aclError aclrtCreateStreamWithConfig(aclrtStream *stream, uint32_t priority, uint32_t flags) {
@@ -45,14 +44,19 @@ API aclError aclrtStreamGetId(aclrtStream stream, int32_t *id) {
     return ACL_SUCCESS;
 }
 
-/* milliseconds < 0: no limit. The engine has no wait with an end, so a limited one looks now and then. */
-static aclError wait_until(CUresult (*query)(void *), void *handle, int32_t milliseconds) {
+/*
+ * A wait with an end: -1 is none, 0 only looks, `late` is the code of one that has passed. The engine has no such wait, so
+ * this one looks now and then.
+ */
+static aclError wait_until(CUresult (*query)(void *), void *handle, int32_t milliseconds, aclError late) {
     const struct timespec pause = {.tv_nsec = POLL_NS};
-    const uint64_t end = device_time_ns() + (uint64_t)(milliseconds < 0 ? 0 : milliseconds) * 1000000u;
+    const uint64_t end = device_time_ns() + (uint64_t)milliseconds * 1000000u;
     CUresult status;
+    if (milliseconds < -1)
+        return ACL_ERROR_RT_PARAM_INVALID;
     while ((status = query(handle)) == CUDA_ERROR_NOT_READY) {
         if (milliseconds >= 0 && device_time_ns() >= end)
-            return ACL_ERROR_RT_STREAM_SYNC_TIMEOUT;
+            return late;
         nanosleep(&pause, NULL);
     }
     return acl_status(status);
@@ -66,18 +70,29 @@ static CUresult query_event(void *event) {
     return cuEventQuery(event);
 }
 
+static CUresult query_device(void *none) {
+    struct stream *stream;
+    (void)none;
+    TRY(stream_find(NULL, &stream)); /* what has failed never becomes idle */
+    return device_idle() ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY;
+}
+
 API aclError aclrtSynchronizeStreamWithTimeout(aclrtStream stream, int32_t milliseconds) {
-    return milliseconds < 0 ? aclrtSynchronizeStream(stream) : wait_until(query_stream, stream, milliseconds);
+    return wait_until(query_stream, stream, milliseconds, ACL_ERROR_RT_STREAM_SYNC_TIMEOUT);
 }
 
 API aclError aclrtSynchronizeEventWithTimeout(aclrtEvent event, int32_t milliseconds) {
-    return milliseconds < 0 ? acl_status(cuEventSynchronize(event)) : wait_until(query_event, event, milliseconds);
+    return wait_until(query_event, event, milliseconds, ACL_ERROR_RT_EVENT_SYNC_TIMEOUT);
+}
+
+API aclError aclrtSynchronizeDeviceWithTimeout(int32_t milliseconds) {
+    return wait_until(query_device, NULL, milliseconds, ACL_ERROR_RT_STREAM_SYNC_TIMEOUT);
 }
 
 API aclError aclrtCreateEventExWithFlag(aclrtEvent *event, uint32_t flags) {
-    if (!event || flags & ~EVENT_FLAGS)
+    if (!event || !flags || flags & ~EVENT_FLAGS || (flags & ACL_EVENT_IPC && flags != ACL_EVENT_IPC))
         return ACL_ERROR_RT_PARAM_INVALID;
-    return acl_status(event_new((CUevent *)event, flags & EVENT_IPC ? CU_EVENT_INTERPROCESS : 0));
+    return acl_status(event_new((CUevent *)event, flags & ACL_EVENT_IPC ? CU_EVENT_INTERPROCESS : 0));
 }
 
 API aclError aclrtDestroyEvent(aclrtEvent event) {
@@ -120,7 +135,26 @@ API aclError aclrtQueryEventWaitStatus(aclrtEvent event, aclrtEventWaitStatus *s
     return status;
 }
 
-API aclError aclrtEventElapsedTime(float *milliseconds, aclrtEvent start, aclrtEvent end) {
-    CUresult status = cuEventElapsedTime(milliseconds, start, end);
+static aclError time_of(aclrtEvent event, uint64_t *ns) {
+    CUresult status = event_time(event, ns);
     return status == CUDA_ERROR_NOT_READY ? ACL_ERROR_RT_EVENT_TIMESTAMP_INVALID : acl_status(status);
+}
+
+API aclError aclrtEventElapsedTime(float *milliseconds, aclrtEvent start, aclrtEvent end) {
+    uint64_t first = 0, last = 0;
+    aclError status = milliseconds ? time_of(start, &first) : ACL_ERROR_RT_PARAM_INVALID;
+    if (!status)
+        status = time_of(end, &last);
+    if (!status)
+        *milliseconds = (float)((double)(int64_t)(last - first) * 1e-6);
+    return status;
+}
+
+/* Microseconds. */
+API aclError aclrtEventGetTimestamp(aclrtEvent event, uint64_t *timestamp) {
+    uint64_t ns = 0;
+    aclError status = timestamp ? time_of(event, &ns) : ACL_ERROR_RT_PARAM_INVALID;
+    if (!status)
+        *timestamp = ns / 1000;
+    return status;
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Kernel binaries: named by their content, so that what the project has loaded before is not sent again. */
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,19 +69,15 @@ aclError aclrtBinaryLoadFromFile(const char *binPath, aclrtBinaryLoadOptions *op
     return status;
 }
 
-/* A function's object is its binary's value; the program must not use it any more. */
-static void *gone;
-
 static void end_function(struct device *device, uint64_t id)
 {
     (void)device;
-    if (handle_object(HANDLE_FUNCTION, handle_value(HANDLE_FUNCTION, id)) == gone)
-        handle_free(HANDLE_FUNCTION, id);
+    handle_free(HANDLE_FUNCTION, id);
 }
 
+/* A function's object is its binary's value; the program must not use it any more. */
 aclError aclrtBinaryUnLoad(aclrtBinHandle binHandle)
 {
-    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     struct wire_module_unload call = {0};
     struct device *device;
     uint64_t id;
@@ -94,10 +89,7 @@ aclError aclrtBinaryUnLoad(aclrtBinHandle binHandle)
         return CLIENT_STATUS(status);
     call.module = (uint32_t)id;
     status = session_post(device, WIRE_MODULE_UNLOAD, &call, sizeof call, CALL_ALWAYS);
-    pthread_mutex_lock(&lock);
-    gone = binHandle;
-    handle_each(HANDLE_FUNCTION, device, end_function);
-    pthread_mutex_unlock(&lock);
+    handle_each(HANDLE_FUNCTION, device, binHandle, end_function);
     handle_free(HANDLE_MODULE, id);
     return CLIENT_STATUS(status);
 }

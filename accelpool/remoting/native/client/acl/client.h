@@ -10,6 +10,8 @@
 #include "process.h"
 
 typedef struct aclCANNPackageVersion aclCANNPackageVersion;
+struct MsprofApi;
+typedef int32_t (*ProfCommandHandle)(uint32_t type, void *data, uint32_t length);
 
 /* rtArgsEx_t: where the addresses of what lies further on in the arguments have to be stored. */
 struct rt_arguments {
@@ -53,6 +55,8 @@ aclError client_unsupported(const char *name, atomic_int *said);
 
 /* The current context's device. Every call on a device begins with it. */
 int client_enter(struct device **device);
+/* Who owns the streams that this thread makes: its current context. */
+void *client_context(void);
 
 /* --- memory.c ----------------------------------------------------------------------------------------------------- */
 
@@ -66,7 +70,9 @@ int client_event_is_foreign(aclrtEvent event);
 
 /* --- stream.c ----------------------------------------------------------------------------------------------------- */
 
-/* The wire's number of a stream of this device; NULL is the default one. */
+/* The wire's number of a stream of the current context, whose device this is; NULL is the default one. */
 int client_stream(struct device *device, aclrtStream stream, uint64_t *id);
+/* Ends the streams that a context of the device owns. */
+void client_streams_end(struct device *device, const void *context);
 
 #endif

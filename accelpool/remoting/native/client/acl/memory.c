@@ -118,12 +118,6 @@ aclError aclrtFreeHost(void *hostPtr)
 }
 
 /* The device never reads the program's memory, so mapping it there is refused. */
-aclError aclrtHostRegister(void *ptr, uint64_t size, aclrtHostRegisterType type, void **devPtr)
-{
-    (void)ptr, (void)size, (void)type, (void)devPtr;
-    return CLIENT_STATUS(ACL_ERROR_RT_FEATURE_NOT_SUPPORT);
-}
-
 aclError aclrtHostRegisterV2(void *ptr, uint64_t size, uint32_t flag)
 {
     const uint32_t pinned_only = 0x10000000u; /* ACL_HOST_REG_PINNED */

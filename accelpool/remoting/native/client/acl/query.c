@@ -275,25 +275,25 @@ aclError aclrtCacheLastTaskOpInfo(const void *infoPtr, size_t infoSize)
     return ACL_SUCCESS;
 }
 
-int32_t MsprofRegisterCallback(uint32_t module, void *callback)
+int32_t MsprofRegisterCallback(uint32_t module, ProfCommandHandle callback)
 {
     (void)module, (void)callback;
     return 0;
 }
 
-int32_t MsprofReportApi(uint32_t aging, const void *data)
+int32_t MsprofReportApi(uint32_t aging, const struct MsprofApi *data)
 {
     (void)aging, (void)data;
     return 0;
 }
 
-int32_t MsprofReportCompactInfo(uint32_t aging, const void *data, uint32_t length)
+int32_t MsprofReportCompactInfo(uint32_t aging, void *data, uint32_t length)
 {
     (void)aging, (void)data, (void)length;
     return 0;
 }
 
-int32_t MsprofReportAdditionalInfo(uint32_t aging, const void *data, uint32_t length)
+int32_t MsprofReportAdditionalInfo(uint32_t aging, void *data, uint32_t length)
 {
     (void)aging, (void)data, (void)length;
     return 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Functions of the program that run when a stream has come so far: the device knows nothing of them. An event stands in
- * the stream for each, and the thread that the program has set aside for reports waits for it.
+ * the stream for each, and the thread that the program has subscribed for the stream's reports waits for it.
  */
 #include <pthread.h>
 #include <stdlib.h>
@@ -13,6 +13,7 @@
 
 struct report {
     struct report *next;
+    uint64_t thread;
     aclrtCallback function;
     void *user;
     aclrtEvent event;
@@ -28,7 +29,7 @@ struct subscription {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t more = PTHREAD_COND_INITIALIZER;
 static struct subscription subscriptions[SUBSCRIPTIONS];
-static struct report *first, **last = &first;
+static struct report *first;
 
 /* With the lock. */
 static struct subscription *subscribed(aclrtStream stream)
@@ -66,32 +67,36 @@ aclError aclrtUnSubscribeReport(uint64_t threadId, aclrtStream stream)
 
     pthread_mutex_lock(&lock);
     struct subscription *found = subscribed(stream);
-    if (found && found->thread == threadId) {
-        found->live = 0;
-        status = 0;
-    }
+    if (!found)
+        status = ACL_ERROR_RT_STREAM_SUBSCRIBE;
+    else if (found->thread == threadId)
+        status = found->live = 0;
     pthread_mutex_unlock(&lock);
     return CLIENT_STATUS(status);
 }
 
 aclError aclrtLaunchCallback(aclrtCallback fn, void *userData, aclrtCallbackBlockType blockType, aclrtStream stream)
 {
-    struct report *report;
+    struct report *report, **last = &first;
+    const struct subscription *found;
+    uint64_t thread = 0;
     aclError status;
-    int known;
 
     if (!fn || (unsigned)blockType > 1)
         return CLIENT_STATUS(CLIENT_INVALID_VALUE);
     if (blockType) /* the device cannot wait for the program */
         return CLIENT_STATUS(ACL_ERROR_RT_FEATURE_NOT_SUPPORT);
     pthread_mutex_lock(&lock);
-    known = subscribed(stream) != NULL;
+    found = subscribed(stream);
+    if (found)
+        thread = found->thread;
     pthread_mutex_unlock(&lock);
-    if (!known)
-        return CLIENT_STATUS(ACL_ERROR_RT_STREAM_SUBSCRIBE);
+    if (!found)
+        return CLIENT_STATUS(ACL_ERROR_RT_STREAM_NO_CB_REG);
     report = calloc(1, sizeof *report);
     if (!report)
         return CLIENT_STATUS(CLIENT_OUT_OF_MEMORY);
+    report->thread = thread;
     report->function = fn;
     report->user = userData;
     status = aclrtGetCurrentContext(&report->context);
@@ -104,18 +109,50 @@ aclError aclrtLaunchCallback(aclrtCallback fn, void *userData, aclrtCallbackBloc
         return status;
     }
     pthread_mutex_lock(&lock);
+    while (*last)
+        last = &(*last)->next;
     *last = report;
-    last = &report->next;
-    pthread_cond_signal(&more);
+    pthread_cond_broadcast(&more);
     pthread_mutex_unlock(&lock);
     return ACL_SUCCESS;
 }
 
+/* With the lock: the place of the first report that the thread has to process; what it points to may be NULL. */
+static struct report **report_of(uint64_t thread)
+{
+    struct report **at = &first;
+
+    while (*at && (*at)->thread != thread)
+        at = &(*at)->next;
+    return at;
+}
+
+/* With the lock. */
+static int has_subscribed(uint64_t thread)
+{
+    for (int i = 0; i < SUBSCRIPTIONS; i++)
+        if (subscriptions[i].live && subscriptions[i].thread == thread)
+            return 1;
+    return 0;
+}
+
+/* Milliseconds until then, one at least. */
+static int32_t left(const struct timespec *end)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    const int64_t rest = (end->tv_sec - now.tv_sec) * 1000 + (end->tv_nsec - now.tv_nsec) / 1000000;
+    return rest < 1 ? 1 : rest > INT32_MAX ? INT32_MAX : (int32_t)rest;
+}
+
+/* One function per call. A thread's reports are taken by itself only, so the first stays the first while it is waited for. */
 aclError aclrtProcessReport(int32_t timeout)
 {
-    struct report *report;
+    const uint64_t self = (uint64_t)pthread_self();
+    struct report *report = NULL;
     struct timespec end;
-    int late = 0;
+    int status = 0;
 
     if (timeout < -1 || timeout == 0)
         return CLIENT_STATUS(CLIENT_INVALID_VALUE);
@@ -127,19 +164,20 @@ aclError aclrtProcessReport(int32_t timeout)
         end.tv_nsec -= 1000000000;
     }
     pthread_mutex_lock(&lock);
-    while (!first && !late)
-        late = timeout < 0 ? pthread_cond_wait(&more, &lock) : pthread_cond_timedwait(&more, &lock, &end);
-    report = first;
-    if (report) {
-        first = report->next;
-        if (!first)
-            last = &first;
-    }
+    if (!*report_of(self) && !has_subscribed(self))
+        status = ACL_ERROR_RT_THREAD_SUBSCRIBE;
+    while (!status && !(report = *report_of(self)))
+        if (timeout < 0 ? pthread_cond_wait(&more, &lock) : pthread_cond_timedwait(&more, &lock, &end))
+            status = ACL_ERROR_RT_REPORT_TIMEOUT;
     pthread_mutex_unlock(&lock);
-    if (!report)
-        return CLIENT_STATUS(ACL_ERROR_WAIT_CALLBACK_TIMEOUT);
+    if (status)
+        return CLIENT_STATUS(status);
     aclrtSetCurrentContext(report->context);
-    aclrtSynchronizeEvent(report->event);
+    if (aclrtSynchronizeEventWithTimeout(report->event, timeout < 0 ? -1 : left(&end)) == ACL_ERROR_RT_EVENT_SYNC_TIMEOUT)
+        return CLIENT_STATUS(ACL_ERROR_RT_REPORT_TIMEOUT);
+    pthread_mutex_lock(&lock);
+    *report_of(self) = report->next;
+    pthread_mutex_unlock(&lock);
     aclrtDestroyEvent(report->event);
     report->function(report->user);
     free(report);

@@ -7,11 +7,14 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "acl_wire.h"
 #include "client.h"
 
+/* uses: 1 until it is destroyed; of a device's default one, what aclrtSetDevice has counted and aclrtResetDevice not. */
 struct context {
     struct device *device;
     uint64_t id;
+    atomic_uint uses;
 };
 
 static atomic_int initialised;
@@ -36,14 +39,25 @@ static int start(void)
     return 0;
 }
 
+/* Another thread may have ended it. */
+static int alive(const struct context *context)
+{
+    return context && atomic_load(&context->uses) > 0;
+}
+
 int client_enter(struct device **device)
 {
     if (!process_ready())
         return ACL_ERROR_UNINITIALIZE;
-    if (!current)
+    if (!alive(current))
         return ACL_ERROR_RT_CONTEXT_NULL;
     *device = current->device;
     return channel_broken(current->device->channel);
+}
+
+void *client_context(void)
+{
+    return current;
 }
 
 aclError aclInit(const char *configPath)
@@ -78,8 +92,10 @@ aclError aclrtSetDevice(int32_t deviceId)
 
     if (!status && !client_device(deviceId))
         status = ACL_ERROR_RT_INVALID_DEVICEID;
-    if (!status)
+    if (!status) {
         current = &defaults[deviceId];
+        atomic_fetch_add(&current->uses, 1);
+    }
     return CLIENT_STATUS(status);
 }
 
@@ -93,21 +109,35 @@ aclError aclrtGetDevice(int32_t *deviceId)
     return CLIENT_STATUS(status);
 }
 
-/* The session lives as long as the process, but its work is done. */
+/* With its last use the default context ends, when its work is done; the session lives as long as the process. */
+static int reset(int32_t ordinal, int whole)
+{
+    int status = start();
+    struct device *device = status ? NULL : client_device(ordinal);
+    unsigned uses;
+
+    if (!device)
+        return status ? status : ACL_ERROR_RT_INVALID_DEVICEID;
+    uses = atomic_load(&defaults[ordinal].uses);
+    do {
+        if (!uses)
+            return ACL_ERROR_RT_CONTEXT_RELEASE_ERROR;
+    } while (!atomic_compare_exchange_weak(&defaults[ordinal].uses, &uses, whole ? 0 : uses - 1));
+    if (uses > 1 && !whole)
+        return 0;
+    status = session_wait(device, ACL_OP_aclrtSynchronizeDevice, NULL, 0, NULL, 0, CALL_IDLE);
+    client_streams_end(device, &defaults[ordinal]);
+    return status;
+}
+
 aclError aclrtResetDevice(int32_t deviceId)
 {
-    struct context *before = current;
-    aclError status = aclrtSetDevice(deviceId);
-
-    if (!status)
-        status = aclrtSynchronizeDevice();
-    current = before && before->device->ordinal == deviceId ? NULL : before;
-    return status;
+    return CLIENT_STATUS(reset(deviceId, 0));
 }
 
 aclError aclrtResetDeviceForce(int32_t deviceId)
 {
-    return aclrtResetDevice(deviceId);
+    return CLIENT_STATUS(reset(deviceId, 1));
 }
 
 /* --- contexts ----------------------------------------------------------------------------------------------------- */
@@ -124,7 +154,7 @@ aclError aclrtCreateContext(aclrtContext *context, int32_t deviceId)
         return CLIENT_STATUS(status);
     struct context *fresh = malloc(sizeof *fresh);
     if (fresh)
-        *fresh = (struct context){client_device(deviceId), handle_new(HANDLE_CONTEXT, client_device(deviceId), fresh)};
+        *fresh = (struct context){client_device(deviceId), handle_new(HANDLE_CONTEXT, client_device(deviceId), fresh), 1};
     if (!fresh || !fresh->id) {
         free(fresh);
         return CLIENT_STATUS(CLIENT_OUT_OF_MEMORY);
@@ -140,10 +170,10 @@ aclError aclrtDestroyContext(aclrtContext context)
     struct context *found = handle_object(HANDLE_CONTEXT, context);
 
     if (!found || (found >= defaults && found < defaults + ATTACHMENT_DEVICES))
-        return CLIENT_STATUS(ACL_ERROR_RT_INVALID_HANDLE);
+        return CLIENT_STATUS(ACL_ERROR_RT_CONTEXT_NULL);
     handle_free(HANDLE_CONTEXT, found->id);
-    if (current == found)
-        current = NULL;
+    atomic_store(&found->uses, 0);
+    client_streams_end(found->device, found);
     return ACL_SUCCESS;
 }
 
@@ -151,7 +181,7 @@ aclError aclrtSetCurrentContext(aclrtContext context)
 {
     struct context *found = process_ready() ? handle_object(HANDLE_CONTEXT, context) : NULL;
 
-    if (!found)
+    if (!alive(found))
         return CLIENT_STATUS(ACL_ERROR_RT_CONTEXT_NULL);
     current = found;
     return ACL_SUCCESS;
@@ -161,7 +191,7 @@ aclError aclrtGetCurrentContext(aclrtContext *context)
 {
     if (!context)
         return CLIENT_STATUS(CLIENT_INVALID_VALUE);
-    if (!current || !process_ready())
+    if (!alive(current) || !process_ready())
         return CLIENT_STATUS(ACL_ERROR_RT_CONTEXT_NULL);
     *context = handle_value(HANDLE_CONTEXT, current->id);
     return ACL_SUCCESS;
@@ -176,6 +206,6 @@ aclError aclrtGetPrimaryCtxState(int32_t deviceId, uint32_t *flags, int32_t *act
     if (!status && flags)
         *flags = 0;
     if (!status && active)
-        *active = 1;
+        *active = alive(&defaults[deviceId]);
     return CLIENT_STATUS(status);
 }

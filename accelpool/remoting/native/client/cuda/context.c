@@ -107,8 +107,8 @@ static void end_event(struct device *device, uint64_t id)
 static void clear(struct device *device)
 {
     module_unload_all(device);
-    handle_each(HANDLE_EVENT, device, end_event);
-    handle_each(HANDLE_STREAM, device, end_stream);
+    handle_each(HANDLE_EVENT, device, NULL, end_event);
+    handle_each(HANDLE_STREAM, device, NULL, end_stream);
     heap_clear(device->heap);
 }
 

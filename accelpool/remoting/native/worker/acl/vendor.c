@@ -14,11 +14,8 @@
 #include "acl_worker.h"
 #include "api.h"
 
-#define LOCATION_DEVICE 1
 #define MEMORY_HBM_HUGE 4 /* aclrtMemAttr */
-#define EVENT_SYNC 1u
-#define EVENT_TIMES 8u /* ACL_EVENT_TIME_LINE */
-#define NO_TIMES 2u    /* what the shared files say, in CUDA's words: CU_EVENT_DISABLE_TIMING */
+#define NO_TIMES 2u /* what the shared files say, in CUDA's words: CU_EVENT_DISABLE_TIMING */
 #define GRANULARITY_MINIMUM 0
 
 struct acl_library acl;
@@ -66,7 +63,7 @@ static int unreserve(uint64_t address, size_t bytes)
 static int create(uint64_t *memory, size_t bytes, const void *prop, uint64_t flags)
 {
     const aclrtPhysicalMemProp mine = {.memAttr = MEMORY_HBM_HUGE,
-                                       .location = {.id = (uint32_t)vendor.device, .type = LOCATION_DEVICE}};
+                                       .location = {.id = (uint32_t)vendor.device, .type = ACL_LOCATION_DEVICE}};
     void *handle = NULL;
     int status = acl.create(&handle, bytes, &mine, flags);
 
@@ -151,7 +148,7 @@ static int stream_create(void **stream, unsigned flags)
 
 static int event_create(void **event, unsigned flags)
 {
-    return acl.event_create(event, flags & NO_TIMES ? EVENT_SYNC : EVENT_SYNC | EVENT_TIMES);
+    return acl.event_create(event, flags & NO_TIMES ? ACL_EVENT_SYNC : ACL_EVENT_SYNC | ACL_EVENT_TIME_LINE);
 }
 
 static const char *load(void *library)
@@ -196,7 +193,7 @@ static const char *load(void *library)
 
 static int start(void)
 {
-    aclrtPhysicalMemProp prop = {.memAttr = MEMORY_HBM_HUGE, .location = {.type = LOCATION_DEVICE}};
+    aclrtPhysicalMemProp prop = {.memAttr = MEMORY_HBM_HUGE, .location = {.type = ACL_LOCATION_DEVICE}};
     size_t granule = 0;
     int status = acl.init(NULL);
 

@@ -8,24 +8,28 @@
 #include <string.h>
 
 #include "acl_abi.h"
+#include "refuse.h"
 
-#define EXPORT __attribute__((visibility("default")))
 #define DISABLED "disable"
+#define REASON "operators are not compiled at run time"
 
 enum { JIT_COMPILE = 10 }; /* aclCompileOpt: ACL_OP_JIT_COMPILE */
+typedef struct aclGraphDumpOption aclGraphDumpOption;
 
-EXPORT size_t aclGetCompileoptSize(int option);
-EXPORT size_t aclGetCompileoptSize(int option)
+EXPORT size_t aclGetCompileoptSize(aclCompileOpt option);
+EXPORT size_t aclGetCompileoptSize(aclCompileOpt option)
 {
     (void)option;
     return sizeof DISABLED;
 }
 
-EXPORT aclError aclGetCompileopt(int option, char *value, size_t length);
-EXPORT aclError aclGetCompileopt(int option, char *value, size_t length)
+EXPORT aclError aclGetCompileopt(aclCompileOpt option, char *value, size_t length);
+EXPORT aclError aclGetCompileopt(aclCompileOpt option, char *value, size_t length)
 {
+    static atomic_int said;
+
     if (option != JIT_COMPILE)
-        return ACL_ERROR_RT_FEATURE_NOT_SUPPORT;
+        return refuse("aclGetCompileopt", &said, ACL_ERROR_RT_FEATURE_NOT_SUPPORT, REASON);
     if (!value || length < sizeof DISABLED)
         return ACL_ERROR_RT_PARAM_INVALID;
     memcpy(value, DISABLED, sizeof DISABLED);
@@ -33,32 +37,27 @@ EXPORT aclError aclGetCompileopt(int option, char *value, size_t length)
 }
 
 /* Options steer a compiler that is never asked; the only one that would change anything is refused. */
-EXPORT aclError aclSetCompileopt(int option, const char *value);
-EXPORT aclError aclSetCompileopt(int option, const char *value)
+EXPORT aclError aclSetCompileopt(aclCompileOpt option, const char *value);
+EXPORT aclError aclSetCompileopt(aclCompileOpt option, const char *value)
 {
+    static atomic_int said;
+
     if (option == JIT_COMPILE && (!value || strcmp(value, DISABLED)))
-        return ACL_ERROR_RT_FEATURE_NOT_SUPPORT;
+        return refuse("aclSetCompileopt", &said, ACL_ERROR_RT_FEATURE_NOT_SUPPORT, REASON);
     return ACL_SUCCESS;
 }
 
-#define REFUSED(name)              \
-    EXPORT aclError name(void);    \
-    EXPORT aclError name(void)     \
-    {                              \
-        return ACL_ERROR_RT_FEATURE_NOT_SUPPORT; \
-    }
-REFUSED(aclopCompile)
-REFUSED(aclopCompileAndExecuteV2)
-REFUSED(aclGenGraphAndDumpForOp)
-
-EXPORT void *aclCreateGraphDumpOpt(void);
-EXPORT void *aclCreateGraphDumpOpt(void)
+/* An object and no code: NULL is the refusal. */
+EXPORT aclGraphDumpOption *aclCreateGraphDumpOpt(void);
+EXPORT aclGraphDumpOption *aclCreateGraphDumpOpt(void)
 {
+    static atomic_int said;
+
+    refuse("aclCreateGraphDumpOpt", &said, 0, REASON);
     return NULL;
 }
 
-EXPORT aclError aclDestroyGraphDumpOpt(const void *option);
-EXPORT aclError aclDestroyGraphDumpOpt(const void *option)
-{
-    return option ? ACL_ERROR_RT_PARAM_INVALID : ACL_SUCCESS;
-}
+REFUSED(aclDestroyGraphDumpOpt, ACL_ERROR_RT_FEATURE_NOT_SUPPORT, REASON)
+REFUSED(aclGenGraphAndDumpForOp, ACL_ERROR_RT_FEATURE_NOT_SUPPORT, REASON)
+REFUSED(aclopCompile, ACL_ERROR_RT_FEATURE_NOT_SUPPORT, REASON)
+REFUSED(aclopCompileAndExecuteV2, ACL_ERROR_RT_FEATURE_NOT_SUPPORT, REASON)

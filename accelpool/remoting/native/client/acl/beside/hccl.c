@@ -1,36 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* libhccl.so: collective communication runs between devices, not between their remote users; it is refused. */
-#include "acl_abi.h"
+#include "refuse.h"
 
 enum { HCCL_E_NOT_SUPPORT = 5 }; /* HcclResult */
 
-#define REFUSED(name)                                          \
-    __attribute__((visibility("default"))) int name(void);     \
-    __attribute__((visibility("default"))) int name(void)      \
-    {                                                          \
-        return HCCL_E_NOT_SUPPORT;                             \
-    }
-REFUSED(HcclAllGather)
-REFUSED(HcclAllGatherV)
-REFUSED(HcclAllReduce)
-REFUSED(HcclAlltoAll)
-REFUSED(HcclAlltoAllV)
-REFUSED(HcclBatchSendRecv)
-REFUSED(HcclBroadcast)
-REFUSED(HcclCommDestroy)
-REFUSED(HcclCommInitAll)
-REFUSED(HcclCommInitClusterInfoConfig)
-REFUSED(HcclCommInitRootInfo)
-REFUSED(HcclCommInitRootInfoConfig)
-REFUSED(HcclCommWorkingDevNicSet)
-REFUSED(HcclCreateSubCommConfig)
-REFUSED(HcclGetCommAsyncError)
-REFUSED(HcclGetCommName)
-REFUSED(HcclGetRootInfo)
-REFUSED(HcclRecv)
-REFUSED(HcclReduce)
-REFUSED(HcclReduceScatter)
-REFUSED(HcclReduceScatterV)
-REFUSED(HcclScatter)
-REFUSED(HcclSend)
-REFUSED(HcclSetConfig)
+#define REFUSED_HERE(name) REFUSED(name, HCCL_E_NOT_SUPPORT, "devices of different slices do not talk to each other")
+
+REFUSED_HERE(HcclAllGather)
+REFUSED_HERE(HcclAllGatherV)
+REFUSED_HERE(HcclAllReduce)
+REFUSED_HERE(HcclAlltoAll)
+REFUSED_HERE(HcclAlltoAllV)
+REFUSED_HERE(HcclBatchSendRecv)
+REFUSED_HERE(HcclBroadcast)
+REFUSED_HERE(HcclCommDestroy)
+REFUSED_HERE(HcclCommInitAll)
+REFUSED_HERE(HcclCommInitClusterInfoConfig)
+REFUSED_HERE(HcclCommInitRootInfo)
+REFUSED_HERE(HcclCommInitRootInfoConfig)
+REFUSED_HERE(HcclCommWorkingDevNicSet)
+REFUSED_HERE(HcclCreateSubCommConfig)
+REFUSED_HERE(HcclGetCommAsyncError)
+REFUSED_HERE(HcclGetCommName)
+REFUSED_HERE(HcclGetRootInfo)
+REFUSED_HERE(HcclRecv)
+REFUSED_HERE(HcclReduce)
+REFUSED_HERE(HcclReduceScatter)
+REFUSED_HERE(HcclReduceScatterV)
+REFUSED_HERE(HcclScatter)
+REFUSED_HERE(HcclSend)
+REFUSED_HERE(HcclSetConfig)
