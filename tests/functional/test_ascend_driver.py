@@ -263,6 +263,13 @@ class Inventory(AscendCase):
         self.carve(device, template='vir05_2c_16g')
         self.assertEqual([('vir05_2c_16g', 100)], self.host.vdevices(0))
 
+    def test_a_conductor_that_is_not_root_finds_the_chips(self) -> None:
+        """DCMI tells the mode of vNPUs to root only."""
+        self.describe('atlas-300i-duo')
+        before = self.look()
+        with self.host.failing('dcmi_get_vdevice_mode', code=-8002):
+            self.assertEqual(before, self.look())
+
     def test_a_driver_that_goes_away_and_comes_back(self) -> None:
         self.describe('atlas-300i-duo')
         self.look()

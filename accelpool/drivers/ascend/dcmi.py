@@ -18,7 +18,7 @@ from typing import Any
 #: Where the driver installs the library; the loader's path comes first.
 PLACES = ('libdcmi.so', '/usr/local/dcmi/lib64/libdcmi.so', '/usr/local/dcmi/libdcmi.so',
           '/usr/local/Ascend/driver/lib64/driver/libdcmi.so', '/usr/local/Ascend/driver/lib64/common/libdcmi.so')
-NOT_SUPPORT, CONFIG_NOT_EXIST, NOT_FOUND = -8255, -8023, -1
+NOT_SUPPORT, CONFIG_NOT_EXIST, NOT_PERMITTED, NOT_FOUND = -8255, -8023, -8002, -1
 NPU, VDIE, DDIE, AICORE_RATE, VDEVICES = 0, 1, 2, 2, 52
 #: Two chips that reach each other without the PCI bus: HCCS, two dies of a package, HCCS through a switch, UB.
 LINKED = frozenset({3, 6, 7, 8})
@@ -173,10 +173,8 @@ def open_() -> None:
 
 def host() -> dict[str, Any]:
     """Return versions, the vNPU mode, and the chips as [card, chip]."""
-    mode = c_int(0)
-    known = not _v2 and optional(call, 'dcmi_get_vdevice_mode', byref(mode)) is None
     return {'driver': optional(_text, 'get_driver_version'), 'dcmi': optional(_text, 'get_dcmi_version'),
-            'mode': mode.value if known else None, 'chips': [place for place in _places() if _is_npu(*place)]}
+            'mode': None if _v2 else _mode(), 'chips': [place for place in _places() if _is_npu(*place)]}
 
 
 def islands(chips: list[tuple[int, int]]) -> list[list[int]] | None:
@@ -242,6 +240,18 @@ def destroy(card: int, chip: int, identifier: int) -> None:
     except Failed as error:
         if error.code != CONFIG_NOT_EXIST:
             raise
+
+
+def _mode() -> int | None:
+    """Return what the host's vNPUs are for; None where the driver has no modes or tells them to root only."""
+    mode = c_int(0)
+    try:
+        call('dcmi_get_vdevice_mode', byref(mode))
+    except Failed as error:
+        if error.code not in {NOT_SUPPORT, NOT_PERMITTED}:
+            raise
+        return None
+    return mode.value
 
 
 def _places() -> list[list[int]]:

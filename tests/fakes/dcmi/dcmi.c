@@ -311,8 +311,10 @@ EXPORT int dcmi_set_vdevice_mode(int mode) {
 EXPORT int dcmi_get_vdevice_mode(int *mode) {
     if (!initialised)
         return NOT_READY;
-    *mode = (int)state->mode;
-    return OK;
+    int answer = obey(__func__, 0xffffffffu);
+    if (answer == OK)
+        *mode = (int)state->mode;
+    return answer;
 }
 
 static struct state_template left(const struct state_device *device) {
