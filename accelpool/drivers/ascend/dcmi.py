@@ -382,7 +382,8 @@ def _vdevice(card: int, chip: int, identifier: int) -> dict[str, Any]:
     query, size = Query(id=identifier), c_uint(ctypes.sizeof(Query))
     ask('get_device_info', card, chip, VDEVICES, 0, byref(query), byref(size))
     found = query.found
-    return {'id': identifier, 'template': found.name.decode(errors='replace'),
+    group = None if found.base.group == ANY else found.base.group
+    return {'id': identifier, 'template': found.name.decode(errors='replace'), 'group': group,
             'needs': _resources(found.computing, found.media), 'container': bool(found.used)}
 
 

@@ -19,7 +19,7 @@ FIRST = re.compile(r'^\|\s*(\d+)\s+(\S[^|]*?)\s*\|\s*(\w+)\s*\|\s*([\d.]+|-|NA)\
 SECOND = re.compile(r'^\|\s*(\d+)(?:\s+\d+)?\s*\|\s*([0-9A-Fa-f]{4}:[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}\.[0-9A-Fa-f])\s*\|'
                     r'\s*(\d+)\s+(\d+)\s*/\s*(\d+)(?:\s+(\d+)\s*/\s*(\d+))?')
 PROCESS = re.compile(r'^\|\s*(\d+)\s+(\d+)\s*\|\s*(\d+)\s*\|\s*\S[^|]*\|\s*\d+\s*\|')
-VNPU = re.compile(r'^\|\s*(\d+)\s*\|\s*\S+\s*\|\s*\S+\s*\|\s*(\d+)\s*\|\s*(\S+)\s*\|')
+VNPU = re.compile(r'^\|\s*(\d+)\s*\|\s*(\S+)\s*\|\s*\S+\s*\|\s*(\d+)\s*\|\s*(\S+)\s*\|')
 TEMPLATE = re.compile(r'^\|(\S+)\s+(\d+)\s+(\d+)\s+([\d.]+)\s+\d+\s+\d+\s+(\d+)\s*\|')
 VERSION = re.compile(r'Version:\s*(\S+)')
 
@@ -124,7 +124,8 @@ def condition(program: str, card: int, chip: int) -> dict[str, Any]:
     text = _maybe(program, 'info', '-t', 'info-vnpu', '-i', str(card), '-c', str(chip))
     found = (VNPU.match(line) for line in text.splitlines())
     vdevices: list[dict[str, Any]] = [
-        {'id': int(one[1]), 'template': one[3], 'needs': {}, 'container': one[2] == '1'} for one in found if one]
+        {'id': int(one[1]), 'template': one[4], 'group': int(one[2]) if one[2].isdigit() else None, 'needs': {},
+         'container': one[3] == '1'} for one in found if one]
     return {'errors': [], 'capacity': None, 'vdevices': vdevices, **{name: seen[name] for name in (
         'health', 'power_watts', 'temperature', 'utilization', 'memory_used', 'processes')}}
 

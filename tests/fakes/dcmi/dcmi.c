@@ -369,7 +369,8 @@ EXPORT int dcmi_get_device_info(int card, int chip, int command, unsigned what, 
         for (unsigned i = 0; i < STATE_VDEVICES; i++)
             if (device->vdevices[i].used && device->vdevices[i].id == one->id) {
                 const struct state_template *kind = &device->templates[device->vdevices[i].template];
-                one->info = (struct query){.container_used = device->vdevices[i].container};
+                one->info = (struct query){.container_used = device->vdevices[i].container,
+                                           .base = {.group = device->vdevices[i].group}};
                 snprintf(one->info.name, sizeof one->info.name, "%.15s", kind->name);
                 resources(&one->info.computing, &one->info.media, kind);
                 return OK;
@@ -377,6 +378,42 @@ EXPORT int dcmi_get_device_info(int card, int chip, int command, unsigned what, 
         return CONFIG_NOT_EXIST;
     }
     return NOT_SUPPORT;
+}
+
+// AI cores of a virtual group; what its vNPUs leave of them goes to `left`.
+static unsigned group_cores(const struct state_device *device, unsigned group, unsigned *left) {
+    unsigned cores = 0, taken = 0;
+    for (unsigned i = 0; i < STATE_VDEVICES; i++)
+        if (device->vdevices[i].used && device->vdevices[i].group == group) {
+            unsigned aicore = device->templates[device->vdevices[i].template].aicore;
+            taken += aicore;
+            cores = aicore > cores ? aicore : cores;
+        }
+    cores = taken && cores < device->group_cores ? device->group_cores : cores;
+    *left = cores - taken;
+    return cores;
+}
+
+// A vNPU has a group of its own; those smaller than the smallest group share one while it has room.  Which group serves
+// "any" is the firmware's; here one with room comes before a new one.
+static int choose_group(const struct state_device *device, unsigned aicore, unsigned wanted, unsigned *chosen) {
+    *chosen = STATE_NO_GROUP;
+    if (!device->groups)
+        return wanted == STATE_NO_GROUP ? OK : NOT_SUPPORT;
+    if (wanted != STATE_NO_GROUP && wanted >= device->groups)
+        return INVALID_PARAMETER;
+    unsigned own = aicore < device->group_cores ? device->group_cores : aicore, free = device->aicore, left;
+    for (unsigned group = 0; group < device->groups; group++)
+        free -= group_cores(device, group, &left);
+    for (unsigned fresh = 0; fresh < 2; fresh++)
+        for (unsigned group = 0; group < device->groups; group++) {
+            unsigned cores = group_cores(device, group, &left);
+            if ((wanted == STATE_NO_GROUP || wanted == group) && (fresh ? !cores && own <= free : left >= aicore)) {
+                *chosen = group;
+                return OK;
+            }
+        }
+    return RESOURCE_OCCUPIED;
 }
 
 EXPORT int dcmi_create_vdevice(int card, int chip, const struct create *wanted, struct created *made) {
@@ -393,11 +430,16 @@ EXPORT int dcmi_create_vdevice(int card, int chip, const struct create *wanted, 
         answer = RESOURCE_OCCUPIED;
         if (kind->aicore > rest.aicore || kind->aicpu > rest.aicpu || kind->jpegd > rest.jpegd || kind->memory > rest.memory)
             break;
+        unsigned group;
+        answer = choose_group(device, kind->aicore, wanted->group, &group);
+        if (answer != OK)
+            break;
+        answer = RESOURCE_OCCUPIED;
         for (unsigned i = 0; i < STATE_VDEVICES && answer != OK; i++)
             if (!device->vdevices[i].used) {
                 unsigned id = (unsigned)(device - state->devices) * 16 + 100 + i;
-                device->vdevices[i] = (struct state_vdevice){id, t, 0, 1};
-                *made = (struct created){.id = id};
+                device->vdevices[i] = (struct state_vdevice){.id = id, .template = t, .used = 1, .group = group};
+                *made = (struct created){.id = id, .group = group};
                 answer = OK;
             }
         break;

@@ -57,12 +57,19 @@ class Host(statefile.StateFile):
         found = self.device(device)
         return sorted((found.templates[one.template].name.decode(), one.id) for one in found.vdevices if one.used)
 
-    def add_vdevice(self, device: int, template: str) -> int:
-        """Somebody makes a vNPU; returns its id."""
+    def groups(self, device: int) -> dict[int, int]:
+        """Return the virtual group of each vNPU."""
+        return {one.id: one.group for one in self.device(device).vdevices if one.used}
+
+    def add_vdevice(self, device: int, template: str, group: int | None = None) -> int:
+        """Somebody makes a vNPU, in a virtual group that has none if none is named; returns its id."""
         found = self.device(device)
         index = next(i for i, one in enumerate(found.templates) if one.name.decode() == template)
         position, one = next((i, one) for i, one in enumerate(found.vdevices) if not one.used)
-        one.template, one.id, one.used = index, device * 16 + 100 + position, 1
+        if group is None:
+            empty = set(range(found.groups)) - set(self.groups(device).values())
+            group = min(empty, default=layout.NO_GROUP)
+        one.template, one.id, one.group, one.used = index, device * 16 + 100 + position, group, 1
         return int(one.id)
 
     def destroy_vdevice(self, device: int, identifier: int) -> None:
@@ -87,7 +94,8 @@ class Host(statefile.StateFile):
 
     def _fill(self, index: int, given: dict[str, Any]) -> None:
         device = self.state.devices[index]
-        for name in ('card', 'chip', 'pci_id', 'aicore', 'aicpu', 'jpegd', 'memory', 'hbm', 'health', 'island', 'smp'):
+        for name in ('card', 'chip', 'pci_id', 'aicore', 'aicpu', 'jpegd', 'memory', 'hbm', 'health', 'island', 'smp',
+                     'groups', 'group_cores'):
             setattr(device, name, given.get(name, 0))
         device.name, device.vendor, device.pci_bus = given['name'].encode(), 0x19e5, given['bus']
         digest = uuid.uuid5(NAMESPACE, f'{given["model"]}/{index}').int

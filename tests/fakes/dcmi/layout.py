@@ -4,12 +4,13 @@
 import ctypes
 from ctypes import c_char, c_int32, c_uint32, c_uint64
 
-VERSION = 2
+VERSION = 3
 DEVICES = 16
 TEMPLATES = 8
 VDEVICES = 16       # of a device
 PROCESSES = 16
 RULES = 16
+NO_GROUP = 0xffffffff
 
 
 class Template(ctypes.Structure):
@@ -20,9 +21,10 @@ class Template(ctypes.Structure):
 
 
 class Vdevice(ctypes.Structure):
-    """A vNPU: ``template`` is an index."""
+    """A vNPU: ``template`` is an index; ``group`` its virtual group, 0xffffffff where the chip has none."""
 
-    _fields_ = [('id', c_uint32), ('template', c_uint32), ('container', c_uint32), ('used', c_uint32)]
+    _fields_ = [('id', c_uint32), ('template', c_uint32), ('container', c_uint32), ('used', c_uint32),
+                ('group', c_uint32)]
 
 
 class Process(ctypes.Structure):
@@ -33,7 +35,7 @@ class Device(ctypes.Structure):
     """One chip.
 
     ``health`` as DCMI: 0 well, 1 minor, 2 major, 3 critical alarm, 0xffffffff absent.  Chips of one ``island`` (not 0)
-    reach each other over HCCS.
+    reach each other over HCCS.  ``groups``: how many virtual groups it can have, each of at least ``group_cores``.
     """
 
     _fields_ = [
@@ -42,7 +44,7 @@ class Device(ctypes.Structure):
         ('aicore', c_uint32), ('aicpu', c_uint32), ('jpegd', c_uint32), ('memory', c_uint64), ('used', c_uint64),
         ('hbm', c_uint32), ('health', c_uint32), ('error', c_uint32), ('temperature', c_int32), ('power', c_int32),
         ('utilization', c_uint32), ('cpu_first', c_uint32), ('cpu_last', c_uint32), ('island', c_uint32), ('smp', c_uint32),
-        ('templates_count', c_uint32),
+        ('groups', c_uint32), ('group_cores', c_uint32), ('templates_count', c_uint32),
         ('templates', Template * TEMPLATES), ('vdevices', Vdevice * VDEVICES), ('processes', Process * PROCESSES)]
 
 
@@ -61,4 +63,4 @@ class State(ctypes.Structure):
 
 
 STRUCTURES = (Template, Vdevice, Process, Device, Rule, State)
-CONSTANTS = {name: globals()[name] for name in ('VERSION', 'DEVICES', 'TEMPLATES', 'VDEVICES', 'PROCESSES', 'RULES')}
+CONSTANTS = {name: globals()[name] for name in ('VERSION', 'DEVICES', 'TEMPLATES', 'VDEVICES', 'PROCESSES', 'RULES', 'NO_GROUP')}

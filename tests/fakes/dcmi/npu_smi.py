@@ -57,7 +57,8 @@ def vnpus(device: layout.Device) -> None:
     for one in device.vdevices:
         if one.used:
             name = device.templates[one.template].name.decode()
-            print(f'|  {one.id:<4}     |  {"0":<12}  |  {"000000000000":<12}  |  {one.container:<2}      |  {name:<15}     |')
+            group = 'NA' if one.group == layout.NO_GROUP else one.group
+            print(f'|  {one.id:<4}     |  {group:<12}  |  {"000000000000":<12}  |  {one.container:<2}      |  {name:<15}     |')
 
 
 def templates(device: layout.Device) -> None:
