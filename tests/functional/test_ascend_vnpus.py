@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Ascend driver over the stand-in of DCMI: virtual groups of vNPUs."""
+"""The Ascend driver over the stand-in of DCMI: virtual groups of vNPUs, and what a restart of the host leaves of them."""
 
 import os
 import random
 import shutil
+from typing import Any
 from unittest import mock
 
 from accelpool import errors
 from accelpool.drivers.ascend import dcmi
 from accelpool.partitions import Geometry
+from accelpool.types import Isolation
 from tests.fakes.dcmi import host as fake
 from tests.functional import test_ascend_driver as ascend
 
@@ -116,3 +118,114 @@ class Groups(ascend.AscendCase):
                         code = refused.code
                     self.assertEqual(answer, code)
         self.assertEqual({100: 2, 101: 2, 102: 0, 103: 3, 104: 1}, self.host.groups(0))
+
+
+class Restart(ascend.AscendCase):
+    """The vendor's driver makes vNPUs again after a restart of the host, in its recover mode."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.describe('atlas-300i-duo')
+
+    def make(self, identifier: str, template: str) -> tuple[str, ...]:
+        nodes: tuple[str, ...] = self.carve(self.look()[0], identifier, template=template).nodes
+        return nodes
+
+    def restart(self, *, recovered: bool = True) -> None:
+        self.host.restart(recovered=recovered)
+        self.driver = self.start()
+
+    def test_the_mode_is_shown(self) -> None:
+        self.host.smi()
+        for mode, shown in ((1, True), (0, False)):
+            self.host.set_recover(mode)
+            self.assertEqual([shown] * 2, [one.options['vnpu_recover'] for one in self.look()])
+            with mock.patch.dict(os.environ, {'LD_LIBRARY_PATH': str(self.dir)}):
+                self.driver = self.start()
+                self.assertEqual([shown] * 2, [one.options['vnpu_recover'] for one in self.look()])
+            self.driver = self.start()
+        with self.host.failing('dcmi_get_vnpu_config_recover_mode', code=-8002):
+            self.assertEqual([None] * 2, [one.options['vnpu_recover'] for one in self.look()])
+
+    def test_what_was_recovered_is_found(self) -> None:
+        nodes = self.make('s1', 'vir02')
+        self.make('s2', 'vir01')
+        self.host.add_vdevice(0, 'vir01')
+        before = self.look()
+        self.restart()
+        self.assertEqual({'s1', 's2'}, self.slices())
+        self.assertEqual(before, self.look())
+        with self.host.failing('dcmi_create_vdevice'):
+            self.assertEqual(nodes, self.make('s1', 'vir02'))
+
+    def test_what_ended_while_the_host_was_away_is_destroyed_for_good_and_somebodys_is_not(self) -> None:
+        self.make('s1', 'vir02')
+        self.host.add_vdevice(0, 'vir02')
+        self.restart()
+        self.driver.need_slicing().destroy('s1')
+        self.assertEqual([('vir02', 101)], self.host.vdevices(0))
+        self.restart()
+        self.assertEqual([('vir02', 101)], self.host.vdevices(0))
+        self.assertEqual((Isolation.PARTITION,), self.driver.need_slicing().modes(self.look()[0]))
+
+    def test_what_was_not_recovered_is_made_again_with_its_number(self) -> None:
+        self.host.set_recover(0)
+        nodes = {name: self.make(name, template) for name, template in (('s1', 'vir02'), ('s2', 'vir01'), ('s3', 'vir02_1c'))}
+        self.host.add_vdevice(0, 'vir01')
+        self.restart()
+        self.assertEqual([], self.host.vdevices(0))
+        with self.assertLogs('accelpool.drivers.book', 'WARNING') as logged:
+            self.assertEqual(set(), self.slices())
+        self.assertIn('npu-smi info -t vnpu-cfg-recover', logged.output[0])
+        self.driver.need_slicing().destroy('s2')  # it ended meanwhile
+        self.assertEqual(nodes['s3'], self.make('s3', 'vir02_1c'))
+        self.assertEqual(nodes['s1'], self.make('s1', 'vir02'))
+        self.assertEqual([('vir02', 100), ('vir02_1c', 102)], self.host.vdevices(0))
+
+    def test_the_number_went_to_somebody_else(self) -> None:
+        self.host.set_recover(0)
+        self.make('s1', 'vir02')
+        self.restart()
+        self.host.add_vdevice(0, 'vir01')
+        self.assertEqual(('/dev/vdavinci101',), self.make('s1', 'vir02'))
+        self.driver.need_slicing().destroy('s1')
+        self.assertEqual([('vir01', 100)], self.host.vdevices(0))
+
+    def test_the_number_went_to_another_slice(self) -> None:
+        self.host.set_recover(0)
+        self.make('s1', 'vir02')
+        self.restart()
+        self.assertEqual(('/dev/vdavinci100',), self.make('s2', 'vir02'))
+        self.assertEqual({'s2'}, self.slices())
+        self.driver = self.start()
+        self.assertEqual(('/dev/vdavinci101',), self.make('s1', 'vir02'))
+        self.driver.need_slicing().destroy('s1')
+        self.assertEqual([('vir02', 100)], self.host.vdevices(0))
+        self.assertEqual({'s2'}, self.slices())
+
+    def test_the_driver_recovers_while_it_is_made_again(self) -> None:
+        """Whoever comes second finds what the other made."""
+        nodes = self.make('s1', 'vir02')
+        for first in (self.host.recover, lambda: None):
+            self.restart(recovered=False)
+            channel = self.driver.need_slicing()._ways['vnpu']._channel  # type: ignore[attr-defined]
+            ask = channel.ask
+
+            def asked(call: str, *arguments: object, ask: Any = ask, first: Any = first, **options: Any) -> Any:
+                if call == 'create':
+                    first()
+                return ask(call, *arguments, **options)
+
+            with mock.patch.object(channel, 'ask', asked):
+                self.assertEqual(nodes, self.make('s1', 'vir02'))
+            self.host.recover()
+            self.assertEqual([('vir02', 100)], self.host.vdevices(0))
+
+    def test_killed_while_it_was_made_and_then_the_host_restarted(self) -> None:
+        self.make('s1', 'vir02')
+        way = self.driver.need_slicing()._ways['vnpu']  # type: ignore[attr-defined]
+        way._book.put('s9', {**way._book.entries['s1'], 'slice': 's9', 'vnpu': None, 'before': [100]})
+        self.host.add_vdevice(0, 'vir02')
+        self.restart()
+        self.assertEqual(('/dev/vdavinci101',), self.make('s9', 'vir02'))
+        self.assertEqual(2, len(self.host.vdevices(0)))

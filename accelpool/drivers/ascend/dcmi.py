@@ -172,9 +172,10 @@ def open_() -> None:
 
 
 def host() -> dict[str, Any]:
-    """Return versions, the vNPU mode, and the chips as [card, chip]."""
+    """Return versions, the vNPU mode, whether vNPUs outlive a restart, and the chips as [card, chip]."""
     return {'driver': optional(_text, 'get_driver_version'), 'dcmi': optional(_text, 'get_dcmi_version'),
-            'mode': None if _v2 else _mode(), 'chips': [place for place in _places() if _is_npu(*place)]}
+            'mode': None if _v2 else _mode(), 'recover': None if _v2 else _recover(),
+            'chips': [place for place in _places() if _is_npu(*place)]}
 
 
 def islands(chips: list[tuple[int, int]]) -> list[list[int]] | None:
@@ -221,9 +222,9 @@ def condition(card: int, chip: int) -> dict[str, Any]:
         'vdevices': [_vdevice(card, chip, total.ids[i]) for i in range(total.count)] if total else []}
 
 
-def create(card: int, chip: int, template: str) -> int:
-    """Make a vNPU; return its id."""
-    wanted, made = Wanted(id=ANY, group=ANY, name=template.encode()), Made()
+def create(card: int, chip: int, template: str, identifier: int | None) -> int:
+    """Make a vNPU, with an id of its own or one that is free; return its id."""
+    wanted, made = Wanted(id=ANY if identifier is None else identifier, group=ANY, name=template.encode()), Made()
     call('dcmi_create_vdevice', card, chip, byref(wanted), byref(made))
     return int(made.id)
 
@@ -252,6 +253,16 @@ def _mode() -> int | None:
             raise
         return None
     return mode.value
+
+
+def _recover() -> bool | None:
+    """Return whether the driver makes its vNPUs again after a restart of the host; None where it does not tell."""
+    mode = c_uint(0)
+    try:
+        call('dcmi_get_vnpu_config_recover_mode', byref(mode))
+    except Failed:
+        return None
+    return bool(mode.value)
 
 
 def _places() -> list[list[int]]:

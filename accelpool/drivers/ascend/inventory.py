@@ -226,7 +226,7 @@ class AscendInventory(base.Inventory):
                      'phy_id': identity['physical'], 'aicore': identity['aicore'],
                      'aicpu': seen['capacity'] and seen['capacity']['aicpu'], 'pci_id': identity['pci_id'],
                      'cpus': identity['cpus'], 'driver': host['driver'], 'dcmi': host['dcmi'],
-                     'split': split, 'no_vnpus': refused, 'vnpu_mode': mode,
+                     'split': split, 'no_vnpus': refused, 'vnpu_mode': mode, 'vnpu_recover': host['recover'],
                      'vnpus': [{name: one[name] for name in ('id', 'template', 'group')} for one in seen['vdevices']]})
 
     def _identity(self, place: tuple[int, int]) -> dict[str, Any]:

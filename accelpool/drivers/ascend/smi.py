@@ -99,8 +99,9 @@ def host(program: str) -> dict[str, Any]:
     _seen.clear()
     _seen.update(overview(text))
     mode = values(_maybe(program, 'info', '-t', 'vnpu-mode')).get('vnpu-mode')
+    recover = values(_maybe(program, 'info', '-t', 'vnpu-cfg-recover')).get('vnpu config recover mode')
     return {'driver': version and version[1], 'dcmi': None, 'mode': None if mode is None else int(mode == 'vm'),
-            'chips': sorted(_seen)}
+            'recover': None if recover is None else recover == 'Enable', 'chips': sorted(_seen)}
 
 
 def identity(program: str, card: int, chip: int) -> dict[str, Any]:

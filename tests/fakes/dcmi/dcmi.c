@@ -317,6 +317,15 @@ EXPORT int dcmi_get_vdevice_mode(int *mode) {
     return answer;
 }
 
+EXPORT int dcmi_get_vnpu_config_recover_mode(unsigned *mode) {
+    if (!initialised)
+        return NOT_READY;
+    int answer = obey(__func__, 0xffffffffu);
+    if (answer == OK)
+        *mode = state->recover;
+    return answer;
+}
+
 static struct state_template left(const struct state_device *device) {
     struct state_template free = {"", device->aicore, device->aicpu, device->jpegd, (unsigned)device->memory};
     for (unsigned i = 0; i < STATE_VDEVICES; i++)
@@ -397,10 +406,10 @@ static unsigned group_cores(const struct state_device *device, unsigned group, u
 // A vNPU has a group of its own; those smaller than the smallest group share one while it has room.  Which group serves
 // "any" is the firmware's; here one with room comes before a new one.
 static int choose_group(const struct state_device *device, unsigned aicore, unsigned wanted, unsigned *chosen) {
-    *chosen = STATE_NO_GROUP;
+    *chosen = STATE_ANY;
     if (!device->groups)
-        return wanted == STATE_NO_GROUP ? OK : NOT_SUPPORT;
-    if (wanted != STATE_NO_GROUP && wanted >= device->groups)
+        return wanted == STATE_ANY ? OK : NOT_SUPPORT;
+    if (wanted != STATE_ANY && wanted >= device->groups)
         return INVALID_PARAMETER;
     unsigned own = aicore < device->group_cores ? device->group_cores : aicore, free = device->aicore, left;
     for (unsigned group = 0; group < device->groups; group++)
@@ -408,7 +417,7 @@ static int choose_group(const struct state_device *device, unsigned aicore, unsi
     for (unsigned fresh = 0; fresh < 2; fresh++)
         for (unsigned group = 0; group < device->groups; group++) {
             unsigned cores = group_cores(device, group, &left);
-            if ((wanted == STATE_NO_GROUP || wanted == group) && (fresh ? !cores && own <= free : left >= aicore)) {
+            if ((wanted == STATE_ANY || wanted == group) && (fresh ? !cores && own <= free : left >= aicore)) {
                 *chosen = group;
                 return OK;
             }
@@ -434,11 +443,15 @@ EXPORT int dcmi_create_vdevice(int card, int chip, const struct create *wanted, 
         answer = choose_group(device, kind->aicore, wanted->group, &group);
         if (answer != OK)
             break;
-        answer = RESOURCE_OCCUPIED;
+        // A number that is asked for and in use is a wrong parameter.
+        answer = wanted->id == STATE_ANY ? RESOURCE_OCCUPIED : INVALID_PARAMETER;
         for (unsigned i = 0; i < STATE_VDEVICES && answer != OK; i++)
             if (!device->vdevices[i].used) {
                 unsigned id = (unsigned)(device - state->devices) * 16 + 100 + i;
-                device->vdevices[i] = (struct state_vdevice){.id = id, .template = t, .used = 1, .group = group};
+                if (wanted->id != STATE_ANY && wanted->id != id)
+                    continue;
+                device->vdevices[i] = (struct state_vdevice){
+                    .id = id, .template = t, .used = 1, .group = group, .saved = state->recover};
                 *made = (struct created){.id = id, .group = group};
                 answer = OK;
             }

@@ -35,7 +35,7 @@ class Host(statefile.StateFile):
         state = self.state
         state.driver, state.dcmi = found['driver'].encode(), found['dcmi'].encode()
         state.mode, state.init_code = found.get('mode', 0), found.get('init_code', 0)
-        state.v2 = found.get('v2', 0)
+        state.v2, state.recover = found.get('v2', 0), found.get('recover', 1)
         entries = found.get('devices', [])
         for index, entry in enumerate(entries):
             self._fill(index, {**statefile.models(HERE)[entry['model']], **entry})
@@ -68,14 +68,34 @@ class Host(statefile.StateFile):
         position, one = next((i, one) for i, one in enumerate(found.vdevices) if not one.used)
         if group is None:
             empty = set(range(found.groups)) - set(self.groups(device).values())
-            group = min(empty, default=layout.NO_GROUP)
-        one.template, one.id, one.group, one.used = index, device * 16 + 100 + position, group, 1
+            group = min(empty, default=layout.ANY)
+        one.template, one.id, one.group = index, device * 16 + 100 + position, group
+        one.used, one.saved = 1, self.state.recover
         return int(one.id)
 
     def destroy_vdevice(self, device: int, identifier: int) -> None:
         for one in self.device(device).vdevices:
             if one.used and one.id == identifier:
-                one.used = one.container = 0
+                one.used = one.container = one.saved = 0
+
+    def set_recover(self, mode: int) -> None:
+        """Somebody changes the recover mode (npu-smi set -t vnpu-cfg-recover); off, it forgets what it had written down."""
+        self.state.recover = mode
+        for device in self.state.devices:
+            for one in device.vdevices:
+                one.saved = one.saved and mode
+
+    def restart(self, *, recovered: bool = True) -> None:
+        """The host is restarted, and the driver has made its vNPUs again, if its mode is so, or comes to that later."""
+        for device in self.state.devices:
+            for one in device.vdevices:
+                one.container, one.used = 0, int(recovered and one.saved)
+
+    def recover(self) -> None:
+        """The driver makes its vNPUs again, one whose number was taken meanwhile excepted."""
+        for device in self.state.devices:
+            for one in device.vdevices:
+                one.used = one.used or one.saved
 
     def use_vdevice(self, device: int, identifier: int, used: int = 1) -> None:
         """A container takes a vNPU, or gives it back."""
