@@ -90,6 +90,7 @@ class Inventory(AscendCase):
             first.model, first.memory, first.pci_address, first.health, first.options['phy_id'],
             first.options['driver']))
         self.assertIn('CUSTOM_ASCEND_950', first.traits)
+        self.assertIsNone(first.options['vnpu_recover'])
         self.assertNotEqual(first.id, second.id)
         self.assertEqual(68.3, self.driver.inventory.metrics()[first.id]['power_watts'])
         self.host.device(1).health, self.host.device(1).error = 2, 0x80E18005

@@ -147,6 +147,12 @@ class Restart(ascend.AscendCase):
         with self.host.failing('dcmi_get_vnpu_config_recover_mode', code=-8002):
             self.assertEqual([None] * 2, [one.options['vnpu_recover'] for one in self.look()])
 
+    def test_no_chip_suffers_when_the_mode_is_not_told(self) -> None:
+        before = self.look()
+        with self.host.hanging('dcmi_get_vnpu_config_recover_mode'):
+            self.assertEqual(before, self.look())
+            self.assertEqual(before, self.look())
+
     def test_what_was_recovered_is_found(self) -> None:
         nodes = self.make('s1', 'vir02')
         self.make('s2', 'vir01')

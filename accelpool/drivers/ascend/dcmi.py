@@ -172,10 +172,19 @@ def open_() -> None:
 
 
 def host() -> dict[str, Any]:
-    """Return versions, the vNPU mode, whether vNPUs outlive a restart, and the chips as [card, chip]."""
+    """Return versions, the vNPU mode, and the chips as [card, chip]."""
     return {'driver': optional(_text, 'get_driver_version'), 'dcmi': optional(_text, 'get_dcmi_version'),
-            'mode': None if _v2 else _mode(), 'recover': None if _v2 else _recover(),
-            'chips': [place for place in _places() if _is_npu(*place)]}
+            'mode': None if _v2 else _mode(), 'chips': [place for place in _places() if _is_npu(*place)]}
+
+
+def recover() -> bool | None:
+    """Return whether the driver makes its vNPUs again after a restart of the host; None where it does not tell."""
+    mode = c_uint(0)
+    try:
+        call('dcmi_get_vnpu_config_recover_mode', byref(mode))
+    except Failed:
+        return None
+    return bool(mode.value)
 
 
 def islands(chips: list[tuple[int, int]]) -> list[list[int]] | None:
@@ -253,16 +262,6 @@ def _mode() -> int | None:
             raise
         return None
     return mode.value
-
-
-def _recover() -> bool | None:
-    """Return whether the driver makes its vNPUs again after a restart of the host; None where it does not tell."""
-    mode = c_uint(0)
-    try:
-        call('dcmi_get_vnpu_config_recover_mode', byref(mode))
-    except Failed:
-        return None
-    return bool(mode.value)
 
 
 def _places() -> list[list[int]]:
@@ -405,7 +404,7 @@ def _resources(computing: Computing, media: Media) -> dict[str, int]:
 
 CALLS: dict[str, Callable[..., Any]] = {
     'open': open_, 'host': host, 'identity': identity, 'condition': condition, 'create': create, 'destroy': destroy,
-    'islands': islands, 'set_mode': set_mode}
+    'islands': islands, 'recover': recover, 'set_mode': set_mode}
 
 
 def main() -> None:

@@ -99,9 +99,8 @@ def host(program: str) -> dict[str, Any]:
     _seen.clear()
     _seen.update(overview(text))
     mode = values(_maybe(program, 'info', '-t', 'vnpu-mode')).get('vnpu-mode')
-    recover = values(_maybe(program, 'info', '-t', 'vnpu-cfg-recover')).get('vnpu config recover mode')
     return {'driver': version and version[1], 'dcmi': None, 'mode': None if mode is None else int(mode == 'vm'),
-            'recover': None if recover is None else recover == 'Enable', 'chips': sorted(_seen)}
+            'chips': sorted(_seen)}
 
 
 def identity(program: str, card: int, chip: int) -> dict[str, Any]:
@@ -136,6 +135,12 @@ def templates(program: str, card: int) -> dict[str, list[int]]:
     return rows_of_templates(run(program, 'info', '-t', 'template-info', '-i', str(card)))
 
 
+def recover(program: str) -> bool | None:
+    """Return whether the driver makes its vNPUs again after a restart of the host; None where it does not tell."""
+    mode = values(_maybe(program, 'info', '-t', 'vnpu-cfg-recover')).get('vnpu config recover mode')
+    return None if mode is None else mode == 'Enable'
+
+
 def islands(program: str, chips: list[tuple[int, int]]) -> None:
     """What reaches what is not told."""
 
@@ -160,7 +165,7 @@ def _number(text: str) -> float | None:
 
 CALLS: dict[str, Callable[..., Any]] = {
     'open': lambda: None, 'host': host, 'identity': identity, 'condition': condition, 'templates': templates,
-    'islands': islands}
+    'islands': islands, 'recover': recover}
 
 
 def main() -> None:

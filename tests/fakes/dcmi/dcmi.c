@@ -320,6 +320,8 @@ EXPORT int dcmi_get_vdevice_mode(int *mode) {
 EXPORT int dcmi_get_vnpu_config_recover_mode(unsigned *mode) {
     if (!initialised)
         return NOT_READY;
+    if (state->v2)
+        return NOT_SUPPORT;
     int answer = obey(__func__, 0xffffffffu);
     if (answer == OK)
         *mode = state->recover;
