@@ -25,4 +25,6 @@ struct wire_acl_spec_reply {
     char value[WIRE_ACL_VALUE];
 } WIRE_PACKED;
 
+_Static_assert(sizeof(struct wire_acl_spec) == 136 && sizeof(struct wire_acl_spec_reply) == 520, "rtGetSocSpec");
+
 #endif
