@@ -90,6 +90,7 @@ class Inventory(AscendCase):
             first.model, first.memory, first.pci_address, first.health, first.options['phy_id'],
             first.options['driver']))
         self.assertIn('CUSTOM_ASCEND_950', first.traits)
+        self.assertIsNone(first.options['vnpu_recover'])
         self.assertNotEqual(first.id, second.id)
         self.assertEqual(68.3, self.driver.inventory.metrics()[first.id]['power_watts'])
         self.host.device(1).health, self.host.device(1).error = 2, 0x80E18005
@@ -262,6 +263,13 @@ class Inventory(AscendCase):
             (one['name'], one['memory'], one['needs']['aicpu']) for one in device.partitions['templates']])
         self.carve(device, template='vir05_2c_16g')
         self.assertEqual([('vir05_2c_16g', 100)], self.host.vdevices(0))
+
+    def test_a_conductor_that_is_not_root_finds_the_chips(self) -> None:
+        """DCMI tells the mode of vNPUs to root only."""
+        self.describe('atlas-300i-duo')
+        before = self.look()
+        with self.host.failing('dcmi_get_vdevice_mode', code=-8002):
+            self.assertEqual(before, self.look())
 
     def test_a_driver_that_goes_away_and_comes_back(self) -> None:
         self.describe('atlas-300i-duo')

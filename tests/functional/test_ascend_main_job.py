@@ -114,7 +114,7 @@ class MainJob(unittest.TestCase):
         made, _ = self.allocate('--isolation', 'partition', '--template', 'vir02')
         self.delete(made['id'])
 
-    def test_a_vnpu_that_somebody_else_destroys_is_made_again_or_the_reason_is_told(self) -> None:
+    def test_a_vnpu_that_somebody_else_or_a_restart_destroys_is_made_again_or_the_reason_is_told(self) -> None:
         made, _ = self.allocate('--isolation', 'partition', '--template', 'vir02')
 
         def destroy() -> None:
@@ -124,10 +124,23 @@ class MainJob(unittest.TestCase):
         def shown() -> Any:
             return self.cli('allocation', 'show', made['id'])[0]
 
+        def told() -> list[str]:
+            return [one['detail'] for one in self.cli('allocation', 'event', 'list', made['id'])[0]
+                    if 'was not there any more' in (one['detail'] or '')]
+
         destroy()
         wait_for(lambda: self.vnpus() == ['vir02'], 'another vNPU')
         self.assertEqual('active', shown()['state'])
+        self.assertEqual(1, len(told()))
+        self.host.restart()  # in the recover mode it is there again before anybody looks
         self.run_program('--allocation', made['id'])
+        self.assertEqual(1, len(told()))
+        self.host.set_recover(0)
+        self.addCleanup(self.host.set_recover, 1)
+        self.host.restart()
+        wait_for(lambda: self.vnpus() == ['vir02'], 'the vNPU after a restart that it did not outlive')
+        self.run_program('--allocation', made['id'])
+        self.assertEqual(2, len(told()))
         with self.host.failing('dcmi_create_vdevice', code=-8022):
             destroy()
             wait_for(lambda: shown()['state'] == 'error', 'the end of the allocation')

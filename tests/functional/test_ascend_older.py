@@ -49,7 +49,8 @@ class Missing(unittest.TestCase):
     def look(self) -> dict[str, Any]:
         found = dcmi.host()
         card, chip = found['chips'][0]
-        return {**found, **dcmi.identity(card, chip), **dcmi.condition(card, chip), 'islands': dcmi.islands(found['chips'])}
+        return {**found, **dcmi.identity(card, chip), **dcmi.condition(card, chip),
+                'islands': dcmi.islands(found['chips']), 'recover': dcmi.recover()}
 
     def test_each_function_alone(self) -> None:
         whole = self.look()

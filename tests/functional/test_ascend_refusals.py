@@ -127,6 +127,19 @@ class ForVms(ascend.AscendCase):
         self.driver.need_slicing().destroy('s1')
         self.assertEqual('1', (self.sysfs / f'bus/mdev/devices/{carved.handle.uuid}/remove').read_text())
 
+    def test_the_host_was_restarted(self) -> None:
+        """Its mediated devices are gone: what is made again is the one that the instance's definition names."""
+        carved = self.carve(self.look()[0], template='vir02')
+        identifier = self.made('vir02')
+        (self.function / f'mdev_supported_types/vnpu-vir02/devices/{identifier}').rmdir()
+        (self.sysfs / 'bus/mdev/devices' / identifier).rmdir()
+        (self.function / 'mdev_supported_types/vnpu-vir02/create').write_text('')
+        self.driver = self.start()
+        with self.assertLogs('accelpool.drivers.book', 'WARNING'):
+            self.assertEqual(set(), self.slices())
+        self.assertEqual(carved, self.carve(self.look()[0], template='vir02'))
+        self.assertEqual(identifier, self.made('vir02'))
+
     def test_a_950_has_them_when_the_kernel_offers_them(self) -> None:
         (self.function / 'mdev_supported_types/vnpu-vir04').rename(
             self.function / 'mdev_supported_types/vnpu-vir16_7c_60g')

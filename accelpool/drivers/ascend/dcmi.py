@@ -18,7 +18,7 @@ from typing import Any
 #: Where the driver installs the library; the loader's path comes first.
 PLACES = ('libdcmi.so', '/usr/local/dcmi/lib64/libdcmi.so', '/usr/local/dcmi/libdcmi.so',
           '/usr/local/Ascend/driver/lib64/driver/libdcmi.so', '/usr/local/Ascend/driver/lib64/common/libdcmi.so')
-NOT_SUPPORT, CONFIG_NOT_EXIST, NOT_FOUND = -8255, -8023, -1
+NOT_SUPPORT, CONFIG_NOT_EXIST, NOT_PERMITTED, NOT_FOUND = -8255, -8023, -8002, -1
 NPU, VDIE, DDIE, AICORE_RATE, VDEVICES = 0, 1, 2, 2, 52
 #: Two chips that reach each other without the PCI bus: HCCS, two dies of a package, HCCS through a switch, UB.
 LINKED = frozenset({3, 6, 7, 8})
@@ -173,10 +173,18 @@ def open_() -> None:
 
 def host() -> dict[str, Any]:
     """Return versions, the vNPU mode, and the chips as [card, chip]."""
-    mode = c_int(0)
-    known = not _v2 and optional(call, 'dcmi_get_vdevice_mode', byref(mode)) is None
     return {'driver': optional(_text, 'get_driver_version'), 'dcmi': optional(_text, 'get_dcmi_version'),
-            'mode': mode.value if known else None, 'chips': [place for place in _places() if _is_npu(*place)]}
+            'mode': None if _v2 else _mode(), 'chips': [place for place in _places() if _is_npu(*place)]}
+
+
+def recover() -> bool | None:
+    """Return whether the driver makes its vNPUs again after a restart of the host; None where it does not tell."""
+    mode = c_uint(0)
+    try:
+        call('dcmi_get_vnpu_config_recover_mode', byref(mode))
+    except Failed:
+        return None
+    return bool(mode.value)
 
 
 def islands(chips: list[tuple[int, int]]) -> list[list[int]] | None:
@@ -223,9 +231,9 @@ def condition(card: int, chip: int) -> dict[str, Any]:
         'vdevices': [_vdevice(card, chip, total.ids[i]) for i in range(total.count)] if total else []}
 
 
-def create(card: int, chip: int, template: str) -> int:
-    """Make a vNPU; return its id."""
-    wanted, made = Wanted(id=ANY, group=ANY, name=template.encode()), Made()
+def create(card: int, chip: int, template: str, identifier: int | None) -> int:
+    """Make a vNPU, with an id of its own or one that is free; return its id."""
+    wanted, made = Wanted(id=ANY if identifier is None else identifier, group=ANY, name=template.encode()), Made()
     call('dcmi_create_vdevice', card, chip, byref(wanted), byref(made))
     return int(made.id)
 
@@ -242,6 +250,18 @@ def destroy(card: int, chip: int, identifier: int) -> None:
     except Failed as error:
         if error.code != CONFIG_NOT_EXIST:
             raise
+
+
+def _mode() -> int | None:
+    """Return what the host's vNPUs are for; None where the driver has no modes or tells them to root only."""
+    mode = c_int(0)
+    try:
+        call('dcmi_get_vdevice_mode', byref(mode))
+    except Failed as error:
+        if error.code not in {NOT_SUPPORT, NOT_PERMITTED}:
+            raise
+        return None
+    return mode.value
 
 
 def _places() -> list[list[int]]:
@@ -372,7 +392,8 @@ def _vdevice(card: int, chip: int, identifier: int) -> dict[str, Any]:
     query, size = Query(id=identifier), c_uint(ctypes.sizeof(Query))
     ask('get_device_info', card, chip, VDEVICES, 0, byref(query), byref(size))
     found = query.found
-    return {'id': identifier, 'template': found.name.decode(errors='replace'),
+    group = None if found.base.group == ANY else found.base.group
+    return {'id': identifier, 'template': found.name.decode(errors='replace'), 'group': group,
             'needs': _resources(found.computing, found.media), 'container': bool(found.used)}
 
 
@@ -383,7 +404,7 @@ def _resources(computing: Computing, media: Media) -> dict[str, int]:
 
 CALLS: dict[str, Callable[..., Any]] = {
     'open': open_, 'host': host, 'identity': identity, 'condition': condition, 'create': create, 'destroy': destroy,
-    'islands': islands, 'set_mode': set_mode}
+    'islands': islands, 'recover': recover, 'set_mode': set_mode}
 
 
 def main() -> None:

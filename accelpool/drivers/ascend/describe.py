@@ -176,11 +176,25 @@ def geometry(identity: Mapping[str, Any], condition: Mapping[str, Any], ours: Ma
                 for name, row in offered.items()}
     if not rows:
         return None
+    least = found.get('group', 0) if found else 0
+    shared = {one['group'] for one in condition['vdevices'] if one['needs']['aicore'] < least} - {None}
     return Geometry(
         templates=tuple(Template(
             name=name, compute=100 * row[0] // identity['aicore'], memory=row[3], special=name in rare,
-            needs={'aicore': row[0], 'aicpu': row[1], 'jpegd': row[2], 'memory': row[3], 'vnpus': 1})
+            needs=_needs(dict(zip(('aicore', 'aicpu', 'jpegd', 'memory'), row, strict=True)), least))
             for name, row in rows.items()),
-        capacity={**capacity, 'vnpus': found['vnpus'] if found else MOST_VNPUS},
-        taken=tuple(Span(needs={**one['needs'], 'vnpus': 1}) for one in condition['vdevices']
-                    if not is_ours(one, ours)))
+        capacity={**capacity, 'vnpus': found['vnpus'] if found else MOST_VNPUS,
+                  **({'unshared': capacity['aicore'] - least * len(shared)} if least else {})},
+        taken=tuple(Span(needs=_needs(one['needs'], least)) for one in condition['vdevices'] if not is_ours(one, ours)))
+
+
+def _needs(resources: Mapping[str, int], least: int) -> dict[str, int]:
+    """Return all that a vNPU takes of a chip.
+
+    ``unshared`` are AI cores outside of the virtual groups that vNPUs share.  One that is too small for a group of its
+    own goes into such a group or opens one; what is left of the group when others have gone serves only its like.
+
+    :param least: AI cores of the smallest virtual group; 0: there are no groups
+    """
+    cores = resources['aicore']
+    return {**resources, 'vnpus': 1, **({'unshared': cores} if 0 < least <= cores else {})}

@@ -83,6 +83,8 @@ class AscendInventory(base.Inventory):
         self._conditions: dict[str, dict[str, Any]] = {}
         self._asked_again: dict[tuple[int, int], float] = {}
         self._trouble: str | None = None
+        self._recover: bool | None = None
+        self._recover_again = 0.0
         self._fabric_again = 0.0
         self._fabric: tuple[tuple[str, ...], dict[str, str]] = ((), {})
 
@@ -95,6 +97,7 @@ class AscendInventory(base.Inventory):
         self._trouble = None
         present = [(card, chip) for card, chip in host['chips']]
         host['waits'] = self._switch(host, present)
+        host['recover'] = self._recovers()
         found = []
         for place in present:
             try:
@@ -144,6 +147,15 @@ class AscendInventory(base.Inventory):
             return f'[ascend] vnpu_mode wants vNPUs for {wanted}: {error.detail}'
         host['mode'] = int(wanted == 'vm')
         return None
+
+    def _recovers(self) -> bool | None:
+        """Return whether vNPUs outlive a restart of the host; no chip suffers when DCMI has to wait for its file."""
+        if time.monotonic() >= self._recover_again:
+            try:
+                self._recover = self._source.ask('recover')
+            except errors.DriverError:
+                self._recover_again = time.monotonic() + self._retry
+        return self._recover
 
     def _host_of(self) -> dict[str, Any]:
         """Ask DCMI, and npu-smi only where there is no DCMI.
@@ -226,7 +238,8 @@ class AscendInventory(base.Inventory):
                      'phy_id': identity['physical'], 'aicore': identity['aicore'],
                      'aicpu': seen['capacity'] and seen['capacity']['aicpu'], 'pci_id': identity['pci_id'],
                      'cpus': identity['cpus'], 'driver': host['driver'], 'dcmi': host['dcmi'],
-                     'split': split, 'no_vnpus': refused, 'vnpu_mode': mode})
+                     'split': split, 'no_vnpus': refused, 'vnpu_mode': mode, 'vnpu_recover': host['recover'],
+                     'vnpus': [{name: one[name] for name in ('id', 'template', 'group')} for one in seen['vdevices']]})
 
     def _identity(self, place: tuple[int, int]) -> dict[str, Any]:
         if place not in self._identities:

@@ -5,9 +5,13 @@ The scheduler has chosen the template (:mod:`accelpool.partitions`); where a vNP
 A vNPU's number is only known after it was made, so the book has an entry without one while it is being made: what then
 exists, nobody else owns, and has that template, is ours.  A number is given again once its vNPU is gone, so what has
 the number that is written down and another template is somebody else's.
+
+A restart of the host ends vNPUs.  In its recover mode the vendor's driver makes them again, each with its number, while
+the conductor may be running already: so one that is missing is made with the number that it had, and whoever of the two
+comes second finds it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from accelpool import errors
@@ -65,7 +69,8 @@ class Whole:
 class Vnpu:
     """Makes and unmakes vNPUs."""
 
-    lost = 'somebody else destroyed its vNPU (npu-smi info -t info-vnpu), or the host was restarted'
+    lost = ('somebody else destroyed its vNPU (npu-smi info -t info-vnpu), or the host was restarted and its driver '
+            'has not made it again (npu-smi info -t vnpu-cfg-recover)')
 
     def __init__(self, channel: vendor.Channel, book: Book, reading: float, no_sessions: Callable[[], str]) -> None:
         """
@@ -82,29 +87,34 @@ class Vnpu:
     def plan(self, device: Device, wanted: Slice) -> Entry:
         if wanted.template is None:
             raise errors.NotSupported('A vNPU needs a template; the scheduler chooses it')
-        chip = (device.options['card'], device.options['chip'])
-        there = [one['id'] for one in self._on_chip(*chip)]
-        return {'card': chip[0], 'chip': chip[1], 'template': wanted.template, 'vnpu': None, 'before': there}
+        place = {'card': device.options['card'], 'chip': device.options['chip']}
+        return {**place, 'template': wanted.template, 'vnpu': None, 'before': _ids(self._on_chip(place))}
 
     def make(self, entry: Entry) -> base.Carved:
-        if not self.there([entry]):
-            identifier = self._adopt(entry)
-            if identifier is None:
-                try:
-                    identifier = self._channel.ask('create', entry['card'], entry['chip'], entry['template'])
-                except DcmiError as error:
-                    raise errors.DriverError(
-                        f'A vNPU {entry["template"]} cannot be made on card {entry["card"]}: {error.detail}') from error
-            entry['vnpu'] = identifier
+        present = self._on_chip(entry)
+        number = self._find(entry, present)
+        if number is None:
+            wanted = None if entry['vnpu'] in _ids(present) else entry['vnpu']
+            try:
+                number = self._channel.ask('create', entry['card'], entry['chip'], entry['template'], wanted)
+            except DcmiError as error:
+                number = self._find(entry, self._on_chip(entry))  # the driver's recovery was quicker
+                if number is None:
+                    raise errors.DriverError(f'A vNPU {entry["template"]} cannot be made on card {entry["card"]}: '
+                                             f'{error.detail}') from error
+        if number != entry['vnpu']:
+            for other in self._book.of_device(entry['device']):
+                if other.get('vnpu') == number:  # its vNPU is gone, and its number was given again
+                    self._book.put(other['slice'], {**other, 'vnpu': None, 'before': [*_ids(present), number]})
+            entry['vnpu'] = number
             self._book.put(entry['slice'], entry)
-        number = entry['vnpu']
         return base.Carved(
             slice_id=entry['slice'], device_id=entry['device'],
             env={'ASCEND_VISIBLE_DEVICES': str(number), 'ACCELPOOL_VNPU': str(number)},
             nodes=(f'/dev/vdavinci{number}',), no_sessions=self._no_sessions())
 
     def unmake(self, entry: Entry) -> None:
-        identifier = entry['vnpu'] if self.there([entry]) else self._adopt(entry)
+        identifier = self._find(entry, self._on_chip(entry))
         if identifier is None:
             return
         try:
@@ -114,18 +124,27 @@ class Vnpu:
                                      f'{error.detail}') from error
 
     def there(self, entries: Sequence[Entry]) -> list[Entry]:
-        found = {one['id']: one for one in self._on_chip(entries[0]['card'], entries[0]['chip'])}
-        return [entry for entry in entries if entry['vnpu'] in found
-                and describe.is_of(found[entry['vnpu']], entry['template'])]
+        present = self._on_chip(entries[0])
+        return [entry for entry in entries if entry['vnpu'] is not None and self._find(entry, present) is not None]
 
-    def _on_chip(self, card: int, chip: int) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self._channel.ask('condition', card, chip, deadline=self._reading)['vdevices']
+    def _on_chip(self, entry: Entry) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self._channel.ask(
+            'condition', entry['card'], entry['chip'], deadline=self._reading)['vdevices']
         return found
 
-    def _adopt(self, entry: Entry) -> int | None:
-        """Return the vNPU that a killed conductor made for this entry and did not write down."""
+    def _find(self, entry: Entry, present: Sequence[dict[str, Any]]) -> int | None:
+        """Return the number of an entry's vNPU; without one, of what a killed conductor made and did not write down.
+
+        :param present: the vNPUs of its chip
+        :returns: None when it is not there
+        """
+        of_its_template = {one['id'] for one in present if describe.is_of(one, entry['template'])}
+        if entry['vnpu'] is not None:
+            return entry['vnpu'] if entry['vnpu'] in of_its_template else None
         known = {one['vnpu'] for one in self._book.entries.values() if one['way'] == 'vnpu'}
-        of_its_template = {one['id'] for one in self._on_chip(entry['card'], entry['chip'])
-                           if describe.is_of(one, entry['template'])}
         fresh = of_its_template - set(entry['before']) - known
-        return min(fresh) if entry['vnpu'] is None and len(fresh) == 1 else None
+        return min(fresh) if len(fresh) == 1 else None
+
+
+def _ids(present: Sequence[Mapping[str, Any]]) -> list[int]:
+    return [one['id'] for one in present]

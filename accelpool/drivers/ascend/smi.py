@@ -19,7 +19,7 @@ FIRST = re.compile(r'^\|\s*(\d+)\s+(\S[^|]*?)\s*\|\s*(\w+)\s*\|\s*([\d.]+|-|NA)\
 SECOND = re.compile(r'^\|\s*(\d+)(?:\s+\d+)?\s*\|\s*([0-9A-Fa-f]{4}:[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}\.[0-9A-Fa-f])\s*\|'
                     r'\s*(\d+)\s+(\d+)\s*/\s*(\d+)(?:\s+(\d+)\s*/\s*(\d+))?')
 PROCESS = re.compile(r'^\|\s*(\d+)\s+(\d+)\s*\|\s*(\d+)\s*\|\s*\S[^|]*\|\s*\d+\s*\|')
-VNPU = re.compile(r'^\|\s*(\d+)\s*\|\s*\S+\s*\|\s*\S+\s*\|\s*(\d+)\s*\|\s*(\S+)\s*\|')
+VNPU = re.compile(r'^\|\s*(\d+)\s*\|\s*(\S+)\s*\|\s*\S+\s*\|\s*(\d+)\s*\|\s*(\S+)\s*\|')
 TEMPLATE = re.compile(r'^\|(\S+)\s+(\d+)\s+(\d+)\s+([\d.]+)\s+\d+\s+\d+\s+(\d+)\s*\|')
 VERSION = re.compile(r'Version:\s*(\S+)')
 
@@ -124,7 +124,8 @@ def condition(program: str, card: int, chip: int) -> dict[str, Any]:
     text = _maybe(program, 'info', '-t', 'info-vnpu', '-i', str(card), '-c', str(chip))
     found = (VNPU.match(line) for line in text.splitlines())
     vdevices: list[dict[str, Any]] = [
-        {'id': int(one[1]), 'template': one[3], 'needs': {}, 'container': one[2] == '1'} for one in found if one]
+        {'id': int(one[1]), 'template': one[4], 'group': int(one[2]) if one[2].isdigit() else None, 'needs': {},
+         'container': one[3] == '1'} for one in found if one]
     return {'errors': [], 'capacity': None, 'vdevices': vdevices, **{name: seen[name] for name in (
         'health', 'power_watts', 'temperature', 'utilization', 'memory_used', 'processes')}}
 
@@ -132,6 +133,12 @@ def condition(program: str, card: int, chip: int) -> dict[str, Any]:
 def templates(program: str, card: int) -> dict[str, list[int]]:
     """Return the vNPU templates that this host offers on a card."""
     return rows_of_templates(run(program, 'info', '-t', 'template-info', '-i', str(card)))
+
+
+def recover(program: str) -> bool | None:
+    """Return whether the driver makes its vNPUs again after a restart of the host; None where it does not tell."""
+    mode = values(_maybe(program, 'info', '-t', 'vnpu-cfg-recover')).get('vnpu config recover mode')
+    return None if mode is None else mode == 'Enable'
 
 
 def islands(program: str, chips: list[tuple[int, int]]) -> None:
@@ -158,7 +165,7 @@ def _number(text: str) -> float | None:
 
 CALLS: dict[str, Callable[..., Any]] = {
     'open': lambda: None, 'host': host, 'identity': identity, 'condition': condition, 'templates': templates,
-    'islands': islands}
+    'islands': islands, 'recover': recover}
 
 
 def main() -> None:

@@ -311,8 +311,21 @@ EXPORT int dcmi_set_vdevice_mode(int mode) {
 EXPORT int dcmi_get_vdevice_mode(int *mode) {
     if (!initialised)
         return NOT_READY;
-    *mode = (int)state->mode;
-    return OK;
+    int answer = obey(__func__, 0xffffffffu);
+    if (answer == OK)
+        *mode = (int)state->mode;
+    return answer;
+}
+
+EXPORT int dcmi_get_vnpu_config_recover_mode(unsigned *mode) {
+    if (!initialised)
+        return NOT_READY;
+    if (state->v2)
+        return NOT_SUPPORT;
+    int answer = obey(__func__, 0xffffffffu);
+    if (answer == OK)
+        *mode = state->recover;
+    return answer;
 }
 
 static struct state_template left(const struct state_device *device) {
@@ -367,7 +380,8 @@ EXPORT int dcmi_get_device_info(int card, int chip, int command, unsigned what, 
         for (unsigned i = 0; i < STATE_VDEVICES; i++)
             if (device->vdevices[i].used && device->vdevices[i].id == one->id) {
                 const struct state_template *kind = &device->templates[device->vdevices[i].template];
-                one->info = (struct query){.container_used = device->vdevices[i].container};
+                one->info = (struct query){.container_used = device->vdevices[i].container,
+                                           .base = {.group = device->vdevices[i].group}};
                 snprintf(one->info.name, sizeof one->info.name, "%.15s", kind->name);
                 resources(&one->info.computing, &one->info.media, kind);
                 return OK;
@@ -375,6 +389,42 @@ EXPORT int dcmi_get_device_info(int card, int chip, int command, unsigned what, 
         return CONFIG_NOT_EXIST;
     }
     return NOT_SUPPORT;
+}
+
+// AI cores of a virtual group; what its vNPUs leave of them goes to `left`.
+static unsigned group_cores(const struct state_device *device, unsigned group, unsigned *left) {
+    unsigned cores = 0, taken = 0;
+    for (unsigned i = 0; i < STATE_VDEVICES; i++)
+        if (device->vdevices[i].used && device->vdevices[i].group == group) {
+            unsigned aicore = device->templates[device->vdevices[i].template].aicore;
+            taken += aicore;
+            cores = aicore > cores ? aicore : cores;
+        }
+    cores = taken && cores < device->group_cores ? device->group_cores : cores;
+    *left = cores - taken;
+    return cores;
+}
+
+// A vNPU has a group of its own; those smaller than the smallest group share one while it has room.  Which group serves
+// "any" is the firmware's; here one with room comes before a new one.
+static int choose_group(const struct state_device *device, unsigned aicore, unsigned wanted, unsigned *chosen) {
+    *chosen = STATE_ANY;
+    if (!device->groups)
+        return wanted == STATE_ANY ? OK : NOT_SUPPORT;
+    if (wanted != STATE_ANY && wanted >= device->groups)
+        return INVALID_PARAMETER;
+    unsigned own = aicore < device->group_cores ? device->group_cores : aicore, free = device->aicore, left;
+    for (unsigned group = 0; group < device->groups; group++)
+        free -= group_cores(device, group, &left);
+    for (unsigned fresh = 0; fresh < 2; fresh++)
+        for (unsigned group = 0; group < device->groups; group++) {
+            unsigned cores = group_cores(device, group, &left);
+            if ((wanted == STATE_ANY || wanted == group) && (fresh ? !cores && own <= free : left >= aicore)) {
+                *chosen = group;
+                return OK;
+            }
+        }
+    return RESOURCE_OCCUPIED;
 }
 
 EXPORT int dcmi_create_vdevice(int card, int chip, const struct create *wanted, struct created *made) {
@@ -391,11 +441,20 @@ EXPORT int dcmi_create_vdevice(int card, int chip, const struct create *wanted, 
         answer = RESOURCE_OCCUPIED;
         if (kind->aicore > rest.aicore || kind->aicpu > rest.aicpu || kind->jpegd > rest.jpegd || kind->memory > rest.memory)
             break;
+        unsigned group;
+        answer = choose_group(device, kind->aicore, wanted->group, &group);
+        if (answer != OK)
+            break;
+        // A number that is asked for and in use is a wrong parameter.
+        answer = wanted->id == STATE_ANY ? RESOURCE_OCCUPIED : INVALID_PARAMETER;
         for (unsigned i = 0; i < STATE_VDEVICES && answer != OK; i++)
             if (!device->vdevices[i].used) {
                 unsigned id = (unsigned)(device - state->devices) * 16 + 100 + i;
-                device->vdevices[i] = (struct state_vdevice){id, t, 0, 1};
-                *made = (struct created){.id = id};
+                if (wanted->id != STATE_ANY && wanted->id != id)
+                    continue;
+                device->vdevices[i] = (struct state_vdevice){
+                    .id = id, .template = t, .used = 1, .group = group, .saved = state->recover};
+                *made = (struct created){.id = id, .group = group};
                 answer = OK;
             }
         break;

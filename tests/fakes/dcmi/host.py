@@ -35,7 +35,7 @@ class Host(statefile.StateFile):
         state = self.state
         state.driver, state.dcmi = found['driver'].encode(), found['dcmi'].encode()
         state.mode, state.init_code = found.get('mode', 0), found.get('init_code', 0)
-        state.v2 = found.get('v2', 0)
+        state.v2, state.recover = found.get('v2', 0), found.get('recover', 1)
         entries = found.get('devices', [])
         for index, entry in enumerate(entries):
             self._fill(index, {**statefile.models(HERE)[entry['model']], **entry})
@@ -57,18 +57,45 @@ class Host(statefile.StateFile):
         found = self.device(device)
         return sorted((found.templates[one.template].name.decode(), one.id) for one in found.vdevices if one.used)
 
-    def add_vdevice(self, device: int, template: str) -> int:
-        """Somebody makes a vNPU; returns its id."""
+    def groups(self, device: int) -> dict[int, int]:
+        """Return the virtual group of each vNPU."""
+        return {one.id: one.group for one in self.device(device).vdevices if one.used}
+
+    def add_vdevice(self, device: int, template: str, group: int | None = None) -> int:
+        """Somebody makes a vNPU, in a virtual group that has none if none is named; returns its id."""
         found = self.device(device)
         index = next(i for i, one in enumerate(found.templates) if one.name.decode() == template)
         position, one = next((i, one) for i, one in enumerate(found.vdevices) if not one.used)
-        one.template, one.id, one.used = index, device * 16 + 100 + position, 1
+        if group is None:
+            empty = set(range(found.groups)) - set(self.groups(device).values())
+            group = min(empty, default=layout.ANY)
+        one.template, one.id, one.group = index, device * 16 + 100 + position, group
+        one.used, one.saved = 1, self.state.recover
         return int(one.id)
 
     def destroy_vdevice(self, device: int, identifier: int) -> None:
         for one in self.device(device).vdevices:
             if one.used and one.id == identifier:
-                one.used = one.container = 0
+                one.used = one.container = one.saved = 0
+
+    def set_recover(self, mode: int) -> None:
+        """Somebody changes the recover mode (npu-smi set -t vnpu-cfg-recover); off, it forgets what it had written down."""
+        self.state.recover = mode
+        for device in self.state.devices:
+            for one in device.vdevices:
+                one.saved = one.saved and mode
+
+    def restart(self, *, recovered: bool = True) -> None:
+        """The host is restarted, and the driver has made its vNPUs again, if its mode is so, or comes to that later."""
+        for device in self.state.devices:
+            for one in device.vdevices:
+                one.container, one.used = 0, int(recovered and one.saved)
+
+    def recover(self) -> None:
+        """The driver makes its vNPUs again, one whose number was taken meanwhile excepted."""
+        for device in self.state.devices:
+            for one in device.vdevices:
+                one.used = one.used or one.saved
 
     def use_vdevice(self, device: int, identifier: int, used: int = 1) -> None:
         """A container takes a vNPU, or gives it back."""
@@ -87,7 +114,8 @@ class Host(statefile.StateFile):
 
     def _fill(self, index: int, given: dict[str, Any]) -> None:
         device = self.state.devices[index]
-        for name in ('card', 'chip', 'pci_id', 'aicore', 'aicpu', 'jpegd', 'memory', 'hbm', 'health', 'island', 'smp'):
+        for name in ('card', 'chip', 'pci_id', 'aicore', 'aicpu', 'jpegd', 'memory', 'hbm', 'health', 'island', 'smp',
+                     'groups', 'group_cores'):
             setattr(device, name, given.get(name, 0))
         device.name, device.vendor, device.pci_bus = given['name'].encode(), 0x19e5, given['bus']
         digest = uuid.uuid5(NAMESPACE, f'{given["model"]}/{index}').int

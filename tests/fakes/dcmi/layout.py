@@ -4,12 +4,13 @@
 import ctypes
 from ctypes import c_char, c_int32, c_uint32, c_uint64
 
-VERSION = 2
+VERSION = 4
 DEVICES = 16
 TEMPLATES = 8
 VDEVICES = 16       # of a device
 PROCESSES = 16
 RULES = 16
+ANY = 0xffffffff      # number or group of a vNPU: whichever; a chip without groups has none
 
 
 class Template(ctypes.Structure):
@@ -20,9 +21,13 @@ class Template(ctypes.Structure):
 
 
 class Vdevice(ctypes.Structure):
-    """A vNPU: ``template`` is an index."""
+    """A vNPU: ``template`` is an index; ``group`` its virtual group, 0xffffffff where the chip has none.
 
-    _fields_ = [('id', c_uint32), ('template', c_uint32), ('container', c_uint32), ('used', c_uint32)]
+    ``saved``: it is in the file (/etc/vnpu.cfg) from which the driver makes vNPUs again after a restart.
+    """
+
+    _fields_ = [('id', c_uint32), ('template', c_uint32), ('container', c_uint32), ('used', c_uint32),
+                ('group', c_uint32), ('saved', c_uint32)]
 
 
 class Process(ctypes.Structure):
@@ -33,7 +38,7 @@ class Device(ctypes.Structure):
     """One chip.
 
     ``health`` as DCMI: 0 well, 1 minor, 2 major, 3 critical alarm, 0xffffffff absent.  Chips of one ``island`` (not 0)
-    reach each other over HCCS.
+    reach each other over HCCS.  ``groups``: how many virtual groups it can have, each of at least ``group_cores``.
     """
 
     _fields_ = [
@@ -42,7 +47,7 @@ class Device(ctypes.Structure):
         ('aicore', c_uint32), ('aicpu', c_uint32), ('jpegd', c_uint32), ('memory', c_uint64), ('used', c_uint64),
         ('hbm', c_uint32), ('health', c_uint32), ('error', c_uint32), ('temperature', c_int32), ('power', c_int32),
         ('utilization', c_uint32), ('cpu_first', c_uint32), ('cpu_last', c_uint32), ('island', c_uint32), ('smp', c_uint32),
-        ('templates_count', c_uint32),
+        ('groups', c_uint32), ('group_cores', c_uint32), ('templates_count', c_uint32),
         ('templates', Template * TEMPLATES), ('vdevices', Vdevice * VDEVICES), ('processes', Process * PROCESSES)]
 
 
@@ -54,11 +59,15 @@ class Rule(ctypes.Structure):
 
 
 class State(ctypes.Structure):
-    """The host.  ``mode``: 0 vNPUs are for containers, 1 for VMs.  ``v2``: it has 950s and their functions."""
+    """The host.
 
-    _fields_ = [('version', c_uint32), ('devices_count', c_uint32), ('init_code', c_int32), ('mode', c_uint32), ('v2', c_uint32), ('spare', c_uint32),
+    ``mode``: 0 vNPUs are for containers, 1 for VMs.  ``recover``: they are made again after a restart.  ``v2``: it has
+    950s and their functions.
+    """
+
+    _fields_ = [('version', c_uint32), ('devices_count', c_uint32), ('init_code', c_int32), ('mode', c_uint32), ('v2', c_uint32), ('recover', c_uint32),
                 ('driver', c_char * 64), ('dcmi', c_char * 64), ('rules', Rule * RULES), ('devices', Device * DEVICES)]
 
 
 STRUCTURES = (Template, Vdevice, Process, Device, Rule, State)
-CONSTANTS = {name: globals()[name] for name in ('VERSION', 'DEVICES', 'TEMPLATES', 'VDEVICES', 'PROCESSES', 'RULES')}
+CONSTANTS = {name: globals()[name] for name in ('VERSION', 'DEVICES', 'TEMPLATES', 'VDEVICES', 'PROCESSES', 'RULES', 'ANY')}

@@ -57,7 +57,8 @@ def vnpus(device: layout.Device) -> None:
     for one in device.vdevices:
         if one.used:
             name = device.templates[one.template].name.decode()
-            print(f'|  {one.id:<4}     |  {"0":<12}  |  {"000000000000":<12}  |  {one.container:<2}      |  {name:<15}     |')
+            group = 'NA' if one.group == layout.ANY else one.group
+            print(f'|  {one.id:<4}     |  {group:<12}  |  {"000000000000":<12}  |  {one.container:<2}      |  {name:<15}     |')
 
 
 def templates(device: layout.Device) -> None:
@@ -86,6 +87,8 @@ def main() -> int:
             overview(state, devices)
         case 'vnpu-mode':
             detail(**{'vnpu-mode': 'vm' if state.mode else 'docker'})
+        case 'vnpu-cfg-recover':
+            detail(**{'VNPU config recover mode': 'Enable' if state.recover else 'Disable'})
         case 'board' if here:
             detail(NPU_ID=here[0].card, Chip_ID=here[0].chip, PCI_Vendor_ID=f'0x{here[0].vendor:04X}',
                    PCI_Device_ID=f'0x{here[0].pci_id:04X}', VDie_ID=' '.join(f'{part:08X}' for part in here[0].die))

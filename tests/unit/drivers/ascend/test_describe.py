@@ -53,6 +53,28 @@ class Limits(unittest.TestCase):
         self.assertEqual(16, self.remaining(self.geometry('910A', 32, 32768), 'vir02'))
         self.assertEqual(3, self.remaining(self.geometry('910A', 32, 32768), 'vir04', ['vir02'] * 13))
 
+    def test_groups_are_a_limit_of_a_310p(self) -> None:
+        """What is left of a group that is shared serves only small ones, whoever made what is there."""
+        halves = [{'id': 100 + group, 'template': 'vir01', 'group': group, 'needs': {'aicore': 1, 'aicpu': 1, 'jpegd': 2,
+                                                                                     'memory': 3072}} for group in range(3)]
+        for ours in ({}, {one['id']: 'vir01' for one in halves}):
+            found = describe.geometry({'name': '310P3', 'aicore': 8, 'memory': 24576},
+                                      {'capacity': {**self.PLENTY, 'aicore': 8}, 'vdevices': halves}, ours)
+            assert found is not None
+            used = [('vir01', None)] * len(ours)
+            fit = [one.name for one in found.templates if found.smallest(used, 0, None, one.name)]
+            self.assertEqual(['vir01', 'vir02', 'vir02_1c'], fit)
+            self.assertEqual(['vir01'], [one.name for one in found.templates if found.smallest(
+                [*used, ('vir02', None)], 0, None, one.name)])
+
+    def test_a_vnpu_whose_group_is_not_told_counts_by_its_cores(self) -> None:
+        one = {'id': 100, 'template': 'vir01', 'group': None, 'needs': {'aicore': 1, 'aicpu': 1, 'jpegd': 2, 'memory': 3072}}
+        found = describe.geometry({'name': '310P3', 'aicore': 8, 'memory': 24576},
+                                  {'capacity': {**self.PLENTY, 'aicore': 8}, 'vdevices': [one]}, {})
+        assert found is not None
+        self.assertEqual(8, found.capacity['unshared'])
+        self.assertIsNone(found.choose([('vir04', None), ('vir02', None)], 25, None))
+
     def test_a_chip_that_the_table_does_not_know_has_sixteen(self) -> None:
         found = describe.geometry({'name': '999', 'aicore': 64, 'memory': 65536},
                                   {'capacity': self.PLENTY, 'vdevices': []}, {}, {'vir01': [1, 1, 1, 1024]})

@@ -6,10 +6,12 @@
 #include <unistd.h>
 
 #include "acl_device.h"
+#include "acl_platform.h"
+#include "acl_wire.h"
 #include "client.h"
 
-/* Of the headers that the interface description follows. */
-enum { MAJOR = 1, MINOR = 17, PATCH = 0 };
+/* Of the headers that the interface description follows: what a later one has is not here, whatever the worker has. */
+#define CARRIED ACL_VERSION(1, 17, 0)
 enum { CUBE_UNITS = 102, VECTOR_UNITS = 201, MEMORY_BYTES = 301 }; /* aclrtDevAttr */
 
 static int device_of(int32_t ordinal, struct device **device)
@@ -42,6 +44,27 @@ const char *aclrtGetSocName(void)
     if (client_enter(&device) && device_of(0, &device))
         return NULL;
     return device->snapshot.name;
+}
+
+/* Operators ask it which kernels to take, so it has to be the chip that they run on. */
+int32_t rtGetSocSpec(const char *label, const char *key, char *val, uint32_t maxLen)
+{
+    struct wire_acl_spec call = {.room = maxLen < WIRE_ACL_VALUE ? maxLen : WIRE_ACL_VALUE};
+    struct wire_acl_spec_reply answer;
+    struct device *device;
+    int status = 0;
+
+    if (!label || !key || !val || strlen(label) >= WIRE_ACL_NAME || strlen(key) >= WIRE_ACL_NAME)
+        return CLIENT_STATUS(CLIENT_INVALID_VALUE);
+    if (client_enter(&device))
+        status = device_of(0, &device);
+    strcpy(call.label, label);
+    strcpy(call.key, key);
+    if (!status)
+        status = session_wait(device, ACL_OP_rtGetSocSpec, &call, sizeof call, &answer.reply, sizeof answer, 0);
+    if (!status)
+        snprintf(val, maxLen, "%.*s", (int)sizeof answer.value - 1, answer.value);
+    return CLIENT_STATUS(status);
 }
 
 aclError aclrtGetDeviceInfo(uint32_t deviceId, aclrtDevAttr attr, int64_t *value)
@@ -148,9 +171,14 @@ aclError aclrtGetVersion(int32_t *majorVersion, int32_t *minorVersion, int32_t *
 {
     if (!majorVersion || !minorVersion || !patchVersion)
         return CLIENT_STATUS(CLIENT_INVALID_VALUE);
-    *majorVersion = MAJOR;
-    *minorVersion = MINOR;
-    *patchVersion = PATCH;
+    struct device *device;
+    int32_t version = device_of(0, &device) ? 0 : device->snapshot.driver_version;
+
+    if (version <= 0 || version > CARRIED)
+        version = CARRIED;
+    *majorVersion = ACL_VERSION_MAJOR(version);
+    *minorVersion = ACL_VERSION_MINOR(version);
+    *patchVersion = ACL_VERSION_PATCH(version);
     return ACL_SUCCESS;
 }
 

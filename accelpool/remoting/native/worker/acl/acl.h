@@ -50,6 +50,8 @@
     X(event_elapsed, "aclrtEventElapsedTime", (float *milliseconds, void *start, void *end))                   \
     X(event_export, "aclrtIpcGetEventHandle", (void *event, aclrtIpcEventHandle *handle))                      \
     X(event_import, "aclrtIpcOpenEventHandle", (aclrtIpcEventHandle handle, void **event))                     \
+    X(version, "aclrtGetVersion", (int32_t *major, int32_t *minor, int32_t *patch))                            \
+    X(soc_spec, "rtGetSocSpec", (const char *label, const char *key, char *value, uint32_t room))              \
     X(device_uuid, "aclrtDeviceGetUuid", (int32_t device, aclrtUuid *uuid))                                    \
     X(device_info, "aclrtGetDeviceInfo", (uint32_t device, aclrtDevAttr attribute, int64_t *value))
 

@@ -11,6 +11,7 @@
 
 #include "acl.h"
 #include "acl_device.h"
+#include "acl_platform.h"
 #include "acl_worker.h"
 #include "api.h"
 
@@ -215,10 +216,13 @@ static int start(void)
 static void snapshot_take(struct wire_snapshot *snapshot)
 {
     const char *name = acl.soc_name();
+    int32_t major, minor, patch;
     aclrtUuid uuid;
 
     if (name)
         strncpy(snapshot->name, name, sizeof snapshot->name - 1);
+    if (acl.version && !acl.version(&major, &minor, &patch))
+        snapshot->driver_version = ACL_VERSION(major, minor, patch);
     if (acl.device_uuid && !acl.device_uuid(0, &uuid))
         memcpy(snapshot->uuid, uuid.bytes, sizeof snapshot->uuid);
     for (unsigned i = 0; i < WIRE_ATTRIBUTES; i++) {

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What CANN's platform files say about a chip, as far as this device has it: labels and keys are those of the files in
+ * CANN's public runtime repository (src/platform/platform_config), values the device's own.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "emu_acl.h"
+
+#define NOT_FOUND 0x071A0001 /* of the runtime's internal errors: there is no such label or key */
+
+API const char *aclrtGetSocName(void);
+API int32_t rtGetSocSpec(const char *label, const char *key, char *value, uint32_t room);
+
+/* Of those that begin a chip's name the first counts: its series, and the architecture that kernels are built for. */
+static const struct {
+    const char *series, *architecture;
+} chips[] = {
+    {"Ascend910B", "2201"}, {"Ascend910_93", "2201"}, {"Ascend910", "1001"},
+    {"Ascend310P", "2002"}, {"Ascend310B", "3002"}, {"Ascend950", "3510"},
+};
+
+API aclError aclrtGetVersion(int32_t *major, int32_t *minor, int32_t *patch) {
+    if (!major || !minor || !patch)
+        return ACL_ERROR_RT_PARAM_INVALID;
+    *major = 1, *minor = 17, *patch = 0;
+    return ACL_SUCCESS;
+}
+
+static size_t chip(void) {
+    size_t i = 0;
+    while (i < sizeof chips / sizeof *chips && strncmp(aclrtGetSocName(), chips[i].series, strlen(chips[i].series)))
+        i++;
+    return i;
+}
+
+static int number(const char *key, uint64_t *value) {
+    const uint64_t cores = (uint64_t)emu_device.multiprocessors;
+    if (!strcmp(key, "ai_core_cnt") || !strcmp(key, "cube_core_cnt"))
+        *value = cores;
+    else if (!strcmp(key, "vector_core_cnt"))
+        *value = 2 * cores;
+    else if (!strcmp(key, "ai_cpu_cnt"))
+        *value = 6;
+    else if (!strcmp(key, "memory_size"))
+        *value = emu_device.total_bytes;
+    else if (!strcmp(key, "l2_size"))
+        *value = 192 << 20;
+    else
+        return 0;
+    return 1;
+}
+
+API int32_t rtGetSocSpec(const char *label, const char *key, char *value, uint32_t room) {
+    char text[64] = "";
+    const size_t found = chip();
+    uint64_t amount;
+    if (!label || !key || !value)
+        return ACL_ERROR_RT_PARAM_INVALID;
+    if (!strcmp(label, "version") && !strcmp(key, "SoC_version"))
+        snprintf(text, sizeof text, "%s", aclrtGetSocName());
+    else if (!strcmp(label, "version") && !strcmp(key, "Short_SoC_version") && found < sizeof chips / sizeof *chips)
+        snprintf(text, sizeof text, "%s", chips[found].series);
+    else if (!strcmp(label, "version") && !strcmp(key, "NpuArch") && found < sizeof chips / sizeof *chips)
+        snprintf(text, sizeof text, "%s", chips[found].architecture);
+    else if (!strcmp(label, "SoCInfo") && number(key, &amount))
+        snprintf(text, sizeof text, "%" PRIu64, amount);
+    else if (!strcmp(label, "AICoreSpec") && (!strcmp(key, "ubblock_size") || !strcmp(key, "padding_size")))
+        snprintf(text, sizeof text, "32");
+    else
+        return NOT_FOUND;
+    if (strlen(text) >= room)
+        return ACL_ERROR_RT_PARAM_INVALID;
+    memcpy(value, text, strlen(text) + 1);
+    return ACL_SUCCESS;
+}
