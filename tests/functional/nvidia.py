@@ -55,7 +55,8 @@ class NvidiaCase(unittest.TestCase):
         inventory._program = lambda pid: self.programs.get(pid, 'python3')
         self.addCleanup(inventory._channel.close)
         self.addCleanup(lambda: inventory._watch.close())
-        self.addCleanup(driver.need_slicing()._ways['mig']._channel.close)  # type: ignore[attr-defined]
+        mig: Any = driver.need_slicing()._ways['mig']  # type: ignore[attr-defined]
+        self.addCleanup(lambda: [channel.close() for channel in mig._channels.values()])
         return driver
 
     def look(self) -> list[Device]:

@@ -280,6 +280,23 @@ class Health_(PoolCase):
             self.give_back(identifier)
             self.assertEqual('released', database.state_of(identifier))
 
+    def test_a_mig_creation_that_hangs_leaves_the_other_gpus_to_be_cut(self) -> None:
+        self.configure(mig_deadline=0.5, retry_interval=600.0)
+        self.serve('dgx-a100')
+        with self.host.hanging('nvmlDeviceCreateGpuInstanceWithPlacement', device=6), \
+                self.host.hanging('nvmlDeviceCreateGpuInstanceWithPlacement', device=7) as other:
+            hung = self.ask(isolation=Isolation.PARTITION, compute=30, memory=1)
+            self.assertEqual('error', database.state_of(hung))
+            self.assertIn('NVML did not answer within 0.5 s (create_instance)', self.allocation(hung).reason)
+            index = 7 if other.met else 6
+            self.conductor.sync_inventory()
+            self.assertEqual([index], [number for number, one in enumerate(self.devices()) if one.health != Health.OK])
+            self.assertIn('NVML did not answer within 0.5 s (create_instance)', self.devices()[index].health_reason)
+        with self.host.hanging('nvmlDeviceCreateGpuInstanceWithPlacement', device=index):
+            made = self.ask(isolation=Isolation.PARTITION, compute=30, memory=1)
+            self.assertEqual('active', database.state_of(made), self.allocation(made).reason)
+        self.assertEqual(1, len(self.host.instances(13 - index)))
+
     def test_a_foreign_process_on_a_shared_gpu(self) -> None:
         self.serve('h100')
         self.host.start_process(0, 4711)

@@ -6,6 +6,7 @@ import signal
 import stat
 import subprocess
 import threading
+import time
 
 from accelpool import errors
 from accelpool.drivers.book import Book
@@ -104,6 +105,11 @@ class MigSlices(SlicingCase):
         self.describe('dgx-a100')
         self.device = self.look()[6]
 
+    def mig(self) -> mig.Mig:
+        found = self.driver.need_slicing()._ways['mig']  # type: ignore[attr-defined]
+        assert isinstance(found, mig.Mig)
+        return found
+
     def test_an_instance_is_made_where_the_scheduler_says(self) -> None:
         carved = self.carve(self.device, self.scheduled(self.device, 's1', 30))
         (name, start, uuids), = self.host.instances(6)
@@ -185,9 +191,7 @@ class MigSlices(SlicingCase):
     def test_capability_nodes(self) -> None:
         minors = self.dir / 'mig-minors'
         minors.write_text('config 1\nmonitor 2\ngpu6/gi1/access 3\ngpu6/gi1/ci0/access 4\ngpu6/gi2/access 12\n')
-        way = self.driver.need_slicing()._ways['mig']  # type: ignore[attr-defined]
-        assert isinstance(way, mig.Mig)
-        way._minors = minors
+        self.mig()._minors = minors
         carved = self.carve(self.device, self.scheduled(self.device, 's1', 30))
         self.assertEqual(('/dev/nvidia-caps/nvidia-cap3', '/dev/nvidia-caps/nvidia-cap4'), carved.nodes[-2:])
         self.assertIn('/dev/nvidia6', carved.nodes)
@@ -308,7 +312,7 @@ class MigSlices(SlicingCase):
             self.carve(self.device, chosen)
             used.append((chosen.template or '', chosen.position))
         asked: list[str] = []
-        channel = self.driver.need_slicing()._ways['mig']._channel  # type: ignore[attr-defined]
+        channel = self.mig()._channels[self.host.uuid(6)]
         ask = channel.ask
         channel.ask = lambda call, *arguments, **named: (asked.append(arguments[0]), ask(call, *arguments, **named))[1]
         other = self.look()[7]
@@ -319,6 +323,39 @@ class MigSlices(SlicingCase):
             self.assertEqual({'s0', 's1', 's2', 's3', 'other'}, self.slices())
         self.assertEqual({'s0', 's1', 's2', 's3', 'other'}, self.slices())
         self.assertEqual((4, 1), (len(self.host.instances(6)), len(self.host.instances(7))))
+
+    def test_a_creation_that_hangs_keeps_no_other_gpu_from_being_cut(self) -> None:
+        self.configure(mig_deadline=600.0)  # who waits as long for an answer does not end
+        self.driver = self.start()
+        other, one = self.look()[7], self.scheduled(self.device, 's1', 30)
+        with self.host.hanging('nvmlDeviceCreateGpuInstanceWithPlacement', device=6) as hanging:
+            hangs = threading.Thread(target=self.carve, args=(self.device, one))
+            hangs.start()
+            while not hanging.met:
+                time.sleep(0.01)
+            self.carve(other, self.scheduled(other, 'other', 30))
+            self.driver.need_slicing().destroy('other')
+            self.carve(other, self.scheduled(other, 'another', 30))
+            self.assertEqual((0, 1), (len(self.host.instances(6)), len(self.host.instances(7))))
+        hangs.join()
+        self.assertEqual({'s1', 'another'}, self.slices())
+
+    def test_a_creation_that_hangs_is_told_as_its_devices_health(self) -> None:
+        self.configure(mig_deadline=0.5, retry_interval=600.0)
+        self.driver = self.start()
+        chosen = self.scheduled(self.device, 's1', 30)
+        with self.host.hanging('nvmlDeviceCreateGpuInstanceWithPlacement', device=6), \
+                self.assertRaisesRegex(errors.DriverError, 'did not answer within 0.5 s'):
+            self.carve(self.device, chosen)
+        found = self.look()
+        self.assertEqual([Health.OK] * 6 + [Health.FAILED, Health.OK], [one.health for one in found])
+        reason = found[6].health_reason or ''
+        self.assertIn('NVML did not answer within 0.5 s (create_instance): look at the log of the kernel (dmesg', reason)
+        self.assertIn('nvidia-smi --gpu-reset', reason)
+        self.mig()._clock = lambda: time.monotonic() + 600.0
+        self.assertEqual([Health.OK] * 8, [one.health for one in self.look()])
+        self.carve(self.device, chosen)
+        self.assertEqual(1, len(self.host.instances(6)))
 
     def test_a_cut_that_takes_long_keeps_nobody_from_another_device(self) -> None:
         slicing, other = self.driver.need_slicing(), self.look()[0]

@@ -35,6 +35,8 @@ class NvidiaDriver(base.Driver):
         book = Book(state_dir / 'nvidia-slices.json')
         sysfs = pathlib.Path(chosen.mdev_root)
         mdev = VgpuMdev(sysfs)
+        mig = Mig(lambda: channel(chosen.mig_deadline), book.of_device, reading=chosen.deadline,
+                  retry=chosen.retry_interval)
 
         def channel(deadline: float) -> Channel:
             return Channel(deadline, chosen.library_dir, opening=max(deadline, chosen.open_deadline))
@@ -42,12 +44,11 @@ class NvidiaDriver(base.Driver):
         self.inventory = NvidiaInventory(
             host, state_dir / 'nvidia-devices.json', channel(chosen.deadline), Watch(lambda: channel(chosen.deadline)),
             ours=lambda device_id: {entry['start'] for entry in book.of_device(device_id) if entry['way'] == 'mig'},
-            isolations=book.isolations,
+            isolations=book.isolations, hung=mig.hung,
             retry_interval=chosen.retry_interval, drain_foreign=chosen.drain_foreign,
             overhead=chosen.session_overhead_mib, types=mdev.geometry, sysfs=sysfs)
         self.slicing = NvidiaSlicing(book, {
-            'whole': Whole(), 'shared': Shared(), 'mdev': mdev,
-            'mig': Mig(channel(chosen.mig_deadline), book.of_device, chosen.deadline),
+            'whole': Whole(), 'shared': Shared(), 'mdev': mdev, 'mig': mig,
             'mps': Mps(chosen.mps_control, pathlib.Path(chosen.mps_directory), others=lambda device_id: sum(
                 entry['way'] == 'mps' for entry in book.of_device(device_id))),
         }, mps=chosen.mps)

@@ -36,6 +36,7 @@ class Look:
     foreign: tuple[int, ...] = ()              # processes that are not the pool's
     remap_failure: bool = False
     mig_pending: bool = False
+    hung: str | None = None                    # a call about its MIG instances that did not return
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,6 +104,9 @@ def verdict(ailments: Sequence[Ailment], look: Look) -> tuple[Health, str | None
         reasons.append((Health.FAILED, 'a faulty memory row could not be remapped: replace the GPU'))
     if look.mig_pending:
         reasons.append((Health.DEGRADED, 'a change of its MIG mode is pending: ' + ADVICE[Action.RESET_GPU]))
+    if look.hung:
+        reasons.append((Health.FAILED, f'{look.hung}: look at the log of the kernel (dmesg, lines with NVRM), and if '
+                        f'it goes on {ADVICE[Action.RESET_GPU]}'))
     if look.foreign:
         named = ', '.join(str(pid) for pid in look.foreign[:4])
         reasons.append((Health.DEGRADED,

@@ -73,13 +73,14 @@ class NvidiaInventory(base.Inventory):
 
     def __init__(self, host: str, state_file: pathlib.Path, channel: Channel, watch: Watch, *,
                  ours: Callable[[str], Set[int]], isolations: Callable[[str], set[str]],
-                 types: Callable[[Device], Geometry | None], retry_interval: float, drain_foreign: bool, overhead: int,
-                 sysfs: pathlib.Path, boot: Callable[[], str] = boot_id,
+                 types: Callable[[Device], Geometry | None], hung: Callable[[str], str | None], retry_interval: float,
+                 drain_foreign: bool, overhead: int, sysfs: pathlib.Path, boot: Callable[[], str] = boot_id,
                  program_of: Callable[[int], str] = programs.program) -> None:
         """
         :param ours: gives the first slots of the MIG instances that the pool made on a device
         :param isolations: gives the isolations of the slices that a device carries
         :param types: gives what a device can be cut in beside MIG, None: nothing
+        :param hung: gives what hung when instances were made or taken apart on a GPU (by its UUID), None: nothing
         :param overhead: MiB that the context of a slice's session takes of a device
         :param sysfs: where it is mounted
         """
@@ -91,6 +92,7 @@ class NvidiaInventory(base.Inventory):
         self._ours = ours
         self._isolations = isolations
         self._types = types
+        self._hung = hung
         self._retry = retry_interval
         self._drain_foreign = drain_foreign
         self._overhead = overhead
@@ -228,7 +230,7 @@ class NvidiaInventory(base.Inventory):
         return health.Look(
             boot=boot, energy=seen['energy'], recovery=seen['recovery'], processes=pids,
             foreign=self._foreign(uuid, seen), remap_failure=seen['remap_failure'],
-            mig_pending=seen['mig'] is not None and seen['mig'] != seen['mig_pending'])
+            mig_pending=seen['mig'] is not None and seen['mig'] != seen['mig_pending'], hung=self._hung(uuid))
 
     def _foreign(self, uuid: str, seen: dict[str, Any]) -> tuple[int, ...]:
         """Return the processes that are not the pool's.
