@@ -20,6 +20,7 @@ from accelpool.rpc import client
 from accelpool.scheduler.service import SchedulerService
 from accelpool.types import ANY_ISOLATION, Health, Isolation
 from tests.fakes.nvml import host as fake
+from tests.fakes.nvml.vf import VirtualFunctions
 from tests.functional import nvidia
 from tests.support import database
 from tests.unit.conductor.fake_agent import FakeAgent
@@ -363,6 +364,52 @@ class ForInstances(PoolCase):
         with self.assertRaises(errors.NotSupported):
             self.conductor.allocations.attach(identifier)
         self.assertEqual({}, self.agent.slices)
+
+    def test_a_virtual_function(self) -> None:
+        (self.dir / 'lib/libcuda.so.1').touch()
+        self.describe('l4')
+        self.functions = VirtualFunctions(self.dir / 'sys', self.host.device(1))
+        self.conductor = self.new_conductor()
+        self.conductor.sync_inventory()
+        identifier = self.ask(isolation=Isolation.PARTITION, compute=5, memory=3000)
+        self.assertEqual('active', database.state_of(identifier), self.allocation(identifier).reason)
+        found = self.slice_of(identifier)
+        self.assertEqual(('nvidia-1118', 4096), (found.template, found.memory))
+        self.assertEqual({'type': 'PCI', 'uuid': None, 'info': {
+            'domain': '0000', 'bus': 'af', 'device': '00', 'function': '4'}}, found.handle)
+        self.assertEqual({'0000:af:00.4': 1118}, self.functions.types())
+        with self.assertRaisesRegex(errors.NotSupported, 'to an instance on its own host: a virtual function with a vGPU'):
+            self.conductor.allocations.attach(identifier)
+        self.assertEqual({}, self.agent.slices, 'no session reaches the device behind it')
+        self.conductor.sync_inventory()
+        refused = self.ask(isolation=Isolation.PARTITION, template='nvidia-1116', memory=None)
+        self.assertIn('there is no room for a partition nvidia-1116', self.allocation(refused).reason)
+        self.give_back(identifier)
+        self.assertEqual(('released', {}), (database.state_of(identifier), self.functions.types()))
+        self.conductor.sync_inventory()
+        self.assertEqual('active', database.state_of(self.ask(
+            isolation=Isolation.PARTITION, template='nvidia-1116', memory=None)))
+
+    def test_virtual_functions_after_the_host_has_restarted(self) -> None:
+        """They are made after the conductor has started; the slice keeps its function and its allocation is told."""
+        self.describe('l4')
+        self.functions = VirtualFunctions(self.dir / 'sys', self.host.device(1))
+        self.conductor = self.new_conductor()
+        self.conductor.sync_inventory()
+        identifier = self.ask(isolation=Isolation.PARTITION, template='nvidia-1116', memory=None)
+        before = self.slice_of(identifier).handle
+        self.functions.disable()
+        self.conductor = self.new_conductor()
+        told = len(self.events(identifier))
+        self.conductor.sync_inventory()
+        self.conductor.reconcile()
+        self.assertEqual(('active', {}), (database.state_of(identifier), self.functions.types()))
+        self.functions.enable()
+        self.conductor.sync_inventory()
+        self.conductor.reconcile()
+        self.assertEqual({'0000:af:00.4': 1116}, self.functions.types())
+        self.assertIn('was not there any more', self.events(identifier)[told:][0][1])
+        self.assertEqual(('active', before), (database.state_of(identifier), self.slice_of(identifier).handle))
 
     def test_a_whole_device(self) -> None:
         self.serve('h100')

@@ -77,8 +77,9 @@ class Found(nvidia.NvidiaCase):
         plain, serving = self.look()
         self.assertEqual([], plain.options['vgpus'])
         self.assertEqual([
-            {'id': 1116, 'name': 'NVIDIA L4-2Q', 'memory': 2048}, {'id': 1118, 'name': 'NVIDIA L4-4Q', 'memory': 4096},
-            {'id': 1122, 'name': 'NVIDIA L4-24Q', 'memory': 24576}], serving.options['vgpus'])
+            {'id': 1116, 'name': 'NVIDIA L4-2Q', 'memory': 2048, 'most': 12},
+            {'id': 1118, 'name': 'NVIDIA L4-4Q', 'memory': 4096, 'most': 6},
+            {'id': 1122, 'name': 'NVIDIA L4-24Q', 'memory': 24576, 'most': 1}], serving.options['vgpus'])
         self.assertEqual({'CUSTOM_GPU_ECC'}, set(plain.traits) - set(serving.traits))
         self.assertEqual({'CUSTOM_GPU_VGPU'}, set(serving.traits) - set(plain.traits))
 
@@ -387,6 +388,12 @@ class Health_(nvidia.NvidiaCase):
         self.assertIn('used by processes outside the pool (4711)', reason)
         self.host.end_process(1, 4711)
         self.assertEqual(Health.OK, self.health(1)[0])
+
+    def test_processes_on_a_device_that_serves_vgpus_are_those_of_vms(self) -> None:
+        (self.dir / 'nvidia-devices.json').unlink()
+        self.describe('l4')
+        self.host.start_process(1, 4711)
+        self.assertEqual((Health.OK, ''), self.health(1))
 
     def test_processes_on_a_whole_device_are_its_consumers(self) -> None:
         device = self.look()[1]

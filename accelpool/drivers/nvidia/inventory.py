@@ -236,8 +236,10 @@ class NvidiaInventory(base.Inventory):
         """Return the processes that are not the pool's.
 
         A device of which a slice is used by its consumer itself - whole, a partition, MPS - may carry any process
-        there; the others carry workers.
+        there, and one that serves vGPUs carries one for each VM; the others carry workers.
         """
+        if self._known[uuid].identity['virtualization'] == describe.HOST_VGPU:
+            return ()
         if not self._drain_foreign or self._isolations(describe.device_id(uuid)) & {Isolation.WHOLE, Isolation.MPS}:
             return ()
         own = {one['id'] for one in seen['instances'] if one['start'] in self._ours(describe.device_id(uuid))}

@@ -58,9 +58,9 @@ class Link(ctypes.Structure):
 
 
 class Vgpu(ctypes.Structure):
-    """A vGPU type of the device."""
+    """A vGPU type of the device; ``most``: how many of it the device can have, in MiB each ``memory``."""
 
-    _fields_ = [('id', c_uint32), ('creatable', c_uint32), ('memory', c_uint64), ('name', c_char * 64)]
+    _fields_ = [('id', c_uint32), ('most', c_uint32), ('memory', c_uint64), ('name', c_char * 64)]
 
 
 class Device(ctypes.Structure):
