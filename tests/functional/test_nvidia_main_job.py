@@ -5,7 +5,9 @@ import json
 import os
 import pathlib
 import subprocess
+import sys
 import tempfile
+import time
 import unittest
 from typing import Any
 from unittest import mock
@@ -15,6 +17,22 @@ from tests.fakes.nvml import host as fake
 from tools.bench import service
 
 ROOT = pathlib.Path(__file__).parents[2]
+
+#: A program with a session, which ends with what CUDA answers once that has ended.
+SESSION = f'''
+import sys, time
+sys.path.insert(0, {str(ROOT / 'examples')!r})
+import cuda_driver
+cuda_driver.start()
+print('ready', flush=True)
+try:
+    while True:
+        cuda_driver.free(cuda_driver.allocate(1 << 20))
+        cuda_driver.memory()
+        time.sleep(0.05)
+except cuda_driver.CudaError as error:
+    print(error.code, error)
+'''
 
 
 class MainJob(unittest.TestCase):
@@ -64,6 +82,30 @@ class MainJob(unittest.TestCase):
         subprocess.run(self.service.accelpool('allocation', 'delete', made['id'], '--wait'),
                        env=self.service.environment, check=True, capture_output=True)
         self.assertEqual([], self.host.instances(6) + self.host.instances(7))
+
+    def test_somebody_destroys_a_mig_instance_that_has_a_session(self) -> None:
+        made = self.cli('allocation', 'create', '--consumer-host', 'elsewhere', '--isolation', 'partition', '--template',
+                        '2g.10gb', '--wait')
+        device, = (index for index in (6, 7) if self.host.instances(index))
+        (name, start, before), = self.host.instances(device)
+        with subprocess.Popen(self.service.accelpool('run', '--allocation', made['id'], '--', sys.executable, '-c', SESSION),
+                              env=self.service.environment, stdout=subprocess.PIPE, text=True) as program:
+            assert program.stdout is not None
+            self.assertEqual('ready\n', program.stdout.readline())
+            self.host.destroy_instance(device, start)
+            told: list[str] = []
+            while not told:
+                told = [one['detail'] for one in self.cli('allocation', 'event', 'list', made['id'])
+                        if one['event'] == 'device']
+            self.assertIn(f'slice {made["slices"][0]["id"]} on dgx was not there any more: its sessions have ended', told[0])
+            self.assertRegex(program.stdout.readline(), '^[1-9]', 'the error of CUDA that the program gets')
+        while [one[:2] for one in self.host.instances(device)] != [(name, start)]:
+            time.sleep(0.05)
+        self.assertNotEqual(before, self.host.instances(device)[0][2])
+        self.assertIn('is not there: somebody else destroyed its MIG instance', self.service.log())
+        self.run_program('--allocation', made['id'])
+        subprocess.run(self.service.accelpool('allocation', 'delete', made['id'], '--wait'),
+                       env=self.service.environment, check=True, capture_output=True)
 
     def test_device_list_says_why(self) -> None:
         self.host.xid(2, 119)
