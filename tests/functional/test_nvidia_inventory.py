@@ -402,6 +402,52 @@ class Health_(nvidia.NvidiaCase):
         self.assertEqual(Health.OK, self.health(1)[0])
 
 
+class WhileNoConductorRan(nvidia.NvidiaCase):
+    """NVML tells an event only to who listens then; what is still to be seen of it is read back."""
+
+    def health(self) -> tuple[str, str]:
+        device = self.look()[0]
+        return device.health, device.health_reason or ''
+
+    def test_what_the_driver_asks_for(self) -> None:
+        self.describe('dgx-a100')
+        self.assertEqual((Health.OK, ''), self.health())
+        self.host.xid(0, 109)
+        self.host.device(0).recovery = 1
+        for _ in range(2):
+            self.driver = self.start()
+            self.assertEqual(Health.FAILED, self.health()[0])
+            self.assertIn('its driver asks for recovery: end all programs on it and reset it', self.health()[1])
+        self.host.reset(0)
+        self.assertEqual((Health.OK, ''), self.health())
+
+    def test_memory_errors_of_a_driver_that_asks_for_nothing(self) -> None:
+        self.describe('mixed')
+        self.host.device(0).ecc_uncorrected = 3  # of a time that nobody knows of
+        self.assertEqual((Health.OK, ''), self.health())
+        self.driver = self.start()
+        self.assertEqual((Health.OK, ''), self.health())
+        self.host.ecc(0)
+        for _ in range(2):
+            self.driver = self.start()
+            health, reason = self.health()
+            self.assertEqual(Health.FAILED, health)
+            self.assertIn('uncorrectable memory error while the conductor did not run: end all programs on it', reason)
+        self.host.reset(0)
+        self.assertEqual((Health.OK, ''), self.health())
+        self.driver = self.start()
+        self.assertEqual((Health.OK, ''), self.health())
+
+    def test_a_lost_gpu(self) -> None:
+        self.describe('dgx-a100')
+        self.assertEqual((Health.OK, ''), self.health())
+        self.host.xid(0, 79)
+        self.host.lose(0)
+        self.driver = self.start()
+        self.assertEqual(Health.FAILED, self.health()[0])
+        self.assertIn('the GPU is lost (fallen off the bus)', self.health()[1])
+
+
 class Broken(nvidia.NvidiaCase):
     def test_a_mixed_and_broken_host(self) -> None:
         self.describe('mixed')

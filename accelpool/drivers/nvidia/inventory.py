@@ -5,7 +5,7 @@ Every look reads versions, devices, what happened since the last look, and each 
 not return in time makes its device failed, and the look lasts one deadline however many hang
 (:mod:`~accelpool.drivers.nvidia.rounds`).  What the driver must remember - which devices there were, and what ails
 them - is in the file ``nvidia-devices.json``, so that a conductor that starts again neither forgets a sick device nor
-takes a lost one for one that never was.
+takes a lost one for one that never was.  What happened while none ran is read back as far as NVML still shows it.
 """
 
 import dataclasses
@@ -58,6 +58,7 @@ class Known:
     ailments: list[health.Ailment] = dataclasses.field(default_factory=list)
     device: Device | None = None           # as last reported
     look: health.Look | None = None        # the last one that it answered to
+    ecc: int | None = None                 # uncorrectable errors that it had counted by then
 
 
 def boot_id() -> str:
@@ -132,7 +133,10 @@ class NvidiaInventory(base.Inventory):
             self._reopen_at = time.monotonic() + self._retry
         for uuid, look in looks.items():
             known = self._known[uuid]
-            known.look, known.ailments = look, [one for one in known.ailments if not health.cured(one, look)]
+            if known.look is None:
+                known.ailments = health.merged(known.ailments, health.missed(known.ecc, look))
+            known.look, known.ecc = look, look.ecc
+            known.ailments = [one for one in known.ailments if not health.cured(one, look)]
         self._contract(happened)
         domains = describe.islands(self._host, [self._known[uuid].identity for uuid in present if uuid in self._known])
         found = []
@@ -228,7 +232,7 @@ class NvidiaInventory(base.Inventory):
         seen = self._conditions[uuid] = answer['condition']
         pids = frozenset(process['pid'] for process in seen['processes'])
         return health.Look(
-            boot=boot, energy=seen['energy'], recovery=seen['recovery'], processes=pids,
+            boot=boot, energy=seen['energy'], recovery=seen['recovery'], ecc=seen['ecc_uncorrected'], processes=pids,
             foreign=self._foreign(uuid, seen), remap_failure=seen['remap_failure'],
             mig_pending=seen['mig'] is not None and seen['mig'] != seen['mig_pending'], hung=self._hung(uuid))
 
@@ -329,8 +333,8 @@ class NvidiaInventory(base.Inventory):
     def _read(self) -> dict[str, Known]:
         try:
             content = json.loads(self._file.read_text())
-            return {uuid: Known(one['identity'], [health.Ailment.from_dict(each) for each in one['ailments']])
-                    for uuid, one in content.items()}
+            return {uuid: Known(one['identity'], [health.Ailment.from_dict(each) for each in one['ailments']],
+                                ecc=one.get('ecc')) for uuid, one in content.items()}
         except FileNotFoundError:
             return {}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -339,7 +343,8 @@ class NvidiaInventory(base.Inventory):
 
     def _write(self) -> None:
         content = json.dumps({uuid: {
-            'identity': known.identity, 'ailments': [dataclasses.asdict(one) for one in known.ailments]}
+            'identity': known.identity, 'ailments': [dataclasses.asdict(one) for one in known.ailments],
+            'ecc': known.ecc}
             for uuid, known in self._known.items()})
         if getattr(self, '_written', None) == content:
             return

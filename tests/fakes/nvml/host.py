@@ -76,6 +76,7 @@ class Host(statefile.StateFile):
         """Reset the GPU: what ``nvidia-smi --gpu-reset`` leaves."""
         found = self.device(device)
         found.lost = found.recovery = found.remap_pending = found.throttle = 0
+        found.ecc_corrected = found.ecc_uncorrected = 0
         found.energy = 1000
         for process in found.processes:
             process.pid = 0
