@@ -30,7 +30,7 @@ from accelpool.types import Device, Health, Isolation
 LOG = logging.getLogger(__name__)
 
 #: NVML errors that concern the driver as a whole: a new process may see more than this one.
-REOPEN = {1, 9, 12, 15, 16, 18, 999}
+REOPEN = {1, 4, 9, 12, 15, 16, 18, 999}
 NOT_FOUND, LIBRARY_NOT_FOUND = 6, 12
 
 #: What an operator does about a host without GPUs.
