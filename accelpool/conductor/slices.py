@@ -13,9 +13,6 @@ from accelpool.conductor.agentclient import Agent
 from accelpool.drivers.base import Carved, Driver
 from accelpool.types import Device, Isolation, Slice
 
-#: The type of handle of what only the guest sees, and no process of the host.
-MEDIATED = 'MDEV'
-
 
 class Slices:
     """The slices of one host."""
@@ -97,9 +94,9 @@ class Slices:
 
         :raises NotSupported: no worker can serve it
         """
-        if carved.handle is not None and carved.handle.type == MEDIATED:
+        if carved.handle is not None and carved.no_sessions:
             # The vendor's library of the host would open the device that it is a part of.
-            raise errors.NotSupported('a mediated device is seen inside the instance only')
+            raise errors.NotSupported(carved.no_sessions)
         endpoint = driver.need_remoting().endpoint(device)
         return {
             'id': device.id, 'memory': device.memory, 'compute': device.compute,

@@ -19,7 +19,8 @@ OPTS: list[cfg.Opt] = [
              'about a second for each where nvidia-persistenced does not run.'),
     cfg.FloatOpt(
         'mig_deadline', default=30.0, min=0.1,
-        help='Seconds that the creation or the end of a MIG instance may take.'),
+        help='Seconds that the creation or the end of a MIG instance may take.  Where it takes longer its device is '
+             'failed for retry_interval; other devices are cut meanwhile.'),
     cfg.FloatOpt(
         'retry_interval', default=10.0, min=0.1,
         help='Seconds after which a device that did not answer is asked again, and a driver that failed is opened '

@@ -17,6 +17,18 @@ from accelpool.types import Device, Slice
 
 #: Ids of mediated devices are derived from those of their slices, so that a repeated step finds what it made.
 NAMESPACE = uuid.UUID('0a5c9be6-2f0e-4a53-9d37-0c1a6d7f7c1e')
+#: Why such a slice has no sessions.
+NO_SESSIONS = 'a mediated device is seen inside the instance only'
+
+
+def functions(root: pathlib.Path, pci: str, having: str) -> list[pathlib.Path]:
+    """Return the PCI functions that have something: of the device itself and its virtual functions, in their order.
+
+    :param root: where sysfs is mounted
+    """
+    device = root / 'bus/pci/devices' / pci
+    candidates = [device, *sorted(device.glob('virtfn*'), key=lambda path: int(path.name[len('virtfn'):]))]
+    return [path for path in candidates if (path / having).exists()]
 
 
 class Mdev:
@@ -30,9 +42,7 @@ class Mdev:
 
     def functions(self, pci: str) -> list[pathlib.Path]:
         """Return the PCI functions that have types: the device itself, or its virtual functions."""
-        device = self._root / 'bus/pci/devices' / pci
-        candidates = [device, *sorted(device.glob('virtfn*'), key=lambda path: int(path.name[len('virtfn'):]))]
-        return [path for path in candidates if (path / 'mdev_supported_types').is_dir()]
+        return functions(self._root, pci, 'mdev_supported_types')
 
     def plan(self, device: Device, wanted: Slice) -> Entry:
         if wanted.template is None:
@@ -54,7 +64,7 @@ class Mdev:
                     f'A mediated device of type {entry["type"]} cannot be made on {entry["pci"]}: '
                     f'{failure or "the host offers no such type there"}; see mdevctl types')
         handle = base.Handle(type='MDEV', address=self._function(entry), uuid=entry['mdev'], asked_type=entry['type'])
-        return base.Carved(slice_id=entry['slice'], device_id=entry['device'], handle=handle)
+        return base.Carved(slice_id=entry['slice'], device_id=entry['device'], handle=handle, no_sessions=NO_SESSIONS)
 
     def unmake(self, entry: Entry) -> None:
         if self._exists(entry):

@@ -55,7 +55,7 @@ class Channel:
         self._library = library
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
-        self._given_up: list[subprocess.Popen[bytes]] = []
+        self._given_up: tuple[subprocess.Popen[bytes], ...] = ()
 
     def ask(self, call: str, *arguments: Any, deadline: float | None = None) -> Any:
         """Return the result of one of the program's calls.
@@ -73,9 +73,8 @@ class Channel:
             return self._exchange(call, arguments, usual if deadline is None else deadline)
 
     def stuck(self) -> bool:
-        """Return whether a process that was given up still hangs in the kernel."""
-        self._given_up = [process for process in self._given_up if process.poll() is None]
-        return bool(self._given_up)
+        """Return whether a process that was given up still hangs in the kernel; asked while another thread waits."""
+        return any(process.poll() is None for process in self._given_up)
 
     def close(self) -> None:
         with self._lock:
@@ -131,4 +130,4 @@ class Channel:
         try:
             process.wait(0.5)  # a killed process is gone at once, unless it waits inside the kernel
         except subprocess.TimeoutExpired:
-            self._given_up.append(process)
+            self._given_up = (*(one for one in self._given_up if one.poll() is None), process)

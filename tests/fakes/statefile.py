@@ -101,12 +101,12 @@ class StateFile:
             rule.active = 0
 
     @contextlib.contextmanager
-    def hanging(self, function: str = '', device: int = ANY_DEVICE) -> Iterator[None]:
-        """While this lasts a function, or all that concern a device, do not return."""
+    def hanging(self, function: str = '', device: int = ANY_DEVICE) -> Iterator[Any]:
+        """While this lasts a function, or all that concern a device, do not return; ``met``: one has come."""
         rule = self._rule(function, device)
-        rule.hang, rule.active = 1, 1
+        rule.met, rule.hang, rule.active = 0, 1, 1
         try:
-            yield
+            yield rule
         finally:
             rule.active = 0
 

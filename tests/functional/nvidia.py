@@ -15,8 +15,10 @@ from oslo_config import cfg
 from accelpool import conf
 from accelpool.drivers import mdev
 from accelpool.drivers.nvidia import NvidiaDriver
+from accelpool.partitions import Geometry
 from accelpool.types import Device, Isolation, Slice
 from tests.fakes.nvml.host import Host
+from tests.fakes.nvml.vf import VirtualFunctions
 
 
 class NvidiaCase(unittest.TestCase):
@@ -28,6 +30,7 @@ class NvidiaCase(unittest.TestCase):
         self.dir = pathlib.Path(place.name)
         self.boot = 'boot-1'
         self.programs: dict[int, str] = {}
+        self.functions: VirtualFunctions | None = None
         conf.register_all()
         self.configure(deadline=1.0, open_deadline=1.0, mig_deadline=5.0, retry_interval=0.1, session_overhead_mib=0,
                        mdev_root=str(self.dir / 'sys'))
@@ -55,8 +58,16 @@ class NvidiaCase(unittest.TestCase):
         inventory._program = lambda pid: self.programs.get(pid, 'python3')
         self.addCleanup(inventory._channel.close)
         self.addCleanup(lambda: inventory._watch.close())
-        self.addCleanup(driver.need_slicing()._ways['mig']._channel.close)  # type: ignore[attr-defined]
+        mig: Any = driver.need_slicing()._ways['mig']  # type: ignore[attr-defined]
+        self.addCleanup(lambda: [channel.close() for channel in mig._channels.values()])
+        vf: Any = driver.need_slicing()._ways['vf']  # type: ignore[attr-defined]
+        vf._kernel = self.write
         return driver
+
+    def write(self, path: pathlib.Path, text: str) -> None:
+        """Write to a virtual function, as the driver and others do."""
+        assert self.functions is not None
+        self.functions.write(path, text)
 
     def look(self) -> list[Device]:
         """Return the devices in the order of their PCI addresses, as the conductor sees them."""
@@ -72,6 +83,25 @@ class NvidiaCase(unittest.TestCase):
             if condition(found):
                 return found
         raise AssertionError(f'not seen in 100 looks; the last one: {found}')
+
+
+class SlicingCase(NvidiaCase):
+    """Devices are cut without a scheduler."""
+
+    def carve(self, device: Device, slice_: Slice):
+        return self.driver.need_slicing().carve(device, slice_)
+
+    def slices(self) -> set[str]:
+        return {carved.slice_id for carved in self.driver.need_slicing().list()}
+
+    def scheduled(self, device: Device, identifier: str, compute: int = 10, memory: int | None = 1000,
+                  name: str | None = None, used: tuple = ()) -> Slice:
+        """Return a slice as the scheduler decides it."""
+        assert device.partitions is not None
+        chosen = Geometry.from_dict(device.partitions).choose(used, compute, memory, name)
+        assert chosen is not None
+        return wanted(device, identifier, Isolation.PARTITION, template=chosen.template.name, position=chosen.start,
+                      compute=chosen.template.compute, memory=chosen.template.memory)
 
 
 def vgpu_types(function: pathlib.Path) -> None:

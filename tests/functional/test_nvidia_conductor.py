@@ -20,6 +20,7 @@ from accelpool.rpc import client
 from accelpool.scheduler.service import SchedulerService
 from accelpool.types import ANY_ISOLATION, Health, Isolation
 from tests.fakes.nvml import host as fake
+from tests.fakes.nvml.vf import VirtualFunctions
 from tests.functional import nvidia
 from tests.support import database
 from tests.unit.conductor.fake_agent import FakeAgent
@@ -280,6 +281,23 @@ class Health_(PoolCase):
             self.give_back(identifier)
             self.assertEqual('released', database.state_of(identifier))
 
+    def test_a_mig_creation_that_hangs_leaves_the_other_gpus_to_be_cut(self) -> None:
+        self.configure(mig_deadline=0.5, retry_interval=600.0)
+        self.serve('dgx-a100')
+        with self.host.hanging('nvmlDeviceCreateGpuInstanceWithPlacement', device=6), \
+                self.host.hanging('nvmlDeviceCreateGpuInstanceWithPlacement', device=7) as other:
+            hung = self.ask(isolation=Isolation.PARTITION, compute=30, memory=1)
+            self.assertEqual('error', database.state_of(hung))
+            self.assertIn('NVML did not answer within 0.5 s (create_instance)', self.allocation(hung).reason)
+            index = 7 if other.met else 6
+            self.conductor.sync_inventory()
+            self.assertEqual([index], [number for number, one in enumerate(self.devices()) if one.health != Health.OK])
+            self.assertIn('NVML did not answer within 0.5 s (create_instance)', self.devices()[index].health_reason)
+        with self.host.hanging('nvmlDeviceCreateGpuInstanceWithPlacement', device=index):
+            made = self.ask(isolation=Isolation.PARTITION, compute=30, memory=1)
+            self.assertEqual('active', database.state_of(made), self.allocation(made).reason)
+        self.assertEqual(1, len(self.host.instances(13 - index)))
+
     def test_a_foreign_process_on_a_shared_gpu(self) -> None:
         self.serve('h100')
         self.host.start_process(0, 4711)
@@ -346,6 +364,52 @@ class ForInstances(PoolCase):
         with self.assertRaises(errors.NotSupported):
             self.conductor.allocations.attach(identifier)
         self.assertEqual({}, self.agent.slices)
+
+    def test_a_virtual_function(self) -> None:
+        (self.dir / 'lib/libcuda.so.1').touch()
+        self.describe('l4')
+        self.functions = VirtualFunctions(self.dir / 'sys', self.host.device(1))
+        self.conductor = self.new_conductor()
+        self.conductor.sync_inventory()
+        identifier = self.ask(isolation=Isolation.PARTITION, compute=5, memory=3000)
+        self.assertEqual('active', database.state_of(identifier), self.allocation(identifier).reason)
+        found = self.slice_of(identifier)
+        self.assertEqual(('nvidia-1118', 4096), (found.template, found.memory))
+        self.assertEqual({'type': 'PCI', 'uuid': None, 'info': {
+            'domain': '0000', 'bus': 'af', 'device': '00', 'function': '4'}}, found.handle)
+        self.assertEqual({'0000:af:00.4': 1118}, self.functions.types())
+        with self.assertRaisesRegex(errors.NotSupported, 'to an instance on its own host: a virtual function with a vGPU'):
+            self.conductor.allocations.attach(identifier)
+        self.assertEqual({}, self.agent.slices, 'no session reaches the device behind it')
+        self.conductor.sync_inventory()
+        refused = self.ask(isolation=Isolation.PARTITION, template='nvidia-1116', memory=None)
+        self.assertIn('there is no room for a partition nvidia-1116', self.allocation(refused).reason)
+        self.give_back(identifier)
+        self.assertEqual(('released', {}), (database.state_of(identifier), self.functions.types()))
+        self.conductor.sync_inventory()
+        self.assertEqual('active', database.state_of(self.ask(
+            isolation=Isolation.PARTITION, template='nvidia-1116', memory=None)))
+
+    def test_virtual_functions_after_the_host_has_restarted(self) -> None:
+        """They are made after the conductor has started; the slice keeps its function and its allocation is told."""
+        self.describe('l4')
+        self.functions = VirtualFunctions(self.dir / 'sys', self.host.device(1))
+        self.conductor = self.new_conductor()
+        self.conductor.sync_inventory()
+        identifier = self.ask(isolation=Isolation.PARTITION, template='nvidia-1116', memory=None)
+        before = self.slice_of(identifier).handle
+        self.functions.disable()
+        self.conductor = self.new_conductor()
+        told = len(self.events(identifier))
+        self.conductor.sync_inventory()
+        self.conductor.reconcile()
+        self.assertEqual(('active', {}), (database.state_of(identifier), self.functions.types()))
+        self.functions.enable()
+        self.conductor.sync_inventory()
+        self.conductor.reconcile()
+        self.assertEqual({'0000:af:00.4': 1116}, self.functions.types())
+        self.assertIn('was not there any more', self.events(identifier)[told:][0][1])
+        self.assertEqual(('active', before), (database.state_of(identifier), self.slice_of(identifier).handle))
 
     def test_a_whole_device(self) -> None:
         self.serve('h100')

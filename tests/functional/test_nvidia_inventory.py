@@ -77,8 +77,9 @@ class Found(nvidia.NvidiaCase):
         plain, serving = self.look()
         self.assertEqual([], plain.options['vgpus'])
         self.assertEqual([
-            {'id': 1116, 'name': 'NVIDIA L4-2Q', 'memory': 2048}, {'id': 1118, 'name': 'NVIDIA L4-4Q', 'memory': 4096},
-            {'id': 1122, 'name': 'NVIDIA L4-24Q', 'memory': 24576}], serving.options['vgpus'])
+            {'id': 1116, 'name': 'NVIDIA L4-2Q', 'memory': 2048, 'most': 12},
+            {'id': 1118, 'name': 'NVIDIA L4-4Q', 'memory': 4096, 'most': 6},
+            {'id': 1122, 'name': 'NVIDIA L4-24Q', 'memory': 24576, 'most': 1}], serving.options['vgpus'])
         self.assertEqual({'CUSTOM_GPU_ECC'}, set(plain.traits) - set(serving.traits))
         self.assertEqual({'CUSTOM_GPU_VGPU'}, set(serving.traits) - set(plain.traits))
 
@@ -388,11 +389,63 @@ class Health_(nvidia.NvidiaCase):
         self.host.end_process(1, 4711)
         self.assertEqual(Health.OK, self.health(1)[0])
 
+    def test_processes_on_a_device_that_serves_vgpus_are_those_of_vms(self) -> None:
+        (self.dir / 'nvidia-devices.json').unlink()
+        self.describe('l4')
+        self.host.start_process(1, 4711)
+        self.assertEqual((Health.OK, ''), self.health(1))
+
     def test_processes_on_a_whole_device_are_its_consumers(self) -> None:
         device = self.look()[1]
         self.driver.need_slicing().carve(device, nvidia.wanted(device, isolation=Isolation.WHOLE))
         self.host.start_process(1, 4711)
         self.assertEqual(Health.OK, self.health(1)[0])
+
+
+class WhileNoConductorRan(nvidia.NvidiaCase):
+    """NVML tells an event only to who listens then; what is still to be seen of it is read back."""
+
+    def health(self) -> tuple[str, str]:
+        device = self.look()[0]
+        return device.health, device.health_reason or ''
+
+    def test_what_the_driver_asks_for(self) -> None:
+        self.describe('dgx-a100')
+        self.assertEqual((Health.OK, ''), self.health())
+        self.host.xid(0, 109)
+        self.host.device(0).recovery = 1
+        for _ in range(2):
+            self.driver = self.start()
+            self.assertEqual(Health.FAILED, self.health()[0])
+            self.assertIn('its driver asks for recovery: end all programs on it and reset it', self.health()[1])
+        self.host.reset(0)
+        self.assertEqual((Health.OK, ''), self.health())
+
+    def test_memory_errors_of_a_driver_that_asks_for_nothing(self) -> None:
+        self.describe('mixed')
+        self.host.device(0).ecc_uncorrected = 3  # of a time that nobody knows of
+        self.assertEqual((Health.OK, ''), self.health())
+        self.driver = self.start()
+        self.assertEqual((Health.OK, ''), self.health())
+        self.host.ecc(0)
+        for _ in range(2):
+            self.driver = self.start()
+            health, reason = self.health()
+            self.assertEqual(Health.FAILED, health)
+            self.assertIn('uncorrectable memory error while the conductor did not run: end all programs on it', reason)
+        self.host.reset(0)
+        self.assertEqual((Health.OK, ''), self.health())
+        self.driver = self.start()
+        self.assertEqual((Health.OK, ''), self.health())
+
+    def test_a_lost_gpu(self) -> None:
+        self.describe('dgx-a100')
+        self.assertEqual((Health.OK, ''), self.health())
+        self.host.xid(0, 79)
+        self.host.lose(0)
+        self.driver = self.start()
+        self.assertEqual(Health.FAILED, self.health()[0])
+        self.assertIn('the GPU is lost (fallen off the bus)', self.health()[1])
 
 
 class Broken(nvidia.NvidiaCase):

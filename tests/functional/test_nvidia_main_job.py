@@ -4,9 +4,13 @@
 import json
 import os
 import pathlib
+import re
 import subprocess
+import sys
 import tempfile
+import time
 import unittest
+from collections.abc import Callable
 from typing import Any
 from unittest import mock
 
@@ -15,6 +19,22 @@ from tests.fakes.nvml import host as fake
 from tools.bench import service
 
 ROOT = pathlib.Path(__file__).parents[2]
+
+#: A program with a session, which ends with what CUDA answers once that has ended.
+SESSION = f'''
+import sys, time
+sys.path.insert(0, {str(ROOT / 'examples')!r})
+import cuda_driver
+cuda_driver.start()
+print('ready', flush=True)
+try:
+    while True:
+        cuda_driver.free(cuda_driver.allocate(1 << 20))
+        cuda_driver.memory()
+        time.sleep(0.05)
+except cuda_driver.CudaError as error:
+    print(error.code, error)
+'''
 
 
 class MainJob(unittest.TestCase):
@@ -65,12 +85,71 @@ class MainJob(unittest.TestCase):
                        env=self.service.environment, check=True, capture_output=True)
         self.assertEqual([], self.host.instances(6) + self.host.instances(7))
 
+    def test_somebody_destroys_a_mig_instance_that_has_a_session(self) -> None:
+        made = self.cli('allocation', 'create', '--consumer-host', 'elsewhere', '--isolation', 'partition', '--template',
+                        '2g.10gb', '--wait')
+        device, = (index for index in (6, 7) if self.host.instances(index))
+        (name, start, before), = self.host.instances(device)
+        with subprocess.Popen(self.service.accelpool('run', '--allocation', made['id'], '--', sys.executable, '-c', SESSION),
+                              env=self.service.environment, stdout=subprocess.PIPE, text=True) as program:
+            assert program.stdout is not None
+            self.assertEqual('ready\n', program.stdout.readline())
+            self.host.destroy_instance(device, start)
+            told: list[str] = []
+            while not told:
+                told = [one['detail'] for one in self.cli('allocation', 'event', 'list', made['id'])
+                        if one['event'] == 'device']
+            self.assertIn(f'slice {made["slices"][0]["id"]} on dgx was not there any more: its sessions have ended', told[0])
+            self.assertRegex(program.stdout.readline(), '^[1-9]', 'the error of CUDA that the program gets')
+        while [one[:2] for one in self.host.instances(device)] != [(name, start)]:
+            time.sleep(0.05)
+        self.assertNotEqual(before, self.host.instances(device)[0][2])
+        self.assertIn('is not there: somebody else destroyed its MIG instance', self.service.log())
+        self.run_program('--allocation', made['id'])
+        subprocess.run(self.service.accelpool('allocation', 'delete', made['id'], '--wait'),
+                       env=self.service.environment, check=True, capture_output=True)
+
+    def devices(self, condition: Callable[[list[Any]], bool]) -> list[Any]:
+        """Return what ``device list`` says once that is so."""
+        for _ in range(300):
+            found: list[Any] = self.cli('device', 'list')
+            if condition(found):
+                return found
+        raise AssertionError(f'not seen: {found}')
+
+    def test_a_driver_that_cannot_be_used(self) -> None:
+        self.addCleanup(setattr, self.host.state, 'init_code', 0)
+        for code, remedy in (
+                (4, 'permission denied: run the conductor as root'),
+                (9, 'the kernel module nvidia is not loaded: load it (modprobe nvidia)'),
+                (12, 'libnvidia-ml.so.1 is not installed: install the NVIDIA driver'),
+                (18, 'the loaded kernel module and the installed NVIDIA libraries are of different versions: restart')):
+            with self.subTest(code=code):
+                self.host.state.init_code = code
+                with self.host.failing('nvmlDeviceGetCount_v2', code=code):
+                    found = self.devices(lambda found: all(one['health'] == 'failed' for one in found))
+                    self.assertEqual(8, len(found))
+                    for one in found:
+                        self.assertIn(remedy, one['health_reason'])
+                    self.assertRegex(self.service.log(), f'NVIDIA devices of dgx cannot be used: .*: {re.escape(remedy)}')
+                self.host.state.init_code = 0
+                self.devices(lambda found: all(one['health'] == 'ok' for one in found))
+
+    def test_a_driver_that_finds_no_gpu_any_more(self) -> None:
+        for index in range(8):
+            self.host.pull(index)
+        found = self.devices(lambda found: all(one['health'] == 'missing' for one in found))
+        self.assertEqual({'not discovered any more'}, {one['health_reason'] for one in found})
+        while 'NVIDIA devices of dgx cannot be used: the driver is loaded and finds no GPU: see' not in self.service.log():
+            time.sleep(0.05)
+        for index in range(8):
+            self.host.put_back(index)
+        self.devices(lambda found: all(one['health'] == 'ok' for one in found))
+
     def test_device_list_says_why(self) -> None:
         self.host.xid(2, 119)
-        for _ in range(300):
-            sick = [one for one in self.cli('device', 'list') if one['health'] != 'ok']
-            if sick:
-                break
+        sick = [one for one in self.devices(lambda found: any(one['health'] != 'ok' for one in found))
+                if one['health'] != 'ok']
         self.assertEqual(['failed'], [one['health'] for one in sick])
         self.assertIn('XID 119 (GSP RPC timeout): end all programs on it and reset it', sick[0]['health_reason'])
         self.host.reset(2)

@@ -6,33 +6,17 @@ import signal
 import stat
 import subprocess
 import threading
+import time
 
 from accelpool import errors
 from accelpool.drivers.book import Book
 from accelpool.drivers.nvidia import mig
 from accelpool.partitions import Geometry, split
-from accelpool.types import Device, Health, Isolation, Slice
+from accelpool.types import Device, Health, Isolation
 from tests.fakes import statefile
 from tests.fakes.nvml import host
 from tests.functional import nvidia
-from tests.functional.nvidia import wanted
-
-
-class SlicingCase(nvidia.NvidiaCase):
-    def carve(self, device: Device, slice_: Slice):
-        return self.driver.need_slicing().carve(device, slice_)
-
-    def slices(self) -> set[str]:
-        return {carved.slice_id for carved in self.driver.need_slicing().list()}
-
-    def scheduled(self, device: Device, identifier: str, compute: int = 10, memory: int | None = 1000,
-                  name: str | None = None, used: tuple = ()) -> Slice:
-        """Return a slice as the scheduler decides it."""
-        assert device.partitions is not None
-        chosen = Geometry.from_dict(device.partitions).choose(used, compute, memory, name)
-        assert chosen is not None
-        return wanted(device, identifier, Isolation.PARTITION, template=chosen.template.name, position=chosen.start,
-                      compute=chosen.template.compute, memory=chosen.template.memory)
+from tests.functional.nvidia import SlicingCase, wanted
 
 
 class WholeAndShared(SlicingCase):
@@ -103,6 +87,11 @@ class MigSlices(SlicingCase):
         super().setUp()
         self.describe('dgx-a100')
         self.device = self.look()[6]
+
+    def mig(self) -> mig.Mig:
+        found = self.driver.need_slicing()._ways['mig']  # type: ignore[attr-defined]
+        assert isinstance(found, mig.Mig)
+        return found
 
     def test_an_instance_is_made_where_the_scheduler_says(self) -> None:
         carved = self.carve(self.device, self.scheduled(self.device, 's1', 30))
@@ -185,9 +174,7 @@ class MigSlices(SlicingCase):
     def test_capability_nodes(self) -> None:
         minors = self.dir / 'mig-minors'
         minors.write_text('config 1\nmonitor 2\ngpu6/gi1/access 3\ngpu6/gi1/ci0/access 4\ngpu6/gi2/access 12\n')
-        way = self.driver.need_slicing()._ways['mig']  # type: ignore[attr-defined]
-        assert isinstance(way, mig.Mig)
-        way._minors = minors
+        self.mig()._minors = minors
         carved = self.carve(self.device, self.scheduled(self.device, 's1', 30))
         self.assertEqual(('/dev/nvidia-caps/nvidia-cap3', '/dev/nvidia-caps/nvidia-cap4'), carved.nodes[-2:])
         self.assertIn('/dev/nvidia6', carved.nodes)
@@ -308,7 +295,7 @@ class MigSlices(SlicingCase):
             self.carve(self.device, chosen)
             used.append((chosen.template or '', chosen.position))
         asked: list[str] = []
-        channel = self.driver.need_slicing()._ways['mig']._channel  # type: ignore[attr-defined]
+        channel = self.mig()._channels[self.host.uuid(6)]
         ask = channel.ask
         channel.ask = lambda call, *arguments, **named: (asked.append(arguments[0]), ask(call, *arguments, **named))[1]
         other = self.look()[7]
@@ -319,6 +306,39 @@ class MigSlices(SlicingCase):
             self.assertEqual({'s0', 's1', 's2', 's3', 'other'}, self.slices())
         self.assertEqual({'s0', 's1', 's2', 's3', 'other'}, self.slices())
         self.assertEqual((4, 1), (len(self.host.instances(6)), len(self.host.instances(7))))
+
+    def test_a_creation_that_hangs_keeps_no_other_gpu_from_being_cut(self) -> None:
+        self.configure(mig_deadline=600.0)  # who waits as long for an answer does not end
+        self.driver = self.start()
+        other, one = self.look()[7], self.scheduled(self.device, 's1', 30)
+        with self.host.hanging('nvmlDeviceCreateGpuInstanceWithPlacement', device=6) as hanging:
+            hangs = threading.Thread(target=self.carve, args=(self.device, one))
+            hangs.start()
+            while not hanging.met:
+                time.sleep(0.01)
+            self.carve(other, self.scheduled(other, 'other', 30))
+            self.driver.need_slicing().destroy('other')
+            self.carve(other, self.scheduled(other, 'another', 30))
+            self.assertEqual((0, 1), (len(self.host.instances(6)), len(self.host.instances(7))))
+        hangs.join()
+        self.assertEqual({'s1', 'another'}, self.slices())
+
+    def test_a_creation_that_hangs_is_told_as_its_devices_health(self) -> None:
+        self.configure(mig_deadline=0.5, retry_interval=600.0)
+        self.driver = self.start()
+        chosen = self.scheduled(self.device, 's1', 30)
+        with self.host.hanging('nvmlDeviceCreateGpuInstanceWithPlacement', device=6), \
+                self.assertRaisesRegex(errors.DriverError, 'did not answer within 0.5 s'):
+            self.carve(self.device, chosen)
+        found = self.look()
+        self.assertEqual([Health.OK] * 6 + [Health.FAILED, Health.OK], [one.health for one in found])
+        reason = found[6].health_reason or ''
+        self.assertIn('NVML did not answer within 0.5 s (create_instance): look at the log of the kernel (dmesg', reason)
+        self.assertIn('nvidia-smi --gpu-reset', reason)
+        self.mig()._clock = lambda: time.monotonic() + 600.0
+        self.assertEqual([Health.OK] * 8, [one.health for one in self.look()])
+        self.carve(self.device, chosen)
+        self.assertEqual(1, len(self.host.instances(6)))
 
     def test_a_cut_that_takes_long_keeps_nobody_from_another_device(self) -> None:
         slicing, other = self.driver.need_slicing(), self.look()[0]
@@ -523,65 +543,6 @@ class MpsSlices(SlicingCase):
         self.control.write_text('#!/bin/sh\necho cannot lock /tmp >&2\nexit 3\n')
         with self.assertRaisesRegex(errors.DriverError, 'cannot lock /tmp'):
             self.carve(self.device, wanted(self.device, 's1', Isolation.MPS))
-
-
-class MdevSlices(SlicingCase):
-    """Sysfs is a directory here: what the kernel does on a write is done by the test."""
-
-    def setUp(self) -> None:
-        super().setUp()
-        self.describe('l4')
-        self.function = self.dir / 'sys/bus/pci/devices/0000:af:00.0'
-        nvidia.vgpu_types(self.function)
-        self.plain, self.device = self.look()
-
-    def made(self, kind: str = 'nvidia-1116') -> str:
-        """Do what the kernel does after a write to create; return the UUID."""
-        path = self.function / 'mdev_supported_types' / kind / 'create'
-        identifier = path.read_text()
-        if identifier:
-            (self.dir / 'sys/bus/mdev/devices' / identifier).mkdir(parents=True, exist_ok=True)
-        return identifier
-
-    def test_types_are_partitions(self) -> None:
-        self.assertEqual((Isolation.PARTITION,), self.device.modes)
-        self.assertEqual((Isolation.WHOLE, Isolation.SHARED), self.plain.modes)
-        chosen = self.scheduled(self.device, 's1', 5, 2000)
-        self.assertEqual(('nvidia-1116', None, 2048), (chosen.template, chosen.position, chosen.memory))
-
-    def test_made_once_and_removed(self) -> None:
-        chosen = self.scheduled(self.device, 's1', 5, 2000)
-        carved = self.carve(self.device, chosen)
-        assert carved.handle is not None
-        self.assertEqual(self.made(), carved.handle.uuid)
-        self.assertEqual(('MDEV', '0000:af:00.0', 'nvidia-1116'), (
-            carved.handle.type, carved.handle.address, carved.handle.asked_type))
-        (self.function / 'mdev_supported_types/nvidia-1116/create').write_text('')
-        self.assertEqual(carved, self.carve(self.device, chosen))
-        self.assertEqual('', self.made())  # nothing was made twice
-        self.assertEqual({'s1'}, self.slices())
-        self.driver.need_slicing().destroy('s1')
-        self.assertEqual('1', (self.dir / 'sys/bus/mdev/devices' / carved.handle.uuid / 'remove').read_text())
-
-    def test_virtual_functions(self) -> None:
-        real = self.function.with_name('0000:af:00.4')
-        self.function.rename(real)
-        self.function.mkdir()
-        (self.function / 'virtfn0').symlink_to(real)
-        device = self.look()[1]
-        self.assertEqual((Isolation.PARTITION,), device.modes)
-        identifier = nvidia.mediated(real, 's1')
-        carved = self.carve(device, self.scheduled(device, 's1', 5, 2000))
-        self.assertEqual(identifier, (real / 'mdev_supported_types/nvidia-1116/create').read_text())
-        assert carved.handle is not None
-        self.assertEqual({'type': 'MDEV', 'uuid': identifier, 'info': {
-            'domain': '0000', 'bus': 'af', 'device': '00', 'function': '4', 'asked_type': 'nvidia-1116'}},
-            carved.handle.to_dict())
-
-    def test_a_type_that_is_not_there(self) -> None:
-        with self.assertRaisesRegex(errors.DriverError, 'see mdevctl types'):
-            self.carve(self.device, wanted(self.device, 's1', Isolation.PARTITION, template='nvidia-1'))
-        self.assertEqual(set(), self.slices())
 
 
 class TheBook(nvidia.NvidiaCase):

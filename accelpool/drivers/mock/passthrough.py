@@ -13,6 +13,8 @@ from accelpool.types import Device, Isolation, Slice
 
 #: ``attach`` of a device -> how it can be cut.  None of these can be shared, so each is a provider of its own.
 MODES = {'pci': (Isolation.WHOLE,), 'mdev': (Isolation.PARTITION,)}
+#: ``attach`` of a device -> why its slices have no sessions.
+NO_SESSIONS = {'mdev': 'a mediated device is seen inside the instance only'}
 #: Parts of a device with mediated devices.
 PARTS = 4
 #: The type of mediated device that Nova is told to make.

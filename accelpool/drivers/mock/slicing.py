@@ -35,7 +35,8 @@ class MockSlicing(base.Slicing):
             if wanted.id not in self._devices:
                 self._write(self._devices | {wanted.id: wanted.device_id})
         return base.Carved(
-            slice_id=wanted.id, device_id=wanted.device_id, handle=passthrough.handle(device, wanted))
+            slice_id=wanted.id, device_id=wanted.device_id, handle=passthrough.handle(device, wanted),
+            no_sessions=passthrough.NO_SESSIONS.get(device.options.get('attach', ''), ''))
 
     def destroy(self, slice_id: str) -> None:
         with self._lock:

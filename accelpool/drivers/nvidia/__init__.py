@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""NVIDIA GPUs: found and watched through NVML, cut whole, by MIG, MPS, mediated devices or metered shares.
+"""NVIDIA GPUs: found and watched through NVML, cut whole, by MIG, MPS, vGPUs or metered shares.
 
 :mod:`~accelpool.drivers.nvidia.inventory` finds devices and follows their health,
 :mod:`~accelpool.drivers.nvidia.slicing` cuts them, :mod:`~accelpool.drivers.nvidia.remoting` says how a session uses
@@ -20,6 +20,7 @@ from accelpool.drivers.nvidia.mig import Mig
 from accelpool.drivers.nvidia.mps import Mps
 from accelpool.drivers.nvidia.remoting import NvidiaRemoting
 from accelpool.drivers.nvidia.slicing import NvidiaSlicing, Shared, Whole
+from accelpool.drivers.nvidia.vf import VgpuVf
 from accelpool.drivers.nvidia.watch import Watch
 
 
@@ -34,7 +35,9 @@ class NvidiaDriver(base.Driver):
         chosen = conf[options.GROUP]
         book = Book(state_dir / 'nvidia-slices.json')
         sysfs = pathlib.Path(chosen.mdev_root)
-        mdev = VgpuMdev(sysfs)
+        mdev, vf = VgpuMdev(sysfs, book.of_device), VgpuVf(sysfs, book)
+        mig = Mig(lambda: channel(chosen.mig_deadline), book.of_device, reading=chosen.deadline,
+                  retry=chosen.retry_interval)
 
         def channel(deadline: float) -> Channel:
             return Channel(deadline, chosen.library_dir, opening=max(deadline, chosen.open_deadline))
@@ -42,13 +45,13 @@ class NvidiaDriver(base.Driver):
         self.inventory = NvidiaInventory(
             host, state_dir / 'nvidia-devices.json', channel(chosen.deadline), Watch(lambda: channel(chosen.deadline)),
             ours=lambda device_id: {entry['start'] for entry in book.of_device(device_id) if entry['way'] == 'mig'},
-            isolations=book.isolations,
+            isolations=book.isolations, hung=mig.hung,
+            types=lambda device: vf.geometry(device) or mdev.geometry(device),
             retry_interval=chosen.retry_interval, drain_foreign=chosen.drain_foreign,
-            overhead=chosen.session_overhead_mib, types=mdev.geometry, sysfs=sysfs)
+            overhead=chosen.session_overhead_mib, sysfs=sysfs)
         self.slicing = NvidiaSlicing(book, {
-            'whole': Whole(), 'shared': Shared(), 'mdev': mdev,
-            'mig': Mig(channel(chosen.mig_deadline), book.of_device, chosen.deadline),
+            'whole': Whole(), 'shared': Shared(), 'mdev': mdev, 'vf': vf, 'mig': mig,
             'mps': Mps(chosen.mps_control, pathlib.Path(chosen.mps_directory), others=lambda device_id: sum(
                 entry['way'] == 'mps' for entry in book.of_device(device_id))),
-        }, mps=chosen.mps)
+        }, mps=chosen.mps, vf=vf.functions)
         self.remoting = NvidiaRemoting(chosen.library_dir)

@@ -36,7 +36,7 @@ REMEDIES = {
 def explain(number: int, text: str) -> str:
     """Return NVML's error with what to do about it."""
     remedy = REMEDIES.get(number)
-    return f'{text}: {remedy}' if remedy else text
+    return f'{text.rstrip(".")}: {remedy}' if remedy else text
 
 
 class Channel(vendor.Channel):

@@ -133,6 +133,37 @@ def _needs(profiles: Iterable[Mapping[str, Any]], name: str) -> dict[str, int]:
     return next(({'slices': one['slices'], name: 1} for one in profiles if one['name'] == name), {})
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class VgpuType:
+    """A type of vGPU on a device: MiB, how many the device could have, and how many there are of the pool and others.
+
+    ``free``: how many more the host says that there can be now, none of a type that the present ones exclude.
+    """
+
+    name: str
+    memory: int
+    most: int
+    free: int
+    ours: int
+    foreign: int
+
+
+def vgpus(memory: int, kinds: Iterable[VgpuType]) -> Geometry:
+    """Return vGPU types as partitions; one costs one of its own kind, and its memory.
+
+    :param memory: MiB of the device
+    """
+    kinds = sorted(kinds, key=lambda one: one.memory)
+    needs = {one.name: {one.name: 1, 'memory': one.memory} for one in kinds}
+    return Geometry(
+        templates=tuple(Template(name=one.name, compute=max(1, 100 // max(1, one.most)), memory=min(one.memory, memory),
+                                 needs=needs[one.name]) for one in kinds),
+        # What is sold as memory is nominal: the largest type has more than the device says that it has.
+        capacity={'memory': max(memory, *(one.memory for one in kinds)),
+                  **{one.name: one.free + one.ours + one.foreign for one in kinds}},
+        taken=tuple(Span(needs=needs[one.name]) for one in kinds for _ in range(one.foreign)))
+
+
 def device_id(uuid: str) -> str:
     """Return the pool's id of a device: the UUID without NVIDIA's prefix when it is one."""
     plain = uuid.removeprefix('GPU-').lower()

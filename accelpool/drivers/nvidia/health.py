@@ -32,10 +32,12 @@ class Look:
     boot: str                                  # the host's boot id
     energy: int | None = None                  # mJ since the GPU was initialised; falls when it is reset
     recovery: int | None = None                # None: the driver does not know of it
+    ecc: int | None = None                     # uncorrectable errors since the GPU was initialised
     processes: frozenset[int] = frozenset()    # of everybody
     foreign: tuple[int, ...] = ()              # processes that are not the pool's
     remap_failure: bool = False
     mig_pending: bool = False
+    hung: str | None = None                    # a call about its MIG instances that did not return
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +69,19 @@ def contracted(events: Iterable[dict[str, Any]], look: Look) -> list[Ailment]:
         if action != Action.IGNORE:
             found.append(Ailment(what, action, look.boot, look.energy, look.recovery, tuple(sorted(look.processes))))
     return found
+
+
+def missed(before: int | None, look: Look) -> list[Ailment]:
+    """Return the ailment of a device of which nobody heard for a while: an event is told only to who listens then.
+
+    What the driver asks for (570 and later) is still to be seen; before that there is the counter of memory errors.
+
+    :param before: uncorrectable errors when it was last seen, None: never, or it does not count
+    """
+    if look.recovery is not None or before is None or look.ecc is None or look.ecc <= before:
+        return []
+    return [Ailment('uncorrectable memory error while the conductor did not run', Action.RESET_GPU, look.boot,
+                    look.energy, look.recovery, tuple(sorted(look.processes)))]
 
 
 def cured(ailment: Ailment, look: Look) -> bool:
@@ -103,6 +118,9 @@ def verdict(ailments: Sequence[Ailment], look: Look) -> tuple[Health, str | None
         reasons.append((Health.FAILED, 'a faulty memory row could not be remapped: replace the GPU'))
     if look.mig_pending:
         reasons.append((Health.DEGRADED, 'a change of its MIG mode is pending: ' + ADVICE[Action.RESET_GPU]))
+    if look.hung:
+        reasons.append((Health.FAILED, f'{look.hung}: look at the log of the kernel (dmesg, lines with NVRM), and if '
+                        f'it goes on {ADVICE[Action.RESET_GPU]}'))
     if look.foreign:
         named = ', '.join(str(pid) for pid in look.foreign[:4])
         reasons.append((Health.DEGRADED,

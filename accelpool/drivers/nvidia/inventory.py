@@ -5,7 +5,7 @@ Every look reads versions, devices, what happened since the last look, and each 
 not return in time makes its device failed, and the look lasts one deadline however many hang
 (:mod:`~accelpool.drivers.nvidia.rounds`).  What the driver must remember - which devices there were, and what ails
 them - is in the file ``nvidia-devices.json``, so that a conductor that starts again neither forgets a sick device nor
-takes a lost one for one that never was.
+takes a lost one for one that never was.  What happened while none ran is read back as far as NVML still shows it.
 """
 
 import dataclasses
@@ -30,7 +30,7 @@ from accelpool.types import Device, Health, Isolation
 LOG = logging.getLogger(__name__)
 
 #: NVML errors that concern the driver as a whole: a new process may see more than this one.
-REOPEN = {1, 9, 12, 15, 16, 18, 999}
+REOPEN = {1, 4, 9, 12, 15, 16, 18, 999}
 NOT_FOUND, LIBRARY_NOT_FOUND = 6, 12
 
 #: What an operator does about a host without GPUs.
@@ -58,6 +58,7 @@ class Known:
     ailments: list[health.Ailment] = dataclasses.field(default_factory=list)
     device: Device | None = None           # as last reported
     look: health.Look | None = None        # the last one that it answered to
+    ecc: int | None = None                 # uncorrectable errors that it had counted by then
 
 
 def boot_id() -> str:
@@ -73,13 +74,14 @@ class NvidiaInventory(base.Inventory):
 
     def __init__(self, host: str, state_file: pathlib.Path, channel: Channel, watch: Watch, *,
                  ours: Callable[[str], Set[int]], isolations: Callable[[str], set[str]],
-                 types: Callable[[Device], Geometry | None], retry_interval: float, drain_foreign: bool, overhead: int,
-                 sysfs: pathlib.Path, boot: Callable[[], str] = boot_id,
+                 types: Callable[[Device], Geometry | None], hung: Callable[[str], str | None], retry_interval: float,
+                 drain_foreign: bool, overhead: int, sysfs: pathlib.Path, boot: Callable[[], str] = boot_id,
                  program_of: Callable[[int], str] = programs.program) -> None:
         """
         :param ours: gives the first slots of the MIG instances that the pool made on a device
         :param isolations: gives the isolations of the slices that a device carries
         :param types: gives what a device can be cut in beside MIG, None: nothing
+        :param hung: gives what hung when instances were made or taken apart on a GPU (by its UUID), None: nothing
         :param overhead: MiB that the context of a slice's session takes of a device
         :param sysfs: where it is mounted
         """
@@ -91,6 +93,7 @@ class NvidiaInventory(base.Inventory):
         self._ours = ours
         self._isolations = isolations
         self._types = types
+        self._hung = hung
         self._retry = retry_interval
         self._drain_foreign = drain_foreign
         self._overhead = overhead
@@ -130,7 +133,10 @@ class NvidiaInventory(base.Inventory):
             self._reopen_at = time.monotonic() + self._retry
         for uuid, look in looks.items():
             known = self._known[uuid]
-            known.look, known.ailments = look, [one for one in known.ailments if not health.cured(one, look)]
+            if known.look is None:
+                known.ailments = health.merged(known.ailments, health.missed(known.ecc, look))
+            known.look, known.ecc = look, look.ecc
+            known.ailments = [one for one in known.ailments if not health.cured(one, look)]
         self._contract(happened)
         domains = describe.islands(self._host, [self._known[uuid].identity for uuid in present if uuid in self._known])
         found = []
@@ -226,16 +232,18 @@ class NvidiaInventory(base.Inventory):
         seen = self._conditions[uuid] = answer['condition']
         pids = frozenset(process['pid'] for process in seen['processes'])
         return health.Look(
-            boot=boot, energy=seen['energy'], recovery=seen['recovery'], processes=pids,
+            boot=boot, energy=seen['energy'], recovery=seen['recovery'], ecc=seen['ecc_uncorrected'], processes=pids,
             foreign=self._foreign(uuid, seen), remap_failure=seen['remap_failure'],
-            mig_pending=seen['mig'] is not None and seen['mig'] != seen['mig_pending'])
+            mig_pending=seen['mig'] is not None and seen['mig'] != seen['mig_pending'], hung=self._hung(uuid))
 
     def _foreign(self, uuid: str, seen: dict[str, Any]) -> tuple[int, ...]:
         """Return the processes that are not the pool's.
 
         A device of which a slice is used by its consumer itself - whole, a partition, MPS - may carry any process
-        there; the others carry workers.
+        there, and one that serves vGPUs carries one for each VM; the others carry workers.
         """
+        if self._known[uuid].identity['virtualization'] == describe.HOST_VGPU:
+            return ()
         if not self._drain_foreign or self._isolations(describe.device_id(uuid)) & {Isolation.WHOLE, Isolation.MPS}:
             return ()
         own = {one['id'] for one in seen['instances'] if one['start'] in self._ours(describe.device_id(uuid))}
@@ -325,8 +333,8 @@ class NvidiaInventory(base.Inventory):
     def _read(self) -> dict[str, Known]:
         try:
             content = json.loads(self._file.read_text())
-            return {uuid: Known(one['identity'], [health.Ailment.from_dict(each) for each in one['ailments']])
-                    for uuid, one in content.items()}
+            return {uuid: Known(one['identity'], [health.Ailment.from_dict(each) for each in one['ailments']],
+                                ecc=one.get('ecc')) for uuid, one in content.items()}
         except FileNotFoundError:
             return {}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -335,7 +343,8 @@ class NvidiaInventory(base.Inventory):
 
     def _write(self) -> None:
         content = json.dumps({uuid: {
-            'identity': known.identity, 'ailments': [dataclasses.asdict(one) for one in known.ailments]}
+            'identity': known.identity, 'ailments': [dataclasses.asdict(one) for one in known.ailments],
+            'ecc': known.ecc}
             for uuid, known in self._known.items()})
         if getattr(self, '_written', None) == content:
             return

@@ -4,21 +4,26 @@
 The scheduler has chosen profile and place (:mod:`accelpool.partitions`).  Instances are found again by their place,
 since their numbers change with a reset; a place that holds another profile, or an instance that the book does not
 know, belongs to somebody else.
+
+Each GPU has a process of its own that asks NVML: a creation that hangs keeps no other GPU from being cut.
 """
 
 import pathlib
+import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from accelpool import errors
 from accelpool.drivers import base
 from accelpool.drivers.book import Entry, Unfinished
-from accelpool.drivers.nvidia.channel import Channel, NvmlError, explain
+from accelpool.drivers.nvidia.channel import Channel, Hung, NvmlError, explain
 from accelpool.drivers.nvidia.slicing import COMMON_NODES
 from accelpool.partitions import Geometry, split
 from accelpool.types import Device, Slice
 
 NOT_FOUND, TAKEN = 6, 23
+STUCK = 'a call of NVML that was given up still hangs in the kernel'
 
 #: Where the kernel module tells the minor numbers of the capability nodes that open an instance.
 MINORS = pathlib.Path('/proc/driver/nvidia-caps/mig-minors')
@@ -29,17 +34,29 @@ class Mig:
 
     lost = 'somebody else destroyed its MIG instance (nvidia-smi mig -lgi), or the GPU was reset'
 
-    def __init__(self, channel: Channel, booked: Callable[[str], Iterable[Entry]], reading: float,
-                 minors: pathlib.Path = MINORS) -> None:
+    def __init__(self, channel: Callable[[], Channel], booked: Callable[[str], Iterable[Entry]], *, reading: float,
+                 retry: float, minors: pathlib.Path = MINORS, clock: Callable[[], float] = time.monotonic) -> None:
         """
-        :param channel: with a deadline that is long enough for the creation of an instance
-        :param reading: seconds that a question may take: a GPU that hangs must not keep the others waiting
+        :param channel: makes a way to a new process, whose deadline is long enough for the creation of an instance
         :param booked: gives what the book has of a device (by its id)
+        :param reading: seconds that a question may take
+        :param retry: seconds that a device is taken for failed after a call that hung
         """
-        self._channel = channel
+        self._channels: defaultdict[str, Channel] = defaultdict(channel)  # UUID of the GPU ->
         self._booked = booked
         self._reading = reading
+        self._retry = retry
         self._minors = minors
+        self._clock = clock
+        self._hung: dict[str, tuple[str, float]] = {}  # UUID -> what hung, until when that counts
+
+    def hung(self, uuid: str) -> str | None:
+        """Return what hung on a GPU, a moment ago or still; None: nothing."""
+        channel = self._channels.get(uuid)
+        if channel is not None and channel.stuck():
+            return STUCK
+        what, until = self._hung.get(uuid, (None, 0.0))
+        return what if self._clock() < until else None
 
     def plan(self, device: Device, wanted: Slice) -> Entry:
         if wanted.template is None or wanted.position is None:
@@ -48,7 +65,7 @@ class Mig:
         template = next((one for one in known.templates if one.name == wanted.template), None) if known else None
         if template is None:
             raise errors.NotSupported(f'{device.model} has no MIG profile {wanted.template}')
-        profile = next(one for one in self._channel.ask('identity', uuid, deadline=self._reading)['profiles']
+        profile = next(one for one in self._ask('identity', uuid, deadline=self._reading)['profiles']
                        if one['name'] == (template.within or template.name))
         start, offset = split(wanted.position)
         entry = {'uuid': uuid, 'minor': device.options['minor'], 'profile': profile['id'], 'name': profile['name'],
@@ -62,8 +79,8 @@ class Mig:
         found = self._find(entry)
         if found is None or self._compute(entry, found) is None:
             try:  # without its compute instance: somebody took it away, or others share the instance
-                found = self._channel.ask('create_instance', entry['uuid'], entry['profile'], entry['start'],
-                                          entry['size'], entry.get('length', 0), entry.get('offset', 0))
+                found = self._ask('create_instance', entry['uuid'], entry['profile'], entry['start'],
+                                  entry['size'], entry.get('length', 0), entry.get('offset', 0))
             except NvmlError as error:
                 left = found is None and self._find(entry) is not None
                 raise (Unfinished if left else errors.DriverError)(
@@ -83,7 +100,7 @@ class Mig:
         compute = self._compute(entry, found)
         alone = len(self._sharers(entry['device'], entry['start'])) <= 1
         try:
-            self._channel.ask('destroy_instance', entry['uuid'], found['id'], compute and compute['id'], alone)
+            self._ask('destroy_instance', entry['uuid'], found['id'], compute and compute['id'], alone)
         except NvmlError as error:
             if error.number == NOT_FOUND:
                 return
@@ -99,9 +116,19 @@ class Mig:
 
     def _instances(self, entry: Entry) -> list[dict[str, Any]]:
         """Return what an entry's device carries."""
-        found: list[dict[str, Any]] = self._channel.ask(
-            'condition', entry['uuid'], deadline=self._reading)['instances']
+        found: list[dict[str, Any]] = self._ask('condition', entry['uuid'], deadline=self._reading)['instances']
         return found
+
+    def _ask(self, call: str, uuid: str, *arguments: Any, deadline: float | None = None) -> Any:
+        """Ask a GPU's own process; never another one while the kernel keeps what hung: that would hang, too."""
+        channel = self._channels[uuid]
+        if channel.stuck():
+            raise Hung(STUCK)
+        try:
+            return channel.ask(call, uuid, *arguments, deadline=deadline)
+        except Hung as error:
+            self._hung[uuid] = error.detail, self._clock() + self._retry
+            raise
 
     def _compute(self, entry: Entry, found: dict[str, Any]) -> dict[str, Any] | None:
         """Return the compute instance of a slice."""

@@ -281,7 +281,8 @@ def _ecc(device: Any, kind: int) -> int | None:
 
 def _vgpus(device: Any) -> list[dict[str, Any]]:
     return [{'id': kind, 'name': text(pynvml.nvmlVgpuTypeGetName(kind)),
-             'memory': pynvml.nvmlVgpuTypeGetFramebufferSize(kind) // MIB}
+             'memory': pynvml.nvmlVgpuTypeGetFramebufferSize(kind) // MIB,
+             'most': pynvml.nvmlVgpuTypeGetMaxInstances(device, kind)}
             for kind in optional(pynvml.nvmlDeviceGetSupportedVgpus, device) or []]
 
 

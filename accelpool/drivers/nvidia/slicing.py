@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cutting devices: one file for each way, and a book of what was made (:mod:`accelpool.drivers.book`)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from accelpool import errors
 from accelpool.drivers import base
@@ -14,15 +15,17 @@ COMMON_NODES = ('/dev/nvidiactl', '/dev/nvidia-uvm', '/dev/nvidia-uvm-tools')
 
 
 class NvidiaSlicing(BookedSlicing):
-    """Whole devices, MIG instances, MPS clients, mediated devices and metered shares."""
+    """Whole devices, MIG instances, MPS clients, vGPUs and metered shares."""
 
-    def __init__(self, book: Book, ways: Mapping[str, Way], *, mps: bool) -> None:
+    def __init__(self, book: Book, ways: Mapping[str, Way], *, mps: bool, vf: Callable[[str], Sequence[Any]]) -> None:
         """
-        :param ways: by their names in the book: whole, shared, mig, mps, mdev
+        :param ways: by their names in the book: whole, shared, mig, mps, mdev, vf
         :param mps: whether MPS is offered
+        :param vf: gives the virtual functions of a device (by its PCI address) that can have vGPU types themselves
         """
         super().__init__(book, ways)
         self._mps = mps
+        self._vf = vf
 
     def modes(self, device: Device) -> tuple[Isolation, ...]:
         """A device in MIG mode, or one that serves vGPU types, has no other use; the rest is exclusive or shared."""
@@ -33,9 +36,11 @@ class NvidiaSlicing(BookedSlicing):
         return (Isolation.WHOLE, Isolation.SHARED, *((Isolation.MPS,) if self._mps else ()))
 
     def way(self, device: Device, wanted: Slice) -> str:
-        if wanted.isolation == Isolation.PARTITION:
-            return 'mig' if device.options.get('mig') else 'mdev'
-        return str(wanted.isolation)
+        if wanted.isolation != Isolation.PARTITION:
+            return str(wanted.isolation)
+        if device.options.get('mig'):
+            return 'mig'
+        return 'vf' if self._vf(device.pci_address or '') else 'mdev'
 
     def refuse_mixture(self, device: Device, wanted: Slice) -> None:
         if device.options.get('mig') and wanted.isolation != Isolation.PARTITION:

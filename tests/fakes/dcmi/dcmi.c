@@ -21,6 +21,7 @@ int obey(const char *function, unsigned device) {
         const char *name = state->rules[i].function;
         while (rule->active && (rule->device == 0xffffffffu || rule->device == device)
                && (name[0] ? !strcmp(name, function) : device != 0xffffffffu)) {
+            rule->met = 1;
             if (!rule->hang)
                 return (int)rule->code;
             nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);

@@ -55,7 +55,7 @@ class Rule(ctypes.Structure):
     """A call that goes wrong; see the stand-in of NVML."""
 
     _fields_ = [('active', c_uint32), ('hang', c_uint32), ('code', c_uint32), ('device', c_uint32),
-                ('function', c_char * 64)]
+                ('met', c_uint32), ('function', c_char * 64)]
 
 
 class State(ctypes.Structure):

@@ -300,7 +300,7 @@ static result vgpus(const struct state_device *device, int creatable, unsigned *
     if (device->virtualization != 3)  // NVML_GPU_VIRTUALIZATION_MODE_HOST_VGPU
         return ERROR_NOT_SUPPORTED;
     for (unsigned i = 0; i < STATE_VGPUS; i++) {
-        if (!device->vgpus[i].id || (creatable && !device->vgpus[i].creatable))
+        if (!device->vgpus[i].id || (creatable && !device->vgpus[i].most))
             continue;
         if (found < room)
             ids[found] = device->vgpus[i].id;
@@ -334,6 +334,14 @@ EXPORT result nvmlVgpuTypeGetName(unsigned id, char *name, unsigned *length) {
         return answer;
     NEED(vgpu(id) && length);
     return copy_string(name, *length, vgpu(id)->name);
+}
+
+EXPORT result nvmlVgpuTypeGetMaxInstances(const struct handle *handle, unsigned id, unsigned *count) {
+    ENTER_DEVICE(handle, device);
+    (void)device;
+    NEED(vgpu(id) && count);
+    *count = vgpu(id)->most;
+    return SUCCESS;
 }
 
 EXPORT result nvmlVgpuTypeGetFramebufferSize(unsigned id, unsigned long long *bytes) {

@@ -76,6 +76,7 @@ class Host(statefile.StateFile):
         """Reset the GPU: what ``nvidia-smi --gpu-reset`` leaves."""
         found = self.device(device)
         found.lost = found.recovery = found.remap_pending = found.throttle = 0
+        found.ecc_corrected = found.ecc_uncorrected = 0
         found.energy = 1000
         for process in found.processes:
             process.pid = 0
@@ -174,8 +175,8 @@ class Host(statefile.StateFile):
         self._links(device, given, host)
         for slot, process in zip(device.processes, given.get('processes', []), strict=False):
             slot.pid, slot.memory, slot.instance = process['pid'], process['memory'], NO_INSTANCE
-        for slot, (number, name, memory, creatable) in zip(device.vgpus, given.get('vgpus', []), strict=False):
-            slot.id, slot.name, slot.memory, slot.creatable = number, name.encode(), memory, creatable
+        for slot, (number, name, memory, most) in zip(device.vgpus, given.get('vgpus', []), strict=False):
+            slot.id, slot.name, slot.memory, slot.most = number, name.encode(), memory, most
 
     @staticmethod
     def _mig(device: Any, given: dict[str, Any]) -> None:

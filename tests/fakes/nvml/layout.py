@@ -58,9 +58,9 @@ class Link(ctypes.Structure):
 
 
 class Vgpu(ctypes.Structure):
-    """A vGPU type of the device."""
+    """A vGPU type of the device; ``most``: how many of it the device can have, in MiB each ``memory``."""
 
-    _fields_ = [('id', c_uint32), ('creatable', c_uint32), ('memory', c_uint64), ('name', c_char * 64)]
+    _fields_ = [('id', c_uint32), ('most', c_uint32), ('memory', c_uint64), ('name', c_char * 64)]
 
 
 class Device(ctypes.Structure):
@@ -93,12 +93,12 @@ class Event(ctypes.Structure):
 
 
 class Rule(ctypes.Structure):
-    """A call that goes wrong: ``code`` is the answer, or it hangs while ``hang`` is set.
+    """A call that goes wrong: ``code`` is the answer, or it hangs while ``hang`` is set; ``met``: one has done so.
 
     ``function`` is a name, or empty for all that concern the device; ``device`` 0xffffffff = any.
     """
 
-    _fields_ = [('active', c_uint32), ('hang', c_uint32), ('code', c_uint32), ('device', c_uint32),
+    _fields_ = [('active', c_uint32), ('hang', c_uint32), ('code', c_uint32), ('device', c_uint32), ('met', c_uint32),
                 ('function', c_char * 64)]
 
 

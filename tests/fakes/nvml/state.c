@@ -56,6 +56,7 @@ static result obey(const char *function, unsigned device) {
             continue;
         if (name[0] ? strcmp(name, function) != 0 : device == ANY_DEVICE)
             continue;
+        rule->met = 1;
         if (rule->hang) {
             nap();
             goto again;
