@@ -157,10 +157,10 @@ class Conductor:
             rows = [drift.Row(found.id, found.allocation_id, found.generation, found.bound, State(state))
                     for found, state in db_slice.of_host(session, self._host)]
         todo = drift.compare(rows, admitted, carved, self._slices.kept())
-        self._tell_lost(todo.lost)
+        lost = self._tell_lost(todo.lost)
         for slice_id in todo.unbind:
             LOG.warning('The agent of %s had a slice that nobody owns: %s', self._host, slice_id)
-        steps = [functools.partial(self.agent.unbind, slice_id) for slice_id in todo.unbind]
+        steps = [functools.partial(self.agent.unbind, slice_id) for slice_id in todo.unbind | lost]
         steps += [functools.partial(self._slices.destroy, *carved_by) for carved_by in todo.destroy.items()]
         steps += [functools.partial(self.allocations.release, allocation_id) for allocation_id in todo.release]
         steps += [functools.partial(self.allocations.bind, allocation_id) for allocation_id in todo.bind]
@@ -172,8 +172,8 @@ class Conductor:
             except errors.AccelpoolError as error:  # the others get their turn, this one the next time
                 LOG.warning('%s%s: %s', step.func.__name__, step.args, error.detail)
 
-    def _tell_lost(self, lost: Mapping[str, str]) -> None:
-        """Tell allocations, once, that the hardware has lost their slices; the driver logs why."""
+    def _tell_lost(self, lost: Mapping[str, str]) -> set[str]:
+        """Tell allocations, once, that the hardware has lost their slices, and return these; the driver logs why."""
         # What was carved after the drivers had been asked is not lost.
         still = lost.keys() - self._slices.carved().keys() if lost else set()
         told = {slice_id: lost[slice_id] for slice_id in still - self._lost}
@@ -186,6 +186,7 @@ class Conductor:
         if told:
             db_session.retrying(note)
         self._lost = set(still)
+        return self._lost
 
     def _device(self, device_id: str) -> Device:
         try:
