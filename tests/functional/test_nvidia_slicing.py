@@ -36,17 +36,7 @@ class SlicingCase(nvidia.NvidiaCase):
                       compute=chosen.template.compute, memory=chosen.template.memory)
 
 
-class WholeAndShared(SlicingCase):
-    def test_whole_comes_with_its_nodes(self) -> None:
-        self.describe('h100')
-        device, = self.look()
-        carved = self.carve(device, wanted(device, isolation=Isolation.WHOLE))
-        self.assertEqual(('/dev/nvidia0', '/dev/nvidiactl', '/dev/nvidia-uvm', '/dev/nvidia-uvm-tools'), carved.nodes)
-        self.assertEqual({'CUDA_VISIBLE_DEVICES': self.host.uuid(0)}, carved.env)
-        assert carved.handle is not None
-        self.assertEqual({'type': 'PCI', 'uuid': None, 'info': {
-            'domain': '0000', 'bus': '19', 'device': '00', 'function': '0'}}, carved.handle.to_dict())
-
+class Whole(SlicingCase):
     def test_a_device_that_an_instance_has_is_not_broken(self) -> None:
         self.describe('h100')
         device, = self.look()
@@ -69,34 +59,6 @@ class WholeAndShared(SlicingCase):
         self.carve(device, wanted(device, isolation=Isolation.WHOLE))
         self.host.pull(0)
         self.assertEqual([], self.look())
-
-    def test_shared_changes_nothing_and_survives_a_restart(self) -> None:
-        self.describe('h100')
-        device, = self.look()
-        first = self.carve(device, wanted(device, 's1'))
-        self.assertEqual(first, self.carve(device, wanted(device, 's1')))
-        self.carve(device, wanted(device, 's2'))
-        self.driver = self.start()
-        self.assertEqual({'s1', 's2'}, self.slices())
-        for name in ('s1', 's1', 'never'):
-            self.driver.need_slicing().destroy(name)
-        self.assertEqual({'s2'}, self.slices())
-
-    def test_whole_and_shared_exclude_each_other(self) -> None:
-        self.describe('h100')
-        device, = self.look()
-        self.carve(device, wanted(device, 's1'))
-        with self.assertRaisesRegex(errors.NotSupported, 'is in use as shared'):
-            self.carve(device, wanted(device, 's2', Isolation.WHOLE))
-        self.driver.need_slicing().destroy('s1')
-        self.carve(device, wanted(device, 's2', Isolation.WHOLE))
-        with self.assertRaisesRegex(errors.NotSupported, 'is in use as whole'):
-            self.carve(device, wanted(device, 's3'))
-
-    def test_a_damaged_book_is_not_taken_for_an_empty_one(self) -> None:
-        (self.dir / 'nvidia-slices.json').write_text('{')
-        with self.assertRaisesRegex(errors.DriverError, 'cannot be told from others'):
-            self.describe('h100')
 
 
 class MigSlices(SlicingCase):
@@ -326,14 +288,6 @@ class MigSlices(SlicingCase):
         with slicing._locks[self.device.id]:  # type: ignore[attr-defined]
             self.carve(other, wanted(other, 'other'))
             slicing.destroy('other')
-
-    def test_modes_that_mig_excludes(self) -> None:
-        for isolation in (Isolation.WHOLE, Isolation.SHARED, Isolation.MPS):
-            with self.assertRaisesRegex(errors.NotSupported, 'MIG is enabled on it'):
-                self.carve(self.device, wanted(self.device, 's', isolation))
-        plain = self.look()[0]
-        with self.assertRaisesRegex(errors.NotSupported, 'only as whole, shared'):
-            self.carve(plain, wanted(plain, 's', Isolation.PARTITION, template='1g.5gb', position=0))
 
     def test_many_threads(self) -> None:
         used: list[tuple[str, int | None]] = []

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The MPS client in NVIDIA's libcuda.so.1, in front of the emulated library, which does everything else.
+ * NVIDIA's libcuda.so.1 on a host of the stand-in of NVML: which device it finds, and the MPS client in it.  The emulated
+ * library behind it does everything else.
+ *
+ * <CUDA_VISIBLE_DEVICES>.device beside the library, where there is one, says what the device is (ACCELPOOL_EMU_DEVICE).
  *
  * As NVIDIA's MPS documentation says: a program that does not reach the control daemon runs without MPS and without a
  * word; CUDA_MPS_ACTIVE_THREAD_PERCENTAGE lowers the number of multiprocessors that a client sees; and
@@ -25,7 +28,7 @@
 
 #define NEXT(name, types) int(*name) types = (int(*) types)dlsym(RTLD_NEXT, #name)
 
-static _Atomic uint64_t used = CONTEXT; /* and what is mapped: nothing here maps memory twice, or makes it and keeps it unmapped */
+static _Atomic uint64_t used = CONTEXT; /* and what is allocated or mapped: nothing here keeps unmapped memory */
 static uint64_t limit = UINT64_MAX;
 static int connection = -1, percentage = 100;
 
@@ -68,10 +71,28 @@ static void reach_daemon(void)
     read_limits();
 }
 
+static void find_device(void)
+{
+    char path[4096], line[512];
+    Dl_info self;
+    FILE *file;
+
+    if (!dladdr((void *)(uintptr_t)find_device, &self) || !strrchr(self.dli_fname, '/'))
+        return;
+    snprintf(path, sizeof path, "%.*s%s.device", (int)(strrchr(self.dli_fname, '/') + 1 - self.dli_fname), self.dli_fname,
+             variable("CUDA_VISIBLE_DEVICES"));
+    file = fopen(path, "r");
+    if (file && fgets(line, sizeof line, file))
+        setenv("ACCELPOOL_EMU_DEVICE", line, 1);
+    if (file)
+        fclose(file);
+}
+
 API int cuInit(unsigned flags)
 {
     NEXT(cuInit, (unsigned));
 
+    find_device();
     if (connection < 0)
         reach_daemon();
     return cuInit(flags);
@@ -87,6 +108,27 @@ API int cuDeviceGetAttribute(int *value, int attribute, int device)
     if (!status && attribute == ATTRIBUTE_MULTIPROCESSORS && *value > 1)
         *value = *value * percentage < 100 ? 1 : *value * percentage / 100;
     return status;
+}
+
+API int cuMemAlloc_v2(uint64_t *address, size_t bytes)
+{
+    NEXT(cuMemAlloc_v2, (uint64_t *, size_t));
+    int status = bytes > limit || atomic_load(&used) > limit - bytes ? OUT_OF_MEMORY : cuMemAlloc_v2(address, bytes);
+
+    if (!status)
+        atomic_fetch_add(&used, bytes);
+    return status;
+}
+
+API int cuMemFree_v2(uint64_t address)
+{
+    NEXT(cuMemFree_v2, (uint64_t));
+    NEXT(cuMemGetAddressRange_v2, (uint64_t *, size_t *, uint64_t));
+    size_t bytes = 0;
+
+    if (!cuMemGetAddressRange_v2(NULL, &bytes, address))
+        atomic_fetch_sub(&used, bytes);
+    return cuMemFree_v2(address);
 }
 
 API int cuMemCreate(uint64_t *handle, size_t bytes, const void *prop, uint64_t flags)
