@@ -62,10 +62,12 @@ class MpsSlices(unittest.TestCase):
                     '--memory', str(memory))
 
     def tearDown(self) -> None:
-        wait_for(lambda: self.processes() == [], 'no process of MPS is left')
-        self.assertEqual([], list(self.mps.pipes.glob('*/pipe')))
+        wait_for(lambda: not self.processes() and not list(self.mps.pipes.glob('*/pipe')), 'nothing of MPS is left')
+        wait_for(self.whole, 'the device is whole')
+
+    def whole(self) -> bool:
         device, = self.show('device', 'list', '--long')
-        self.assertEqual((device['memory'], 100, 0), (device['free_memory'], device['free_compute'], device['slices']))
+        return (device['memory'], 100, 0) == (device['free_memory'], device['free_compute'], device['slices'])
 
     @classmethod
     def cli(cls, *words: str) -> str:
@@ -130,17 +132,18 @@ class MpsSlices(unittest.TestCase):
         pids = (state['server'], int(state['clients'][0]['pid']))
         for pid, kind in zip(pids, (0, 2), strict=True):  # what NVML sees of MPS is no reason to drain the device
             self.host.start_process(0, pid, kind=kind)
-            self.addCleanup(self.host.end_process, 0, pid)
         half = self.start('--profile', 'half', '--consumer-host', HOST)
         self.assertEqual([66, 512], self.has(half))
         self.assertEqual(['ok'], [one['health'] for one in self.show('device', 'list')])
+        for pid in pids:
+            self.host.end_process(0, pid)
         self.assertEqual(daemon, self.daemon())
         state = self.mps.state(self.uuid)
         self.assertEqual((['-M'], self.uuid), (state['options'], state['devices']))
         self.assertEqual([('25', f'0={256 + OVERHEAD}M', self.uuid), ('50', f'0={512 + OVERHEAD}M', self.uuid)],
                          [(one['percentage'], one['limit'], one['devices']) for one in state['clients']])
         self.end(quarter)
-        wait_for(lambda: ['50'] == [one['percentage'] for one in self.mps.state(self.uuid)['clients']], 'one client is left')
+        wait_for(lambda: [one['percentage'] for one in self.mps.state(self.uuid)['clients']] == ['50'], 'one client is left')
         self.assertEqual(daemon, self.daemon())
         self.end(half)
 
