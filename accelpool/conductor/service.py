@@ -9,7 +9,7 @@ import dataclasses
 import functools
 import pathlib
 import threading
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from typing import Any
 
 from oslo_config import cfg
@@ -173,7 +173,7 @@ class Conductor:
             except errors.AccelpoolError as error:  # the others get their turn, this one the next time
                 LOG.warning('%s%s: %s', step.func.__name__, step.args, error.detail)
 
-    def _tell_lost(self, lost: Mapping[str, str]) -> Set[str]:
+    def _tell_lost(self, lost: Mapping[str, str]) -> set[str]:
         """Tell allocations, once, that the hardware has lost their slices, and return these; the driver logs why."""
         # What was carved after the drivers had been asked is not lost.
         still = lost.keys() - self._slices.carved().keys() if lost else set()
@@ -187,7 +187,7 @@ class Conductor:
         if told:
             db_session.retrying(note)
         self._lost = set(still)
-        return told.keys()
+        return self._lost
 
     def _device(self, device_id: str) -> Device:
         try:

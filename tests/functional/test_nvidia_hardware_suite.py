@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The hardware suite's tests of the driver, unchanged, on the stand-in of NVML."""
+"""The hardware suite, unchanged, on the stand-in of NVML: on a real host its own mistakes must not cost a visit."""
 
 import os
 import pathlib
@@ -10,40 +10,10 @@ import time
 import unittest
 from unittest import mock
 
-from oslo_config import cfg
-
-from accelpool import conf
 from accelpool.remoting import artefacts
+from tests.fakes.mps import host as mps
 from tests.fakes.nvml import host as fake
 from tests.hardware import support, test_inventory
-
-#: What of the suite needs neither NVIDIA's own programs nor device nodes.
-TESTS = (
-    test_inventory.Inventory('test_metrics_are_plausible'),
-    test_inventory.Mutations('test_mig_instances_of_every_profile'),
-)
-
-#: What NVIDIA's tool says of the stand-in's first L4, as far as the suite compares it.
-SMI = """#!/bin/sh
-case $1 in
-    -q) cat <<END
-<nvidia_smi_log>
-  <driver_version>570.124.06</driver_version><cuda_version>12.8</cuda_version>
-  <gpu id="00000000:3B:00.0">
-    <product_name>NVIDIA L4</product_name><product_architecture>Ada Lovelace</product_architecture>
-    <persistence_mode>Enabled</persistence_mode><mig_mode><current_mig>N/A</current_mig></mig_mode>
-    <serial>{serial}</serial><uuid>{uuid}</uuid><minor_number>0</minor_number>
-    <gpu_virtualization_mode><virtualization_mode>None</virtualization_mode></gpu_virtualization_mode>
-    <fb_memory_usage><total>23034 MiB</total></fb_memory_usage><ecc_mode><current_ecc>Enabled</current_ecc></ecc_mode>
-    <gpu_power_readings><current_power_limit>72.00 W</current_power_limit></gpu_power_readings>
-    <max_clocks><sm_clock>2040 MHz</sm_clock><mem_clock>6251 MHz</mem_clock></max_clocks>
-  </gpu>
-</nvidia_smi_log>
-END
-    ;;
-    *) echo "{uuid}, {capability}";;
-esac
-"""
 
 #: The kernel ``step`` of kernels.cu; there is no compiler for it here.
 STEP = """.version 7.0
@@ -68,53 +38,57 @@ done:
 
 
 class Rehearsal(unittest.TestCase):
-    def test_on_every_host(self) -> None:
-        conf.register_all()
-        cfg.CONF.set_override('library_dir', str(fake.library()), group='nvidia')
-        self.addCleanup(cfg.CONF.clear_override, 'library_dir', group='nvidia')
-        for description, skipped in (('dgx-a100', 0), ('h100', 1), ('l4', 1)):
-            with self.subTest(description):
-                host = fake.Host(description, pathlib.Path(self.enterContext(tempfile.TemporaryDirectory())) / 'state')
-                self.addCleanup(host.close)
-                result = unittest.TestResult()
-                with mock.patch.dict(os.environ, host.env), mock.patch.object(support, 'MUTATE', True), \
-                        mock.patch.object(support, 'missing', return_value=''), \
-                        mock.patch.object(support.HardwareCase, 'real', True):
-                    for test in TESTS:
-                        test.run(result)
-                self.assertEqual(([], []), (result.failures, result.errors))
-                self.assertEqual((len(TESTS), skipped), (result.testsRun, len(result.skipped)), result.skipped)
+    """The suite's command as on a machine with a GPU, with the stand-in's library where the real one would be."""
+
+    def run_suite(self, description: str, *names: str, **env: str) -> str:
+        place = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory(prefix='acp-', dir='/tmp')))
+        place.chmod(0o711)  # sessions have uids of their own
+        host, control = fake.Host(description, place / 'nvml-state'), mps.Mps(place)
+        self.addCleanup(host.close)
+        self.addCleanup(control.end)
+        host.smi()
+        done = subprocess.run(
+            [sys.executable, '-W', 'ignore', '-m', 'tests.hardware', *names], cwd=support.ROOT, capture_output=True, text=True,
+            check=False, env={**os.environ, 'PATH': f'{place}:{os.environ["PATH"]}', 'FAKE_NVML_STATE': str(host.path),
+                              'ACCELPOOL_HW_LIBRARIES': str(host.libraries()), **env})
+        self.assertEqual(0, done.returncode, done.stdout + done.stderr)
+        self.assertIn(f'target: nvidia: {host.uuid(0)}', done.stdout)
+        return done.stdout
+
+    def test_a_borrowed_gpu(self) -> None:
+        said = self.run_suite('h100', 'test_inventory', 'test_slicing', 'test_session')
+        self.assertRegex(said, r'skipped: \d+: MIG is off on every device')
+        self.assertRegex(said, r'skipped: \d+: it makes MIG instances and MPS daemons: set ACCELPOOL_HW_MUTATE=1')
+        self.assertRegex(said, r'hardware suite: 1\d tests, 0 failed, [1-9] skipped')
+
+    def test_a_machine_of_ones_own(self) -> None:
+        said = self.run_suite('dgx-a100', 'test_slicing', ACCELPOOL_HW_MUTATE='1')
+        self.assertIn('figure: mps 25 %: {"native": 108, "multiprocessors": 27', said)
+        self.assertNotIn('ACCELPOOL_HW_MUTATE', said)
+
+    def test_what_only_the_stand_in_can_do_is_counted(self) -> None:
+        done = subprocess.run([sys.executable, '-m', 'tests.hardware'], cwd=support.ROOT, capture_output=True, text=True,
+                              check=False, env={**os.environ, 'ACCELPOOL_HW_LIBRARIES': '/nonexistent'})
+        self.assertEqual(0, done.returncode, done.stderr)
+        self.assertRegex(done.stdout, r'skipped: [1-9]\d+: it makes something happen to a device, or wants a host of a kind')
 
 
 class BesideTheTool(unittest.TestCase):
-    """The comparison with nvidia-smi, which a program stands for: each of its two answers is looked at."""
-
-    def compare(self, serial: str = '1322623077001', capability: str = '8.9') -> unittest.TestResult:
-        conf.register_all()
-        cfg.CONF.set_override('library_dir', str(fake.library()), group='nvidia')
-        self.addCleanup(cfg.CONF.clear_override, 'library_dir', group='nvidia')
-        place = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
-        host = fake.Host({'driver': '570.124.06', 'nvml': '12.570.124.06', 'cuda': 12080, 'devices': [
-            {'model': 'l4', 'bus': 0x3B, 'numa': 0, 'cpus': [0, 31], 'serial': '1322623077001'}]}, place / 'state')
-        self.addCleanup(host.close)
-        tool = place / 'nvidia-smi'
-        tool.write_text(SMI.format(uuid=host.uuid(0), serial=serial, capability=capability))
-        tool.chmod(0o755)
-        result = unittest.TestResult()
-        with mock.patch.dict(os.environ, {**host.env, 'PATH': f'{place}:{os.environ["PATH"]}'}), \
-                mock.patch.object(support, 'missing', return_value=''), \
-                mock.patch.object(support, 'note') as self.note, mock.patch.object(support.HardwareCase, 'real', True):
-            test_inventory.Inventory('test_equals_nvidia_smi').run(result)
-        self.assertEqual(([], []), (result.errors, result.skipped))
-        return result
-
-    def test_equal(self) -> None:
-        self.assertEqual([], self.compare().failures)
-        self.assertEqual(16, len(self.note.call_args.kwargs['compared']))
+    """What the comparison with nvidia-smi says when the tool says something else, in either of its two answers."""
 
     def test_not_equal(self) -> None:
-        for name, change in (('serial', {'serial': '1'}), ('compute capability', {'capability': '9.0'})):
-            (_, said), = self.compare(**change).failures
+        for name, change in (('serial', 's/1654323012345/1/'), ('compute capability', 's/, 9.0/, 8.0/')):
+            class Inventory(test_inventory.Inventory):
+                description = 'h100'
+
+                def smi(self, *words: str, change: str = change) -> str:
+                    tool = self.dir / 'nvidia-smi'
+                    tool.write_text(tool.read_text().replace('exec ', '').replace('"$@"', f'"$@" | sed "{change}"'))
+                    return super().smi(*words)
+
+            result = unittest.TestResult()
+            Inventory('test_equals_nvidia_smi').run(result)
+            (_, said), = result.failures
             self.assertIn(f"'{name}': (", said)
 
 

@@ -4,9 +4,9 @@
 import os
 import signal
 import stat
-import subprocess
 import threading
 import time
+from unittest import mock
 
 from accelpool import errors
 from accelpool.drivers.book import Book
@@ -14,22 +14,13 @@ from accelpool.drivers.nvidia import mig
 from accelpool.partitions import Geometry, split
 from accelpool.types import Device, Health, Isolation
 from tests.fakes import statefile
+from tests.fakes.mps import host as mps
 from tests.fakes.nvml import host
 from tests.functional import nvidia
 from tests.functional.nvidia import SlicingCase, wanted
 
 
-class WholeAndShared(SlicingCase):
-    def test_whole_comes_with_its_nodes(self) -> None:
-        self.describe('h100')
-        device, = self.look()
-        carved = self.carve(device, wanted(device, isolation=Isolation.WHOLE))
-        self.assertEqual(('/dev/nvidia0', '/dev/nvidiactl', '/dev/nvidia-uvm', '/dev/nvidia-uvm-tools'), carved.nodes)
-        self.assertEqual({'CUDA_VISIBLE_DEVICES': self.host.uuid(0)}, carved.env)
-        assert carved.handle is not None
-        self.assertEqual({'type': 'PCI', 'uuid': None, 'info': {
-            'domain': '0000', 'bus': '19', 'device': '00', 'function': '0'}}, carved.handle.to_dict())
-
+class Whole(SlicingCase):
     def test_a_device_that_an_instance_has_is_not_broken(self) -> None:
         self.describe('h100')
         device, = self.look()
@@ -52,34 +43,6 @@ class WholeAndShared(SlicingCase):
         self.carve(device, wanted(device, isolation=Isolation.WHOLE))
         self.host.pull(0)
         self.assertEqual([], self.look())
-
-    def test_shared_changes_nothing_and_survives_a_restart(self) -> None:
-        self.describe('h100')
-        device, = self.look()
-        first = self.carve(device, wanted(device, 's1'))
-        self.assertEqual(first, self.carve(device, wanted(device, 's1')))
-        self.carve(device, wanted(device, 's2'))
-        self.driver = self.start()
-        self.assertEqual({'s1', 's2'}, self.slices())
-        for name in ('s1', 's1', 'never'):
-            self.driver.need_slicing().destroy(name)
-        self.assertEqual({'s2'}, self.slices())
-
-    def test_whole_and_shared_exclude_each_other(self) -> None:
-        self.describe('h100')
-        device, = self.look()
-        self.carve(device, wanted(device, 's1'))
-        with self.assertRaisesRegex(errors.NotSupported, 'is in use as shared'):
-            self.carve(device, wanted(device, 's2', Isolation.WHOLE))
-        self.driver.need_slicing().destroy('s1')
-        self.carve(device, wanted(device, 's2', Isolation.WHOLE))
-        with self.assertRaisesRegex(errors.NotSupported, 'is in use as whole'):
-            self.carve(device, wanted(device, 's3'))
-
-    def test_a_damaged_book_is_not_taken_for_an_empty_one(self) -> None:
-        (self.dir / 'nvidia-slices.json').write_text('{')
-        with self.assertRaisesRegex(errors.DriverError, 'cannot be told from others'):
-            self.describe('h100')
 
 
 class MigSlices(SlicingCase):
@@ -346,14 +309,6 @@ class MigSlices(SlicingCase):
             self.carve(other, wanted(other, 'other'))
             slicing.destroy('other')
 
-    def test_modes_that_mig_excludes(self) -> None:
-        for isolation in (Isolation.WHOLE, Isolation.SHARED, Isolation.MPS):
-            with self.assertRaisesRegex(errors.NotSupported, 'MIG is enabled on it'):
-                self.carve(self.device, wanted(self.device, 's', isolation))
-        plain = self.look()[0]
-        with self.assertRaisesRegex(errors.NotSupported, 'only as whole, shared'):
-            self.carve(plain, wanted(plain, 's', Isolation.PARTITION, template='1g.5gb', position=0))
-
     def test_many_threads(self) -> None:
         used: list[tuple[str, int | None]] = []
         chosen = []
@@ -413,57 +368,29 @@ class EveryModel(SlicingCase):
         return whole
 
 
-#: A control program with the words of NVIDIA's: a daemon that is a process, asked over files in its pipe directory.
-CONTROL = r'''#!/bin/sh
-pipe=$CUDA_MPS_PIPE_DIRECTORY
-alive() { [ -f "$pipe/pid" ] && grep -qs '^State:.[^Z]' "/proc/$(cat "$pipe/pid")/status"; }
-if [ "$1" = -d ]; then
-    [ -z "$2" ] || grep -qsx -e "$2" "$0.knows" || { echo "Unknown option $2"; exit 1; }
-    echo "$2" > "$pipe/user"
-    alive && { echo "An instance of this daemon is already running"; exit 1; }
-    sleep 600 >/dev/null 2>&1 </dev/null & echo $! > "$pipe/pid"
-    echo "$CUDA_VISIBLE_DEVICES" > "$pipe/device"
-    exit 0
-fi
-alive || { echo "Cannot find MPS control daemon process"; exit 1; }
-read -r word rest
-case $word in
-    get_server_list) ;;
-    quit) kill "$(cat "$pipe/pid")"; rm -f "$pipe/pid";;
-    *) echo "unknown: $word"; exit 1;;
-esac
-'''
-
-
 class MpsSlices(SlicingCase):
     def setUp(self) -> None:
         super().setUp()
-        self.control = self.dir / 'mps-control'
-        self.control.write_text(CONTROL)
-        self.control.chmod(self.control.stat().st_mode | stat.S_IXUSR)
-        self.control.with_name('mps-control.knows').write_text('-M\n')
-        self.pipes = self.dir / 'mps'
-        self.configure(mps=True, mps_control=str(self.control), mps_directory=str(self.pipes))
+        self.mps = mps.Mps(self.dir)
+        self.addCleanup(self.mps.end)
+        self.configure(mps=True, mps_control=str(self.mps.control), mps_directory=str(self.mps.pipes))
         self.describe('h100')
         self.device, = self.look()
-        self.addCleanup(self.end)
 
     def pid(self) -> int | None:
-        path = self.pipes / self.host.uuid(0) / 'pipe/pid'
-        return int(path.read_text()) if path.exists() else None
+        return self.mps.daemon(self.host.uuid(0))
 
-    def end(self) -> None:
-        pid = self.pid()
-        if pid is not None:
-            subprocess.run(['kill', str(pid)], check=False, stderr=subprocess.DEVNULL)
+    def options(self) -> list[str]:
+        found: list[str] = self.mps.state(self.host.uuid(0))['options']
+        return found
 
     def test_one_daemon_for_a_device_and_limits_for_each_client(self) -> None:
         self.assertEqual((Isolation.WHOLE, Isolation.SHARED, Isolation.MPS), self.device.modes)
-        first = self.carve(self.device, wanted(self.device, 's1', Isolation.MPS, compute=30, memory=2048))
+        first = self.carve(self.device, wanted(self.device, 's1', Isolation.MPS, compute=30, memory=2048, overhead=512))
         pid = self.pid()
         second = self.carve(self.device, wanted(self.device, 's2', Isolation.MPS, compute=20, memory=512))
         self.assertEqual(pid, self.pid())
-        self.assertEqual(('30', '0=2048M'), (first.env['CUDA_MPS_ACTIVE_THREAD_PERCENTAGE'],
+        self.assertEqual(('30', '0=2560M'), (first.env['CUDA_MPS_ACTIVE_THREAD_PERCENTAGE'],
                                              first.env['CUDA_MPS_PINNED_DEVICE_MEM_LIMIT']))
         self.assertEqual(first.env['CUDA_MPS_PIPE_DIRECTORY'], second.env['CUDA_MPS_PIPE_DIRECTORY'])
         self.driver.need_slicing().destroy('s1')
@@ -474,24 +401,24 @@ class MpsSlices(SlicingCase):
     def test_sessions_of_any_uid_come_to_the_daemon(self) -> None:
         self.addCleanup(os.umask, os.umask(0o077))
         carved = self.carve(self.device, wanted(self.device, 's1', Isolation.MPS))
-        pipe = self.pipes / self.host.uuid(0) / 'pipe'
+        pipe = self.mps.pipes / self.host.uuid(0) / 'pipe'
         self.assertEqual({'ACCELPOOL_NEEDS_MPS': '1', 'CUDA_MPS_PIPE_DIRECTORY': str(pipe)}.items(), {
             item for item in carved.env.items() if item[0] in ('ACCELPOOL_NEEDS_MPS', 'CUDA_MPS_PIPE_DIRECTORY')})
-        for path in (pipe, pipe.parent, self.pipes):
+        for path in (pipe, pipe.parent, self.mps.pipes):
             self.assertEqual(0o711, stat.S_IMODE(path.stat().st_mode), path)
-        self.assertEqual('-M\n', (pipe / 'user').read_text())
+        self.assertEqual(['-M'], self.options())
 
     def test_a_control_program_that_has_another_word_for_it(self) -> None:
-        self.control.with_name('mps-control.knows').write_text('-multiuser-server\n')
+        self.mps.know('-multiuser-server')
         self.carve(self.device, wanted(self.device, 's1', Isolation.MPS))
-        self.assertEqual('-multiuser-server\n', (self.pipes / self.host.uuid(0) / 'pipe/user').read_text())
+        self.assertEqual(['-multiuser-server'], self.options())
 
     def test_a_control_program_that_serves_one_user_only(self) -> None:
-        self.control.with_name('mps-control.knows').unlink()
+        self.mps.know()
         with self.assertLogs('accelpool.drivers.nvidia.mps', 'WARNING') as logs:
             self.carve(self.device, wanted(self.device, 's1', Isolation.MPS))
         self.assertIn('serves one user at a time', logs.output[0])
-        self.assertEqual('\n', (self.pipes / self.host.uuid(0) / 'pipe/user').read_text())
+        self.assertEqual([], self.options())
 
     def test_a_place_that_cannot_be_made(self) -> None:
         (self.dir / 'file').touch()
@@ -502,10 +429,10 @@ class MpsSlices(SlicingCase):
         self.assertEqual(set(), self.slices())
 
     def test_a_place_that_sessions_cannot_pass_through(self) -> None:
-        self.pipes.mkdir(mode=0o700)
+        self.mps.pipes.mkdir(mode=0o700)
         with self.assertRaisesRegex(errors.DriverError, 'chmod o.x it'):
             self.carve(self.device, wanted(self.device, 's1', Isolation.MPS))
-        self.assertEqual(0o700, stat.S_IMODE(self.pipes.stat().st_mode))
+        self.assertEqual(0o700, stat.S_IMODE(self.mps.pipes.stat().st_mode))
 
     def test_a_daemon_that_was_killed_is_started_again(self) -> None:
         slice_ = wanted(self.device, 's1', Isolation.MPS)
@@ -522,11 +449,22 @@ class MpsSlices(SlicingCase):
         line, = logged.output
         self.assertTrue(line.endswith(
             f'Slice s1 of device {self.device.id} is not there: the MPS daemon of the device has ended or was killed '
-            f'(see {self.pipes}/*/log/control.log).  It is made again; its sessions have ended'), line)
-        self.assertEqual(1, len(list(self.pipes.glob('*/log'))), 'where the message sends the operator')
+            f'(see {self.mps.pipes}/*/log/control.log).  It is made again; its sessions have ended'), line)
+        self.assertEqual(1, len(list(self.mps.pipes.glob('*/log'))), 'where the message sends the operator')
         self.carve(self.device, slice_)
         self.assertNotEqual(pid, self.pid())
         self.assertEqual({'s1'}, self.slices())
+
+    def test_a_daemon_that_does_not_answer_is_not_taken_for_a_dead_one(self) -> None:
+        self.carve(self.device, wanted(self.device, 's1', Isolation.MPS))
+        self.mps.kill(self.host.uuid(0), signal.SIGSTOP)
+        self.enterContext(mock.patch('accelpool.drivers.nvidia.mps.TIMEOUT', 1.0))
+        self.assertEqual({'s1'}, self.slices())
+        with self.assertRaisesRegex(errors.DriverError, 'did not return within 1 s; end the MPS daemon of GPU-'):
+            self.driver.need_slicing().destroy('s1')
+        self.mps.kill(self.host.uuid(0), signal.SIGKILL)
+        self.driver.need_slicing().destroy('s1')
+        self.assertEqual((set(), []), (self.slices(), list(self.mps.pipes.glob('*/pipe'))))
 
     def test_mps_and_metered_shares_exclude_each_other(self) -> None:
         self.carve(self.device, wanted(self.device, 's1', Isolation.MPS))
@@ -534,13 +472,13 @@ class MpsSlices(SlicingCase):
             self.carve(self.device, wanted(self.device, 's2'))
 
     def test_without_the_control_program(self) -> None:
-        self.control.unlink()
+        self.mps.control.unlink()
         with self.assertRaisesRegex(errors.DriverError, 'is not installed; it comes with the NVIDIA driver'):
             self.carve(self.device, wanted(self.device, 's1', Isolation.MPS))
         self.assertEqual(set(), self.slices())
 
     def test_a_control_program_that_fails(self) -> None:
-        self.control.write_text('#!/bin/sh\necho cannot lock /tmp >&2\nexit 3\n')
+        self.mps.control.write_text('#!/bin/sh\necho cannot lock /tmp >&2\nexit 3\n')
         with self.assertRaisesRegex(errors.DriverError, 'cannot lock /tmp'):
             self.carve(self.device, wanted(self.device, 's1', Isolation.MPS))
 

@@ -4,6 +4,7 @@
 A field that a driver's nvidia-smi does not have is not compared: its elements come, go and are renamed.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Any
 from xml.etree.ElementTree import Element
@@ -34,6 +35,41 @@ def differences(said: Element, gpu: Element, capability: str | None, device: Dev
 def compared(said: Element, gpu: Element, device: Device) -> set[str]:
     """Return the names of the fields that :func:`differences` has compared, beside the compute capability."""
     return {name for name, _ in _fields(said, gpu, device)}
+
+
+def traits(said: Element, gpu: Element, capability: str | None) -> tuple[set[str], set[str]]:
+    """Return the traits that a device must have, and those that it must not have.
+
+    :param capability: ``--query-gpu=compute_cap`` of the device; None where nvidia-smi does not know it
+    """
+    mig = _text(gpu, 'mig_mode/current_mig')
+    states = {
+        'CUSTOM_GPU_ECC': _text(gpu, 'ecc_mode/current_ecc') == 'Enabled',
+        'CUSTOM_GPU_MIG_ENABLED': mig == 'Enabled', 'CUSTOM_GPU_MIG_CAPABLE': mig == 'Disabled',
+        'CUSTOM_GPU_VGPU': _text(gpu, 'gpu_virtualization_mode/virtualization_mode') == 'Host VGPU'}
+    has = {'CUSTOM_NVIDIA', 'CUSTOM_GPU_API_CUDA',
+           f'CUSTOM_GPU_CUDA_SDK_V{_text(said, "cuda_version").replace(".", "_")}',
+           'CUSTOM_' + re.sub(r'[\W_]+', '_', _text(gpu, 'product_name').upper()).strip('_')}
+    if capability is not None and tuple(map(int, capability.split('.'))) > (7, 2):  # the earlier ones are among os-traits
+        has.add(f'CUSTOM_GPU_CUDA_COMPUTE_CAPABILITY_V{capability.replace(".", "_")}')
+    if text := _text(gpu, 'product_architecture'):
+        has.add(f'CUSTOM_NVIDIA_{text.split()[0].upper()}')
+    return has | {name for name, on in states.items() if on}, {name for name, on in states.items() if not on}
+
+
+def joined(matrix: str) -> dict[int, set[int]]:
+    """Return which devices NVLinks join to which, by the matrix of ``nvidia-smi topo -m``: index -> indices."""
+    lines = [re.sub(r'\x1b\[\d*m', '', line).split('\t') for line in matrix.splitlines()]
+    head = next(cells for cells in lines if 'GPU0' in [cell.strip() for cell in cells[1:]])
+    columns = {number: int(cell.strip()[3:]) for number, cell in enumerate(head) if re.fullmatch(r'GPU\d+', cell.strip())}
+    return {int(cells[0].strip()[3:]): {columns[number] for number, cell in enumerate(cells)
+                                        if number in columns and cell.strip().startswith('NV')}
+            for cells in lines if re.fullmatch(r'GPU\d+', cells[0].strip())}
+
+
+def number(gpu: Element, *paths: str) -> float:
+    """Return the number of the first of these elements that has one; 0 where nothing is told."""
+    return next((found for found in (_number(gpu, path) for path in paths) if isinstance(found, float)), 0.0)
 
 
 def _fields(said: Element, gpu: Element, device: Device) -> Iterator[tuple[str, tuple[Any, Any]]]:

@@ -27,6 +27,8 @@ BUILD = ROOT / 'build/hw'
 HOST = 'hardware'
 EMULATED = os.environ.get('ACCELPOOL_HW_EMULATED') == '1'
 MUTATE = os.environ.get('ACCELPOOL_HW_MUTATE') == '1'
+#: Directory of NVIDIA's libraries where the loader does not find them; None: it does.
+LIBRARIES = os.environ.get('ACCELPOOL_HW_LIBRARIES')
 EMULATED_DEVICE = 'name=rehearsal;memory_mib=2048;cc=8.6;sm=16;pci=0000:02:00.0'
 
 
@@ -35,7 +37,7 @@ def target() -> str:
     """Return what is tested: ``emulated``, ``nvidia: <uuid>``, or why there is nothing."""
     if EMULATED:
         return 'emulated'
-    channel = Channel(20.0, None)
+    channel = Channel(20.0, LIBRARIES)
     try:
         found = [one for one in channel.ask('host')['devices'] if isinstance(one, str)]
     except errors.DriverError as error:
@@ -119,7 +121,7 @@ def kernels() -> list[pathlib.Path]:
     """Return the images to try: PTX, and the cubin of this device."""
     found = [BUILD / 'kernels.ptx']
     if not EMULATED:
-        channel = Channel(20.0, None)
+        channel = Channel(20.0, LIBRARIES)
         capability = channel.ask('identity', target().split()[1])['compute_capability'].replace('.', '')
         channel.close()
         cubin = BUILD / f'kernels.sm_{capability}.cubin'
@@ -143,7 +145,7 @@ def native(*words: object, image: pathlib.Path | None = None, extra: Mapping[str
             environment |= {'LD_LIBRARY_PATH': place, 'ACCELPOOL_EMU_DEVICE': EMULATED_DEVICE,
                             'ACCELPOOL_TRANSLATOR': f'{sys.executable} -m accelpool.drivers.mock.ptx'}
         else:
-            environment['LD_LIBRARY_PATH'] = str(remoting.library(None).parent)
+            environment['LD_LIBRARY_PATH'] = str(remoting.library(LIBRARIES).parent)
         done = subprocess.run(command(*words, image=image), env=environment, capture_output=True, text=True,
                               timeout=120, check=False)
     return answer(done.stdout, done.stderr)
@@ -155,6 +157,12 @@ def answer(output: str, errors_: str = '') -> dict[str, Any]:
         raise AssertionError(f'the program said nothing: {errors_[-2000:]}')
     found: dict[str, Any] = json.loads(lines[-1])
     return found
+
+
+def nvidia(libraries: str | None) -> str:
+    """Return the service's options for the NVIDIA driver, whose libraries are in a directory."""
+    return '[conductor]\ndrivers = nvidia\n[nvidia]\ndrain_foreign = false\n' \
+        + (f'library_dir = {libraries}\n' if libraries is not None else '')
 
 
 class Pool:
@@ -171,7 +179,7 @@ class Pool:
             options += f'[conductor]\ndrivers = mock\n[mock:{HOST}]\ndevices = rehearsal:2GiB:1\n'
         else:
             # The suite's own native programs are no reason to refuse the slice after them.
-            options += '[conductor]\ndrivers = nvidia\n[nvidia]\ndrain_foreign = false\n'
+            options += nvidia(LIBRARIES)
         (place / 'service.conf').write_text(options)
         self._log = place / 'service.log'
         self.environment = {**os.environ, 'ACCELPOOL_HOME': str(place / 'state'), 'OS_CLOUD': 'accelpool',

@@ -1,45 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The inventory against what NVIDIA's own tool says."""
+"""The inventory against what NVIDIA's own tool says: what devices are, how they are, and how they are joined."""
 
 import pathlib
-import shutil
 import subprocess
-import tempfile
-from xml.etree import ElementTree
 
-from oslo_config import cfg
-
-from accelpool import conf
-from accelpool.drivers.nvidia import NvidiaDriver
-from accelpool.partitions import Geometry
-from accelpool.types import Isolation, Slice
-from tests.hardware import smi, support
+from accelpool.types import Health
+from tests.hardware import host, smi, support
 
 
-class DriverCase(support.HardwareCase):
-    def setUp(self) -> None:
-        super().setUp()
-        self.need_real()
-        conf.register_all()
-        place = tempfile.TemporaryDirectory()
-        self.addCleanup(place.cleanup)
-        self.dir = pathlib.Path(place.name)
-        self.driver = self.start()
-
-    def start(self) -> NvidiaDriver:
-        driver = NvidiaDriver(support.HOST, self.dir)
-        self.addCleanup(driver.inventory._channel.close)  # type: ignore[attr-defined]
-        self.addCleanup(driver.inventory._watch.close)  # type: ignore[attr-defined]
-        return driver
-
-
-class Inventory(DriverCase):
+class Inventory(host.HostCase):
     def test_equals_nvidia_smi(self) -> None:
-        said = ElementTree.fromstring(subprocess.run(
-            ['nvidia-smi', '-q', '-x'], capture_output=True, text=True, check=True).stdout)
-        devices = {device.options['uuid']: device for device in self.driver.inventory.discover()}
+        said, devices, capabilities = self.said(), self.devices(), self.capabilities()
         self.assertEqual({gpu.findtext('uuid') for gpu in said.findall('gpu')}, set(devices))
-        capabilities = self.capabilities()
         for gpu in said.findall('gpu'):
             uuid = gpu.findtext('uuid') or ''
             device = devices[uuid]
@@ -60,71 +32,48 @@ class Inventory(DriverCase):
         rows = [line.split(', ') for line in done.stdout.splitlines()] if done.returncode == 0 else []
         return {row[0]: row[1].strip() for row in rows if len(row) == 2}
 
-    def test_metrics_are_plausible(self) -> None:
-        for device in self.driver.inventory.discover():
-            seen = self.driver.inventory.metrics()[device.id]
-            self.assertTrue(10 < seen['temperature_celsius'] < 100, seen)
+    def test_traits(self) -> None:
+        said, devices, capabilities = self.said(), self.devices(), self.capabilities()
+        for gpu in said.findall('gpu'):
+            uuid = gpu.findtext('uuid') or ''
+            with self.subTest(devices[uuid].model):
+                has, lacks = smi.traits(said, gpu, capabilities.get(uuid))
+                self.assertEqual((set(), set()), (has - set(devices[uuid].traits), lacks & set(devices[uuid].traits)))
 
-    def test_whole_and_shared_are_carved_and_given_back(self) -> None:
-        slicing = self.driver.need_slicing()
-        for device in self.driver.inventory.discover():
-            for isolation in slicing.modes(device):
-                if isolation not in (Isolation.WHOLE, Isolation.SHARED):
-                    continue
-                carved = slicing.carve(device, Slice(
-                    id='hw', allocation_id='hw', device_id=device.id, host=support.HOST, compute=100, memory=64,
-                    isolation=isolation))
-                self.assertTrue(all(pathlib.Path(node).exists() for node in carved.nodes[:2]), carved.nodes)
-                slicing.destroy('hw')
+    def test_a_device_is_well_unless_the_driver_says_otherwise(self) -> None:
+        devices = self.devices()
+        for gpu in self.said().findall('gpu'):
+            device = devices[gpu.findtext('uuid') or '']
+            well = Health.FAILED if gpu.findtext('remapped_rows/remapped_row_failure') == 'Yes' else Health.OK
+            self.assertEqual(well, device.health, device.health_reason)
 
+    def test_metrics(self) -> None:
+        devices = self.devices()
+        for gpu in self.said().findall('gpu'):
+            seen = self.driver.inventory.metrics()[devices[gpu.findtext('uuid') or ''].id]
+            used = smi.number(gpu, 'fb_memory_usage/used') + smi.number(gpu, 'fb_memory_usage/reserved')
+            ranges = {  # a moment has passed between the two
+                'temperature_celsius': (max(10, smi.number(gpu, 'temperature/gpu_temp') - 15),
+                                        min(100, smi.number(gpu, 'temperature/gpu_temp') + 15)),
+                'power_watts': (1, 2 * smi.number(gpu, *smi.POWER_LIMITS)), 'utilization_percent': (0, 100),
+                'clock_mhz': (1, smi.number(gpu, 'max_clocks/sm_clock')), 'memory_used_mib': (used - 256, used + 256),
+                'memory_free_mib': (smi.number(gpu, 'fb_memory_usage/total') - seen['memory_used_mib'] - 1,
+                                    smi.number(gpu, 'fb_memory_usage/total') - seen['memory_used_mib'] + 1)}
+            with self.subTest(gpu.findtext('product_name')):
+                self.assertEqual({}, {name: (seen[name], span) for name, span in ranges.items()
+                                      if name in seen and not span[0] <= seen[name] <= span[1]})
 
-class Mutations(DriverCase):
-    """What changes the device: only where that is wanted."""
+    def test_devices_that_nvlinks_join_are_in_one_fabric(self) -> None:
+        devices = sorted(self.devices().values(), key=lambda one: one.pci_address or '')
+        joined = smi.joined(self.smi('topo', '-m'))
+        self.assertEqual(len(joined), len(devices))
+        for index, others in joined.items():
+            fabric = devices[index].fabric
+            self.assertEqual(bool(others), fabric is not None, devices[index].pci_address)
+            for other in others:
+                self.assertEqual(fabric, devices[other].fabric)
 
-    def setUp(self) -> None:
-        super().setUp()
-        if not support.MUTATE:
-            self.skipTest('it makes MIG instances and MPS daemons: set ACCELPOOL_HW_MUTATE=1 on a machine of your own')
-
-    def test_mig_instances_of_every_profile(self) -> None:
-        slicing = self.driver.need_slicing()
-        cut = [device for device in self.driver.inventory.discover() if device.partitions]
-        if not cut:
-            self.skipTest('MIG is off on every device: nvidia-smi -mig 1 turns it on')
-        for device in cut:
-            assert device.partitions is not None
-            geometry = Geometry.from_dict(device.partitions)
-            for template in geometry.templates:
-                for position in geometry.places(template, []):
-                    with self.subTest(template=template.name, position=position):
-                        slicing.carve(device, Slice(
-                            id='hw', allocation_id='hw', device_id=device.id, host=support.HOST, compute=1, memory=1,
-                            isolation=Isolation.PARTITION, template=template.name, position=position))
-                        self.assertEqual(['hw'], [carved.slice_id for carved in slicing.list()])
-                        slicing.destroy('hw')
-                        self.assertEqual([], slicing.list())
-
-    def test_mps_clients_keep_to_their_limits(self) -> None:
-        if shutil.which('nvidia-cuda-mps-control') is None:
-            self.skipTest('nvidia-cuda-mps-control is not installed')
-        for name, value in (('mps', True), ('mps_directory', str(self.dir / 'mps'))):
-            cfg.CONF.set_override(name, value, group='nvidia')
-            self.addCleanup(cfg.CONF.clear_override, name, group='nvidia')
-        driver = self.start()
-        slicing = driver.need_slicing()
-        device = next((one for one in driver.inventory.discover() if Isolation.MPS in slicing.modes(one)), None)
-        if device is None:
-            self.skipTest('MIG is on, or vGPUs are served, on every device: none takes MPS clients')
-        carved = slicing.carve(device, Slice(
-            id='hw', allocation_id='hw', device_id=device.id, host=support.HOST, compute=30, memory=2048,
-            isolation=Isolation.MPS))
-        self.addCleanup(slicing.destroy, 'hw')
-        full = support.native('triad', 5)
-        limited = support.native('triad', 5, extra=carved.env)
-        self.assertEqual((True, True), (full['right'], limited['right']))
-        support.note('mps 30 %', native=full['work'] / full['seconds'], limited=limited['work'] / limited['seconds'])
-        quota = support.native('quota', 1 << 20, extra=carved.env)
-        self.assertEqual(2, quota['error'])  # CUDA_ERROR_OUT_OF_MEMORY
-        self.assertLessEqual(quota['bytes'], 2048 << 20)
-        slicing.destroy('hw')
-        self.assertEqual([], slicing.list())
+    def test_a_driver_that_starts_again_finds_the_same(self) -> None:
+        before = self.devices()
+        self.driver = self.start()
+        self.assertEqual(before, self.devices())

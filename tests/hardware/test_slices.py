@@ -118,6 +118,6 @@ class Overhead(SlicesCase):
 
     def test_of_an_idle_session(self) -> None:
         self.need_real()
-        channel = Channel(20.0, None)
+        channel = Channel(20.0, support.LIBRARIES)
         self.addCleanup(channel.close)
         support.note('session overhead', **overhead.measure(self.pool, channel, support.target().split()[1]))

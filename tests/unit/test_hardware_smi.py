@@ -90,3 +90,25 @@ class Comparing(unittest.TestCase):
         self.assertEqual({}, differences(said))
         self.assertEqual({}, differences(said, power_limit_watts=59.999), 'nvidia-smi has two digits')
         self.assertEqual({'power limit': (60.0, 72.0)}, differences(said, power_limit_watts=72.0))
+
+
+class Traits(unittest.TestCase):
+    def test_what_the_modes_are_is_had_and_the_others_are_not(self) -> None:
+        said = ElementTree.fromstring(SAID)
+        gpu = said.find('gpu')
+        assert gpu is not None
+        has, lacks = smi.traits(said, gpu, '8.9')
+        self.assertLessEqual({'CUSTOM_NVIDIA_L4', 'CUSTOM_NVIDIA_ADA', 'CUSTOM_GPU_CUDA_SDK_V12_8', 'CUSTOM_GPU_VGPU',
+                              'CUSTOM_GPU_CUDA_COMPUTE_CAPABILITY_V8_9'}, has)
+        self.assertEqual({'CUSTOM_GPU_ECC', 'CUSTOM_GPU_MIG_ENABLED', 'CUSTOM_GPU_MIG_CAPABLE'}, lacks)
+        self.assertNotIn('CUSTOM_GPU_CUDA_COMPUTE_CAPABILITY_V7_0', smi.traits(said, gpu, '7.0')[0])
+
+
+class Joined(unittest.TestCase):
+    def test_a_matrix_with_other_devices_in_it(self) -> None:
+        """As nvidia-smi prints it: cells between tabs, a heading that is underlined."""
+        self.assertEqual({0: {1}, 1: {0}, 2: set()}, smi.joined(
+            '\x1b[4m\tGPU0\tGPU1\tGPU2\tNIC0\tCPU Affinity\tNUMA Affinity\tGPU NUMA ID\x1b[0m\n'
+            'GPU0\t X \tNV12\tSYS\tPXB\t48-63,176-191\t3\t\tN/A\nGPU1\tNV12\t X \tSYS\tPXB\t48-63\t3\t\tN/A\n'
+            'GPU2\tSYS\tSYS\t X \tSYS\t0-15\t0\t\tN/A\nNIC0\tPXB\tPXB\tSYS\t X \t\t\t\t\n\n'
+            'Legend:\n\n  X    = Self\n  NV#  = Connection traversing a bonded set of # NVLinks\n'))

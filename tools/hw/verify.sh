@@ -6,6 +6,7 @@
 #
 # ACCELPOOL_HW_EMULATED=1    rehearse on an emulated device: the programs are tested, not the figures
 # ACCELPOOL_HW_MUTATE=1      also what changes the device's modes (MIG, MPS); never on a borrowed machine
+# ACCELPOOL_HW_LIBRARIES=DIR  where NVIDIA's libraries are, if the loader does not find them
 # OUT=DIR                    where results.json goes (default: build/hw)
 set -euo pipefail
 cd "$(dirname "$0")/../.."

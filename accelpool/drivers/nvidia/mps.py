@@ -13,6 +13,7 @@ the pipes are where every uid comes to; the daemon serves all uids with one serv
 
 import os
 import pathlib
+import shutil
 import stat
 import subprocess
 from collections.abc import Callable, Sequence
@@ -56,8 +57,9 @@ class Mps:
         self.lost = f'the MPS daemon of the device has ended or was killed (see {directory}/*/log/control.log)'
 
     def plan(self, device: Device, wanted: Slice) -> Entry:
+        """What MPS limits is all that a client takes, its context too, which the device is charged for."""
         return {'uuid': device.options['uuid'], 'minor': device.options['minor'], 'compute': wanted.compute,
-                'memory': wanted.memory, 'capability': device.options.get('cc')}
+                'memory': wanted.memory + wanted.overhead, 'capability': device.options.get('cc')}
 
     def make(self, entry: Entry) -> base.Carved:
         pipe = self._pipe(entry)
@@ -76,8 +78,10 @@ class Mps:
             nodes=(f'/dev/nvidia{entry["minor"]}', *COMMON_NODES))
 
     def unmake(self, entry: Entry) -> None:
-        if self._others(entry['device']) <= 1 and self._alive(entry):
-            self._run(entry, [], 'quit -t 5\n')
+        if self._others(entry['device']) <= 1:
+            if self._alive(entry):
+                self._run(entry, [], 'quit -t 5\n')
+            shutil.rmtree(self._pipe(entry), ignore_errors=True)
 
     def there(self, entries: Sequence[Entry]) -> list[Entry]:
         """A daemon that was killed has lost its clients: the slices have to be made again."""
@@ -120,11 +124,13 @@ class Mps:
         return self._directory / str(entry['uuid']) / 'log'
 
     def _alive(self, entry: Entry) -> bool:
-        if not self._pipe(entry).exists():
+        """:raises DriverError: there is one, perhaps: the control program is not installed or does not return"""
+        pipe = self._pipe(entry)
+        if not pipe.exists() or not any(pipe.iterdir()):
             return False
         try:
             self._run(entry, [], 'get_server_list\n')
-        except errors.DriverError:
+        except _Refused:
             return False
         return True
 

@@ -9,7 +9,8 @@ _REPLY = {'none': 'goes on at once', 'wait': 'one round trip', 'local': 'answere
 def coverage(interface: Interface) -> str:
     """A reStructuredText fragment: every function that the vendor's header names, and what becomes of a call."""
     local = sum(1 for f in interface.functions if f.reply == 'local')
-    lines = [f'{len(interface.functions) - local} functions are carried to the worker, {local} are answered in the program; '
+    lines = [f'{len(interface.functions) - local} functions are carried to the worker, '
+             f'{local} are answered in the program; '
              f'{len(interface.undescribed)} more symbols are exported and refused.', '',
              '.. list-table::', '   :header-rows: 1', '   :widths: 50 25 25', '',
              '   * - Function', '     - A call', '     - Frames']

@@ -4,10 +4,12 @@
 import ctypes
 import functools
 import pathlib
+import sys
 import uuid
 from typing import Any
 
 from tests.fakes import statefile
+from tests.fakes.mps import host as mps
 from tests.fakes.nvml import layout
 
 HERE = pathlib.Path(__file__).parent
@@ -41,6 +43,26 @@ class Host(statefile.StateFile):
     @property
     def env(self) -> dict[str, str]:
         return {'FAKE_NVML_STATE': str(self.path), 'LD_LIBRARY_PATH': str(library())}
+
+    def libraries(self) -> pathlib.Path:
+        """Return a directory with NVIDIA's libraries on this host: an emulated device behind each that NVML has."""
+        place = self.path.with_name('lib')
+        place.mkdir()
+        (place / 'libnvidia-ml.so.1').symlink_to(library() / 'libnvidia-ml.so.1')
+        (place / 'libcuda.so.1').symlink_to(mps.library())
+        for one in self.state.devices[:self.state.devices_count]:
+            called = one.uuid.decode()
+            (place / f'{called}.device').write_text(
+                f'name={one.name.decode()};uuid={called[4:].replace("-", "")};memory_mib={one.memory};'
+                f'cc={one.cc_major}.{one.cc_minor};sm={one.sms};pci={one.bus_id.decode().lower()[-12:]}')
+        return place
+
+    def smi(self) -> pathlib.Path:
+        """Return a program that is nvidia-smi on this host."""
+        program = self.path.with_name('nvidia-smi')
+        program.write_text(f'#!/bin/sh\nexec {sys.executable} -P {HERE / "nvidia_smi.py"} "$@"\n')
+        program.chmod(0o755)
+        return program
 
     def uuid(self, index: int) -> str:
         found: bytes = self.device(index).uuid
