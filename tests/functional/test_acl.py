@@ -77,10 +77,10 @@ class Acl(unittest.TestCase):
         self.assertEqual(['aclSetCompileopt', 'aclGetCompileopt', 'aclCreateGraphDumpOpt'], [line.split()[1] for line in said])
 
     def test_kernels_that_are_registered(self) -> None:
-        self.run_scenario('registered')
+        self.run_scenario('registered', 'acl_rt_program')
 
     def test_launches_of_operators_of_older_releases(self) -> None:
-        self.run_scenario('registered_launches')
+        self.run_scenario('registered_launches', 'acl_rt_program')
 
     def test_launches_of_every_kind(self) -> None:
         self.run_scenario('launches')

@@ -168,8 +168,8 @@ class MeterAcl(Plain):
 
     def test_programs_compute_and_are_metered(self) -> None:
         self.bind('slice', 50, memory=512)
-        for program, scenario in (*(('acl_program', name) for name in ('memory', 'copies', 'kernels', 'registered_launches')),
-                                  ('acl_waiting_program', 'callbacks')):
+        for program, scenario in (*(('acl_program', name) for name in ('memory', 'copies', 'kernels')),
+                                  ('acl_rt_program', 'registered_launches'), ('acl_waiting_program', 'callbacks')):
             self.finish(self.start('slice', '-m', f'tests.functional.{program}', scenario))
         self.assertGreater(self.used('slice'), 0)
         report = self.agent.slice('slice')
