@@ -16,7 +16,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 PACK = {'i32': 'i', 'u32': 'I', 'u64': 'Q', 'f32': 'f'}
 INVALID_VALUE, INVALID_HANDLE, NOT_SUPPORTED = 1, 400, 801
 SYNCHRONIZE, COPY, GET_FUNCTION, BY_ENTRY, LAUNCH = 64, 85, 86, 87, 88
-CREATE_EVENT, EXPORT, ALLOW, IMPORT, CLOSE, SHARE_EVENT, OPEN_EVENT = 73, 100, 101, 102, 103, 104, 105
+CREATE_EVENT, EXPORT, ALLOW, IMPORT, CLOSE, SHARE_EVENT, OPEN_EVENT, SOC_SPEC = 73, 100, 101, 102, 103, 104, 105, 106
 BINARY = 4
 #: Of the calls whose frame is not generated: one of the right length.
 WELL_FORMED = {
@@ -24,7 +24,7 @@ WELL_FORMED = {
     BY_ENTRY: struct.pack('<3Q', 16, 20, 0), LAUNCH: struct.pack('<QQ4I', 20, 0, 1, 1, 1, 16) + bytes(20 + 8 + 16),
     EXPORT: struct.pack('<QQII', peer.BASE, 16, 1, 0), ALLOW: struct.pack('<64sII2i', b'', 2, 0, 7, 8),
     IMPORT: struct.pack('<64siIQ', b'', 1, 0, 0), CLOSE: struct.pack('<64sQQ', b'', 0, 0), SHARE_EVENT: struct.pack('<Q', 16),
-    OPEN_EVENT: struct.pack('<64sQ', b'', 21)}
+    OPEN_EVENT: struct.pack('<64sQ', b'', 21), SOC_SPEC: struct.pack('<64s64sII', b'', b'', 16, 0)}
 
 
 class VendorsOwn(unittest.TestCase):
