@@ -21,9 +21,9 @@ COMPILER = frozenset({
 OTHERS = frozenset({
     'aclopStartDumpArgs', 'aclopStopDumpArgs', 'aclprofMarkEx', 'aclprofSetConfig', 'aclskOptimize', 'aclskScopeBegin',
     'aclskScopeEnd'})
-#: In no header of the wheel: the launches of operators of CANN up to 8.3, as CANN's runtime has them.
+#: In no header of the wheel: what operators of CANN ask of its runtime below aclrt, as that has it.
 DECLARED_NOWHERE = frozenset({
-    'rtDevBinaryUnRegister', 'rtGetFunctionByName', 'rtKernelLaunchWithFlagV2', 'rtKernelLaunchWithHandle',
+    'rtDevBinaryUnRegister', 'rtGetFunctionByName', 'rtGetSocSpec', 'rtKernelLaunchWithFlagV2', 'rtKernelLaunchWithHandle',
     'rtKernelLaunchWithHandleV2', 'rtQueryFunctionRegistered', 'rtRegisterAllKernel'})
 SOURCES = ROOT / 'tests/native/abi'
 NATIVE = ROOT / 'accelpool/remoting/native'
