@@ -25,7 +25,7 @@ from tests.integration.soak.report import Report
 from tests.integration.support import accounts, fault, placement
 from tests.integration.support.client import Client, release_all
 from tests.support import database
-from tools.integration import bus, compute, layout
+from tools.integration import bus, compute, layout, pool
 
 CUSTOMERS = 6
 #: Faults between two checks that everything recovers.
@@ -74,6 +74,7 @@ def _soak(report: Report, seed: int, seconds: float) -> None:
     for thread in (*customers, watch):
         thread.join()
     _compare(report, customers, before)
+    _clear()
 
 
 def _nova() -> placement.Nova:
@@ -85,6 +86,15 @@ def _nova() -> placement.Nova:
     nova = placement.Nova(*(set(layout.COMPUTES) - there.keys()))
     nova.computes |= there
     return nova
+
+
+def _clear() -> None:
+    """Take the hosts out of Placement: a Nova that is started later brings them itself."""
+    for scheduler in pool.SCHEDULER.values():  # it would bring its devices back meanwhile
+        scheduler.stop()
+    placement.sweep()
+    for scheduler in pool.SCHEDULER.values():
+        scheduler.start()
 
 
 def _recover(report: Report, breaker: Breaker) -> None:
