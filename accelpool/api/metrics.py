@@ -58,6 +58,8 @@ class Metrics:
 
     def __init__(self, application: auth.WSGIApp) -> None:
         self._application = application
+        # Before there are requests: of two at once each would make them, which the library refuses.
+        self._histogram, self._in_progress = _histogram(), _in_progress()
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         if environ.get('PATH_INFO') == PATH:
@@ -70,10 +72,10 @@ class Metrics:
 
         started = time.monotonic()
         try:
-            with _in_progress().track_inprogress():
+            with self._in_progress.track_inprogress():
                 return self._application(environ, noted)
         finally:
-            _histogram().labels(environ['REQUEST_METHOD'], route(environ.get('PATH_INFO', '')), status[0]).observe(
+            self._histogram.labels(environ['REQUEST_METHOD'], route(environ.get('PATH_INFO', '')), status[0]).observe(
                 time.monotonic() - started)
 
 

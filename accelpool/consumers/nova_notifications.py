@@ -2,6 +2,7 @@
 """Nova's notifications: when an instance is gone, what it had is given back."""
 
 import logging
+import time
 from typing import Any
 
 import oslo_messaging
@@ -15,9 +16,11 @@ LOG = logging.getLogger(__name__)
 EXCHANGE, TOPIC = 'nova', 'versioned_notifications'
 #: Name of the queue that all schedulers share, apart from those of others who listen.
 POOL = 'accelpool'
+#: Seconds before a notification is taken up again of which nothing came.
+PAUSE = 1.0
 
 
-class _Endpoint:
+class Endpoint:
     """What oslo.messaging calls."""
 
     filter_rule = oslo_messaging.NotificationFilter(event_type=r'^instance\.delete\.end$')
@@ -29,6 +32,7 @@ class _Endpoint:
             given_back = instances.delete_of_instance(server)
         except Exception:
             LOG.exception('What the instance %s had could not be given back; trying again', server)
+            time.sleep(PAUSE)
             return oslo_messaging.NotificationResult.REQUEUE
         if given_back:
             LOG.warning('Nova deleted the instance %s without giving back %d slices', server, given_back)
@@ -42,7 +46,7 @@ class Listener:
         """:param url: of Nova's message bus"""
         self._server = oslo_messaging.get_notification_listener(
             oslo_messaging.get_notification_transport(cfg.CONF, url=url),
-            [oslo_messaging.Target(exchange=EXCHANGE, topic=TOPIC)], [_Endpoint()], executor='threading',
+            [oslo_messaging.Target(exchange=EXCHANGE, topic=TOPIC)], [Endpoint()], executor='threading',
             allow_requeue=True, pool=POOL)
 
     def start(self) -> None:

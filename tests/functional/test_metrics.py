@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """``/metrics`` of the API, asked as Prometheus asks."""
 
+import subprocess
+import sys
 import unittest
 
 import webob
@@ -9,6 +11,32 @@ from prometheus_client import parser
 
 from accelpool import conf
 from tests.functional import pool
+
+#: The first requests of a process, all at once; what one of them raises is said and is the exit status.
+FIRST = """
+import sys, threading
+from accelpool.api import metrics
+
+def application(_environ, start_response):
+    start_response('200 OK', [])
+    return [b'']
+
+def ask():
+    together.wait()
+    try:
+        served({'REQUEST_METHOD': 'GET', 'PATH_INFO': '/v1/devices'}, lambda *_: None)
+    except Exception as failure:
+        failures.append(repr(failure))
+
+served, failures, together = metrics.Metrics(application), [], threading.Barrier(16)
+sys.setswitchinterval(1e-6)
+threads = [threading.Thread(target=ask) for _ in range(16)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+sys.exit(failures or 0)
+"""
 
 
 class Api(unittest.TestCase):
@@ -43,6 +71,10 @@ class Api(unittest.TestCase):
                 before = self.count(**labels)
                 self.ask(path, token)
                 self.assertEqual(before + 1, self.count(**labels))
+
+    def test_the_first_requests_may_come_at_once(self) -> None:
+        asked = subprocess.run([sys.executable, '-c', FIRST], text=True, capture_output=True, timeout=120)
+        self.assertEqual((0, ''), (asked.returncode, asked.stderr))
 
     def test_callers_do_not_choose_labels(self) -> None:
         before = self.count(route='unknown')

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sixteen clients, two schedulers, one device: nothing is granted twice, nothing is lost, the accounts are exact.
+"""Sixteen clients, two schedulers, Nova's bindings, one device: nothing is granted twice, nothing is lost, the accounts are exact.
 
 ``ACCELPOOL_CLAIMS`` says how often the clients claim, for each database and capacity (tox -e integration: 10,000).
 """
@@ -46,6 +46,8 @@ class Contention(unittest.TestCase):
         self.assertEqual(0, outcome.lost, 'lost')
         self.assertEqual(0, outcome.gave_up, 'refused after too many conflicts')
         self.assertGreater(outcome.refused, 0, 'there was no contention')
+        self.assertGreater(outcome.bound, 0, 'no instance got anything')
+        self.assertGreater(outcome.granted, outcome.bound, 'instances got everything')
         self.assertEqual(CLAIMS, outcome.granted + outcome.refused)
         self.assertEqual(self._holding(), outcome.left)
         count = len(outcome.left)

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Instances of an unmodified Nova that have slices: their whole life, and what can go wrong in it."""
 
+import json
+import subprocess
 import time
 import unittest
 import uuid
+import xml.etree.ElementTree as et
 from typing import Any
 
 from tests.integration import support
 from tests.integration.support.client import Client
 from tests.integration.support.nova import Cloud, wait_for
-from tools.integration import layout
+from tools.integration import layout, pool
 
 
 def setUpModule() -> None:
@@ -20,6 +23,42 @@ REMOTE = {'accel:compute': '10', 'accel:memory': '256'}
 PCI = {'accel:isolation': 'whole', 'accel:model': 'gpu-pci', 'accel:locality': 'host'}
 MDEV = {'accel:isolation': 'partition', 'accel:model': 'gpu-mdev', 'accel:template': 'emulated-quarter',
         'accel:locality': 'host'}
+
+#: Gives accelerator requests, as nova-compute reads them, to the code of Nova's libvirt driver that makes of them what
+#: a guest gets.  In libvirt's place there is a host that names mediated devices as libvirt does.
+LIBVIRT = """
+import json, sys, types
+import nova.conf
+from nova.virt.libvirt import config, driver
+
+class Absent(Exception):
+    def get_error_code(self):
+        return 43
+
+class Host:
+    made, names = [], set()
+    def device_lookup_by_name(self, name):
+        if name not in self.names:
+            raise Absent(name)
+    def device_create(self, device):
+        self.made.append(device.to_xml())
+        self.names.add('_'.join(['mdev', device.mdev_information.uuid.replace('-', '_'), device.parent[len('pci_'):]]))
+    def device_define(self, device):
+        return device
+    def device_set_autostart(self, device, autostart):
+        pass
+
+driver.libvirt = types.SimpleNamespace(libvirtError=Absent, VIR_ERR_NO_NODE_DEVICE=43)
+arqs, host, guest = json.load(sys.stdin), Host(), config.LibvirtConfigGuest()
+one = object.__new__(driver.LibvirtDriver)
+one._host, one.pgpu_type_mapping, one.pgpu_type_default = host, {}, None
+nova.conf.CONF([], default_config_files=[])
+for start in range(2):  # a guest that is started again has what it had
+    mdevs = one._allocate_cyborg_mdevs(arqs)
+one._guest_add_accel_pci_devices(guest, [arq for arq in arqs if arq['attach_handle_type'] == 'PCI'])
+one._guest_add_mdevs(guest, mdevs)
+json.dump({'made': host.made, 'devices': [device.to_xml() for device in guest.devices]}, sys.stdout)
+"""
 
 
 class Case(support.Case):
@@ -78,8 +117,24 @@ class Life(Case):
         self.gone(server)
 
     def test_an_evacuated_instance_has_its_slice_on_the_other_host(self) -> None:
-        flavor = self.flavor('mdev', MDEV)
-        server, (arq,) = self.active(flavor, 'compute1')
+        server, before, after = self.evacuated(self.flavor('mdev', MDEV))
+        self.assertEqual(('Bound', 'MDEV'), (after['state'], after['attach_handle_type']))
+        self.assertNotEqual(before['attach_handle_uuid'], after['attach_handle_uuid'])
+        self.assertEqual(['compute2'], [one['slices'][0]['host'] for one in self.held(server)])
+
+    def test_an_evacuated_instance_reaches_a_remote_slice_from_the_other_host(self) -> None:
+        server, before, after = self.evacuated(self.flavor('remote', REMOTE))
+        self.assertEqual(('Bound', 'REMOTE'), (after['state'], after['attach_handle_type']))
+        (allocation,) = self.held(server)  # the former one is given back
+        self.assertEqual(('compute2', after['attach_handle_info']['allocation']),
+                         (allocation['consumer_host'], allocation['id']))
+        self.assertNotEqual(before['attach_handle_info'], after['attach_handle_info'])
+        attachment = Client('admin', 'admin').ask('GET', f'/allocations/{allocation["id"]}/attachment')
+        self.assertEqual(200, attachment.status_code, attachment.text)
+
+    def evacuated(self, flavor: str) -> tuple[str, dict[str, Any], dict[str, Any]]:
+        """Return an instance that was evacuated to compute2, and its accelerator request before and after."""
+        server, (before,) = self.active(flavor, 'compute1')
         hypervisor = support.service('nova-compute-compute1')
         (service,) = self.cloud.compute.get('/os-services?host=compute1&binary=nova-compute').json()['services']
         hypervisor.kill()
@@ -89,10 +144,8 @@ class Life(Case):
         self.assertTrue(self.forced_down(service['id'], True))
         self.assertEqual(200, self.cloud.act(server, evacuate={'host': 'compute2'}))
         self.cloud.wait(server, 'ACTIVE')
-        (again,) = wait_for(lambda: self.cloud.arqs(server), lambda seen: [one['hostname'] for one in seen] == ['compute2'])
-        self.assertEqual(('Bound', 'MDEV'), (again['state'], again['attach_handle_type']))
-        self.assertNotEqual(arq['attach_handle_uuid'], again['attach_handle_uuid'])
-        self.assertEqual(['compute2'], [one['slices'][0]['host'] for one in self.held(server)])
+        (after,) = wait_for(lambda: self.cloud.arqs(server), lambda seen: [one['hostname'] for one in seen] == ['compute2'])
+        return server, before, after
 
     def forced_down(self, service: str, down: bool) -> bool:
         return bool(self.cloud.compute.put(f'/os-services/{service}', json={'forced_down': down}).status_code == 200)
@@ -118,6 +171,23 @@ class Life(Case):
             self.assertEqual({'domain': '0000', 'bus': '04', 'device': '00', 'function': '0',
                               'asked_type': 'emulated-quarter'}, arq['attach_handle_info'])
             self.assertTrue(uuid.UUID(arq['attach_handle_uuid']))
+
+    def test_libvirts_driver_reads_the_handles(self) -> None:
+        _, arqs = self.active(self.flavor('three', PCI, MDEV, REMOTE))
+        identifier = next(arq['attach_handle_uuid'] for arq in arqs if arq['attach_handle_type'] == 'MDEV')
+        run = subprocess.run([layout.VENV / 'bin/python', '-c', LIBVIRT], input=json.dumps(arqs), text=True,
+                             capture_output=True, timeout=120)
+        self.assertEqual(0, run.returncode, run.stderr)
+        read = json.loads(run.stdout)
+        pci, mdev = (et.fromstring(one) for one in read['devices'])  # nothing of the remote slice
+        self.assertEqual(('hostdev', 'pci', 'yes'), (pci.tag, pci.get('type'), pci.get('managed')))
+        self.assertEqual({'domain': '0x0000', 'bus': '0x03', 'slot': '0x00', 'function': '0x0'},
+                         pci.find('source/address').attrib)
+        self.assertEqual(('hostdev', 'mdev'), (mdev.tag, mdev.get('type')))
+        self.assertEqual({'uuid': identifier}, mdev.find('source/address').attrib)
+        (made,) = (et.fromstring(one) for one in read['made'])
+        self.assertEqual(('pci_0000_04_00_0', 'emulated-quarter', identifier), (
+            made.findtext('parent'), made.find('capability/type').get('id'), made.findtext('capability/uuid')))
 
     def test_whole_local_devices_are_pci_functions_until_there_are_no_more(self) -> None:
         flavor = self.flavor('pci', PCI)
@@ -152,6 +222,35 @@ class Trouble(Case):
         self.assertIn('CUSTOM_NOBODY', record['reason'])
         self.cloud.delete(server)
         self.unplaced(server)
+
+    def test_a_promise_that_fragmentation_has_broken_fails_the_binding_and_says_why(self) -> None:
+        """Nearly all memory of one device is taken, and nearly all compute of the other one of its kind."""
+        flavor = self.flavor('lopsided', {'accel:compute': '50', 'accel:memory': '15000', 'accel:model': 'gpu-emu'})
+        user = Client('admin', 'admin')
+        for host, request in (('compute1', {'compute': 1, 'memory': 29000}), ('compute2', {'compute': 99, 'memory': 512})):
+            taken = user.allocate(model='gpu-emu', locality='host', consumer_host=host, **request)
+            self.addCleanup(user.release, taken['id'])
+            self.assertEqual([host], [one['host'] for one in user.wait(taken['id'], 'active')['slices']])
+        wait_for(self.candidates, lambda found: found)  # what both took is known there
+        server = self.boot(flavor)
+        self.cloud.wait(server, 'ERROR')
+        self.gone(server)
+        self.assertTrue(self.candidates())  # it was not for want of a candidate
+        (record,) = user.get(f'/allocations?consumer_id={server}&state=released')['allocations']
+        for reason in ('MiB of its memory is free, less than 15000 MiB', '1 % of its compute is free, less than 50 %'):
+            self.assertIn(reason, record['reason'])
+        self.cloud.delete(server)
+        self.unplaced(server)
+
+    def candidates(self) -> list[Any]:
+        """Return what Placement offers for the lopsided flavor, once it knows what is taken."""
+        offered = self.cloud.placement.get(
+            '/allocation_candidates?resources=VCPU:1&resources1=CUSTOM_ACCELPOOL_COMPUTE:50,CUSTOM_ACCELPOOL_MEMORY_MIB:15000'
+            '&required1=CUSTOM_ACCELPOOL_MODEL_GPU_EMU').json()
+        used = [one['resources'] for one in offered['provider_summaries'].values()
+                if 'CUSTOM_ACCELPOOL_COMPUTE' in one['resources']]
+        known = all(one['CUSTOM_ACCELPOOL_COMPUTE']['capacity'] <= 100 for one in used)
+        return list(offered['allocation_requests']) if known else []
 
     def test_nova_waits_for_a_host_that_carves_late(self) -> None:
         conductor = support.service('accelpool-conductor-compute1')
@@ -195,7 +294,8 @@ class Trouble(Case):
         conductor.start()
         self.gone(server)
 
-    def test_an_instance_that_nova_deletes_while_the_api_is_away_leaves_nothing(self) -> None:
+    def test_novas_notification_of_an_instance_that_it_deletes_while_the_api_is_away_heals(self) -> None:
+        self.without_comparison()
         server, _ = self.active(self.flavor('remote', REMOTE))
         api = support.service('accelpool')
         api.stop()
@@ -203,6 +303,18 @@ class Trouble(Case):
         self.cloud.wait(server, 'DELETED')
         api.start()
         self.gone(server)
+
+    def without_comparison(self) -> None:
+        """Only Nova's notifications tell the schedulers that an instance is gone."""
+        for name, scheduler in pool.SCHEDULER.items():
+            config = layout.ETC / f'accelpool/{name}.conf'
+            before = config.read_text()
+            scheduler.stop()
+            self.addCleanup(scheduler.start)
+            self.addCleanup(config.write_text, before)
+            self.addCleanup(scheduler.stop)
+            config.write_text(f'{before}[nova]\ncompare_interval = 86400\n')
+            scheduler.start()
 
     def test_what_belongs_to_no_instance_is_given_back(self) -> None:
         stranger = str(uuid.uuid4())

@@ -202,8 +202,8 @@ class Schedulers(unittest.TestCase):
 
     def test_its_configuration_is_that_of_any_openstack_service(self) -> None:
         database.add_device('a')
+        cfg.CONF.reset()
         conf.register_all()
-        self.addCleanup(cfg.CONF.reset)
         with tempfile.NamedTemporaryFile('w', suffix='.conf') as file:
             cfg.CONF([], default_config_files=[])
             self.assertIsNone(sync.loop('scheduler1'))
@@ -329,14 +329,14 @@ class Accounts(unittest.TestCase):
             self.counts['refused'] += 1
             return
         instance = str(uuid.uuid4())
-        identifier = self.pool.instance(request, found, instance)
-        if not identifier:
-            self.counts['overtaken'] += 1
-        elif database.state_of(identifier) == State.SCHEDULED:
-            self.counts['booted'] += 1
-            self.instances[identifier] = instance
-        else:
+        try:
+            identifier = self.pool.instance(request, found, instance)
+        except errors.NoCandidates:
             self.counts['broken'] += 1
+            return
+        if identifier:
+            self.instances[identifier] = instance
+        self.counts['booted' if identifier else 'overtaken'] += 1
 
     def _delete(self, identifier: str, outage: bool) -> None:
         if outage:

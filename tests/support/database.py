@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 
 from accelpool import types
-from accelpool.db import allocation, device, host, migration, models, pool, session
+from accelpool.allocations.states import Event
+from accelpool.db import allocation, arq, device, host, migration, models, pool, session
 
 
 def use(case: unittest.TestCase, url: str | None = None) -> str:
@@ -67,6 +68,22 @@ def add_allocation(request: types.Request | None = None, **values: object) -> st
         return allocation.create(
             writer, request=request or types.Request(compute=10, memory=100),
             project_id='p', user_id='u', **values).id
+
+
+def add_binding(server: str, *events: Event) -> tuple[str, str]:
+    """Make an accelerator request whose binding to an instance was started and has come so far; returns it and its
+    allocation, which is of no device.
+    """
+    with session.writer() as writer:
+        made = allocation.create(
+            writer, request=types.Request(compute=10, memory=1), project_id='p', user_id='u',
+            consumer_type='instance', consumer_id=server)
+        (one,) = arq.create(writer, [(0, types.Request())], profile='x', project_id='p', user_id='u')
+        arq.bind(writer, one.id, state=arq.State.BIND_STARTED, hostname='host-a', device_rp_uuid=server,
+                 instance_uuid=server, project_id='p', allocation_id=made.id)
+        for event in events:
+            allocation.transition(writer, made.id, event, detail='so it is')
+    return one.id, made.id
 
 
 def state_of(identifier: str) -> str:

@@ -20,11 +20,12 @@ from accelpool.rpc import client
 from tests.integration import support
 from tests.integration.soak.breaker import Breaker
 from tests.integration.soak.customer import PROMISED, Customer
+from tests.integration.soak.instances import make_profile
 from tests.integration.soak.report import Report
 from tests.integration.support import accounts, fault, placement
 from tests.integration.support.client import Client, release_all
 from tests.support import database
-from tools.integration import bus, layout
+from tools.integration import bus, compute, layout, pool
 
 CUSTOMERS = 6
 #: Faults between two checks that everything recovers.
@@ -51,12 +52,13 @@ def main(argv: list[str] | None = None) -> int:
 
 def _soak(report: Report, seed: int, seconds: float) -> None:
     release_all()
-    _hypervisors()
+    make_profile()
+    nova = _nova()
     before = database.accounts()
     ended = threading.Event()
     customers: list[Customer] = []
     breaker = Breaker(seed, report, lambda: [identifier for one in customers for identifier in list(one.promises)])
-    customers += [Customer(number, seed, report, breaker, ended) for number in range(CUSTOMERS)]
+    customers += [Customer(number, seed, report, breaker, nova, ended) for number in range(CUSTOMERS)]
     watch = threading.Thread(target=_watch, args=(report, ended), daemon=True)
     for thread in (*customers, watch):
         thread.start()
@@ -72,13 +74,27 @@ def _soak(report: Report, seed: int, seconds: float) -> None:
     for thread in (*customers, watch):
         thread.join()
     _compare(report, customers, before)
+    _clear()
 
 
-def _hypervisors() -> None:
-    """Tell Placement of the hosts, as Nova does where it runs: devices for local use belong to them."""
+def _nova() -> placement.Nova:
+    """Return who boots the customers' instances: Placement knows its hosts, to which devices for local use belong."""
+    compute.NOVA.stop()  # a real one does not know these instances: what they have would be given back
     placement.sweep()
-    there = placement.Nova().ask('GET', '/resource_providers')['resource_providers']
-    placement.Nova(*(set(layout.COMPUTES) - {one['name'] for one in there}))
+    there = {one['name']: one['uuid'] for one in placement.Nova().ask('GET', '/resource_providers')['resource_providers']
+             if one['name'] in layout.COMPUTES}
+    nova = placement.Nova(*(set(layout.COMPUTES) - there.keys()))
+    nova.computes |= there
+    return nova
+
+
+def _clear() -> None:
+    """Take the hosts out of Placement: a Nova that is started later brings them itself."""
+    for scheduler in pool.SCHEDULER.values():  # it would bring its devices back meanwhile
+        scheduler.stop()
+    placement.sweep()
+    for scheduler in pool.SCHEDULER.values():
+        scheduler.start()
 
 
 def _recover(report: Report, breaker: Breaker) -> None:
@@ -114,6 +130,9 @@ def _compare(report: Report, customers: list[Customer], before: object) -> None:
     """What the service promised is what there is; afterwards there is what there was before."""
     case = unittest.TestCase()
     try:
+        for one in customers:
+            one.instances.clear('building', 'going', 'gone')
+            one.instances.compare()
         accounts.compare(case)
         placement.agree(case)
         user = Client()
@@ -128,6 +147,8 @@ def _compare(report: Report, customers: list[Customer], before: object) -> None:
                 report.violation(f'{identifier} failed: {body["reason"]}')
             if state not in {None, 'released'}:
                 user.release(identifier)
+        for one in customers:
+            one.instances.clear('active')
         accounts.compare(case)
         placement.agree(case)
         if (charged := database.accounts()) != before:

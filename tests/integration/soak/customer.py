@@ -14,8 +14,9 @@ import requests
 from keystoneauth1 import exceptions
 
 from tests.integration.soak.breaker import Breaker
+from tests.integration.soak.instances import Instances
 from tests.integration.soak.report import Report
-from tests.integration.support import fault
+from tests.integration.support import fault, placement
 from tests.integration.support.client import Client
 from tests.support.agent import Refused, admit
 
@@ -34,19 +35,21 @@ PROMISED = {
 class Customer(threading.Thread):
     """Runs until ``ended`` is set; ``promises`` says what must be found then."""
 
-    def __init__(self, number: int, seed: int, report: Report, breaker: Breaker, ended: threading.Event) -> None:
+    def __init__(self, number: int, seed: int, report: Report, breaker: Breaker, nova: placement.Nova,
+                 ended: threading.Event) -> None:
         super().__init__(name=f'customer {number}', daemon=True)
         self._chance = random.Random(seed * 1000 + number)
         self._report, self._breaker, self._ended = report, breaker, ended
         self.user = Client('demo', 'demo', shared=False)
         self.promises: dict[str, str] = {}
+        self.instances = Instances(self.ask, nova, self._chance, report)
         #: (allocation, host, connection, when it was opened)
         self._sessions: list[tuple[str, str, socket.socket, float]] = []
 
     def run(self) -> None:
         doings: list[tuple[Callable[[], None], int]] = [
             (self._create, 5), (self._release, 4), (self._look, 3), (self._attach, 4), (self._list, 1),
-            (self._extend, 1), (self._nonsense, 1), (self._hang_up, 1)]
+            (self._extend, 1), (self._nonsense, 1), (self._hang_up, 1), (self.instances.boot, 3), (self.instances.delete, 1)]
         choices, weights = zip(*doings, strict=True)
         while not self._ended.is_set():
             try:
@@ -61,11 +64,12 @@ class Customer(threading.Thread):
     def live(self) -> list[str]:
         return [identifier for identifier, promise in self.promises.items() if promise != 'released']
 
-    def _ask(self, what: str, method: str, path: str, body: Any = None, *, right: set[int]) -> requests.Response | None:
+    def ask(self, what: str, method: str, path: str, body: Any = None, *, right: set[int], user: Client | None = None,
+            **options: Any) -> requests.Response | None:
         """Ask; anything but a right answer or a good 503 is a violation.  None: the service was not reached."""
         begun = time.monotonic()
         try:
-            answer = self.user.ask(method, path, body)
+            answer = (user or self.user).ask(method, path, body, **options)
         except exceptions.ClientException as failure:
             self._report.count(f'{what}: {type(failure).__name__}')
             return None
@@ -89,7 +93,7 @@ class Customer(threading.Thread):
         if chance.random() < 0.2:
             body['ttl'] = 3600
         self.promises[body['id']] = 'asked'
-        answer = self._ask('create', 'POST', '/allocations', body, right={200, 202})
+        answer = self.ask('create', 'POST', '/allocations', body, right={200, 202})
         if answer is not None and answer.status_code == 202:
             self.promises[body['id']] = 'made'
         return None
@@ -99,7 +103,7 @@ class Customer(threading.Thread):
             return
         identifier = self._chance.choice(live)
         maybe = self.promises[identifier] == 'asked'
-        answer = self._ask('release', 'DELETE', f'/allocations/{identifier}', right={202, 204, *({404} if maybe else ())})
+        answer = self.ask('release', 'DELETE', f'/allocations/{identifier}', right={202, 204, *({404} if maybe else ())})
         if answer is not None and answer.status_code in {202, 204}:
             self.promises[identifier] = 'released'
         elif answer is not None and answer.status_code == 404:
@@ -111,25 +115,25 @@ class Customer(threading.Thread):
         if live := self.live():
             identifier = self._chance.choice(live)
             maybe = self.promises[identifier] == 'asked'
-            self._ask('show', 'GET', f'/allocations/{identifier}', right={200, *({404} if maybe else ())})
+            self.ask('show', 'GET', f'/allocations/{identifier}', right={200, *({404} if maybe else ())})
 
     def _list(self) -> None:
-        self._ask('list', 'GET', self._chance.choice(('/allocations', '/devices', '/profiles', '/pools')), right={200})
+        self.ask('list', 'GET', self._chance.choice(('/allocations', '/devices', '/profiles', '/pools')), right={200})
 
     def _extend(self) -> None:
         if live := self.live():
             identifier = self._chance.choice(live)
-            self._ask('extend', 'PATCH', f'/allocations/{identifier}', {'ttl': 3600}, right={200, 404, 409})
+            self.ask('extend', 'PATCH', f'/allocations/{identifier}', {'ttl': 3600}, right={200, 404, 409})
 
     def _nonsense(self) -> None:
         body = self._chance.choice(({'compute': 0, 'memory': 1}, {'compute': 10}, {'memory': 'much'}, {'profile': 'nobody'}))
-        self._ask('nonsense', 'POST', '/allocations', body, right={400, 404})
+        self.ask('nonsense', 'POST', '/allocations', body, right={400, 404})
 
     def _attach(self) -> None:
         if not (live := self.live()):
             return
         identifier = self._chance.choice(live)
-        answer = self._ask('attach', 'GET', f'/allocations/{identifier}/attachment', right={200, 404, 409})
+        answer = self.ask('attach', 'GET', f'/allocations/{identifier}/attachment', right={200, 404, 409})
         if answer is None or answer.status_code != 200:
             return
         opened = time.monotonic()

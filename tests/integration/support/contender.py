@@ -1,20 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clients that contend for one device through a scheduler of their own process, and what came of it."""
+"""Clients that contend for one device, and what came of it.
+
+Each of them claims in both ways that there are, at random: through a scheduler of its own process, and as Nova does, whose
+PATCH claims where it is served.
+"""
 
 import collections
 import concurrent.futures
+import contextlib
 import dataclasses
 import multiprocessing
 import random
 from multiprocessing.sharedctypes import Synchronized
+from unittest import mock
 
-from accelpool import types
+import sqlalchemy as sa
+from oslo_config import cfg
+from sqlalchemy import orm
+
+from accelpool import conf, errors, types
 from accelpool.allocations.states import State
-from accelpool.db import allocation, session
+from accelpool.consumers import instance as instances
+from accelpool.db import allocation, arq, models, session
+from accelpool.rpc import client
 from accelpool.scheduler.service import SchedulerService
 
 #: Processes, each with a scheduler; clients of all of them together.
 SCHEDULERS, CLIENTS = 2, 16
+#: Seconds of silence after which a host counts as down: nobody is heard of here.
+PATIENCE = 86400
+#: States of what was refused: as :meth:`SchedulerService.schedule` leaves it, and as a binding does.
+REFUSED = (State.ERROR, State.RELEASED)
 
 
 class Nobody:
@@ -26,12 +42,16 @@ class Nobody:
     def bind(self, allocation_id: str) -> None:
         pass
 
+    def release(self, allocation_id: str) -> None:
+        pass
+
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
     """What the clients of all schedulers saw."""
 
     granted: int
+    bound: int     # of those, what Nova's way was granted
     refused: int
     over: int      # grants with more than the capacity in use at that moment
     lost: int      # neither granted nor refused with a reason
@@ -68,7 +88,15 @@ def contend(url: str, capacity: int, claims: int) -> Outcome:
         for counted, theirs in processes.map(_scheduler, share, [capacity] * SCHEDULERS):
             seen += counted
             left |= theirs
-    return Outcome(seen['granted'], seen['refused'], seen['over'], seen['lost'], seen['gave up'], frozenset(left))
+    return Outcome(seen['granted'], seen['bound'], seen['refused'], seen['over'], seen['lost'], seen['gave up'],
+                   frozenset(left))
+
+
+def without_conductors() -> contextlib.AbstractContextManager[object]:
+    """Return what lets this process do what the API does for Nova, as configured here; no conductor hears of it."""
+    conf.register_all()
+    cfg.CONF.set_override('down_after', PATIENCE, 'scheduler')
+    return mock.patch.object(client, 'ConductorClient', Nobody)
 
 
 _held: _Held
@@ -77,11 +105,12 @@ _held: _Held
 def _initialize(url: str, shared: 'Synchronized[int]', capacity: int) -> None:
     global _held
     session.configure(url)
+    without_conductors().__enter__()  # until the process ends
     _held = _Held(shared, capacity)
 
 
 def _scheduler(claims: int, capacity: int) -> tuple[collections.Counter[str], set[str]]:
-    scheduler = SchedulerService(Nobody, down_after=86400)
+    scheduler = SchedulerService(Nobody, down_after=PATIENCE)
     clients = CLIENTS // SCHEDULERS
     with concurrent.futures.ThreadPoolExecutor(clients) as threads:
         done = list(threads.map(lambda _: _client(scheduler, claims // clients, capacity), range(clients)))
@@ -93,21 +122,19 @@ def _client(scheduler: SchedulerService, claims: int, capacity: int) -> tuple[co
     mine: list[str] = []
     wanted = 2 * capacity // CLIENTS + 1  # together about twice what there is
     for _ in range(claims):
-        identifier = session.retrying(lambda writer: allocation.create(
-            writer, request=types.Request(compute=100 // capacity, memory=1), project_id='p', user_id='u')).id
-        scheduler.schedule(identifier)
-        with session.reader() as reader:
-            found = allocation.get(reader, identifier)
+        request = types.Request(compute=100 // capacity, memory=1)
+        found = _bound(request) if random.random() < 0.5 else _asked(scheduler, request)
         if found.state == State.SCHEDULED and len(found.slices) == 1:
             seen['granted'] += 1
-            mine.append(identifier)
+            seen['bound'] += found.consumer_type == 'instance'
+            mine.append(found.id)
             seen['over'] += _held.more()
-        elif found.state == State.ERROR and found.reason:
+        elif found.state in REFUSED and found.reason:
             seen['refused'] += 1
             seen['gave up'] += 'try again' in found.reason
         else:
             seen['lost'] += 1
-        if len(mine) >= wanted or found.state == State.ERROR:
+        if len(mine) >= wanted or found.state in REFUSED:
             random.shuffle(mine)
             for _ in range(random.randint(0, len(mine))):
                 _held.less()
@@ -115,10 +142,51 @@ def _client(scheduler: SchedulerService, claims: int, capacity: int) -> tuple[co
     return seen, set(mine)
 
 
+def _asked(scheduler: SchedulerService, request: types.Request) -> models.Allocation:
+    """Ask as users of ``/v1`` do."""
+    identifier = session.retrying(lambda writer: allocation.create(
+        writer, request=request, project_id='p', user_id='u')).id
+    scheduler.schedule(identifier)
+    return _found(models.Allocation.id == identifier)
+
+
+def _bound(request: types.Request) -> models.Allocation:
+    """Ask as Nova does for an instance; what is refused leaves an allocation with the reason."""
+    instance = models.new_id()
+    with contextlib.suppress(errors.NoCandidates, errors.ClaimConflict):
+        bind(request, instance, 'host-a', models.new_id())
+    return _found(models.Allocation.consumer_id == instance)
+
+
+def bind(request: types.Request, instance: str, host: str, provider: str) -> None:
+    """Make an accelerator request for an instance and bind it; it is deleted when that fails, which Nova does.
+
+    :raises NoCandidates, ClaimConflict: Nova's answer is a 409
+    """
+    (one,) = session.retrying(lambda writer: arq.create(
+        writer, [(0, request)], profile='profile', project_id='p', user_id='u'))
+    try:
+        instances.bind({one.id: instances.Binding(
+            hostname=host, device_rp_uuid=provider, instance_uuid=instance)}, visible='p')
+    except errors.AccelpoolError:
+        instances.delete([one.id], visible='p')
+        raise
+
+
+def _found(which: sa.ColumnElement[bool]) -> models.Allocation:
+    with session.reader() as reader:
+        return reader.scalars(sa.select(models.Allocation).where(which).options(
+            orm.selectinload(models.Allocation.slices))).one()
+
+
 def release(identifier: str) -> None:
-    """Give everything of an allocation back, as its conductor does."""
-    def work(writer: object) -> None:
-        allocation.release(writer, identifier)
-        for one in allocation.get(writer, identifier).slices:
-            allocation.release_slice(writer, one.id)
+    """Give everything of an allocation back, as its owner and its conductor do."""
+    owner = _found(models.Allocation.id == identifier)
+    if owner.consumer_type == 'instance':
+        instances.delete_of_instance(owner.consumer_id)
+
+    def work(writer: orm.Session) -> None:
+        if allocation.release(writer, identifier) == State.RELEASING:
+            for one in allocation.get(writer, identifier).slices:
+                allocation.release_slice(writer, one.id)
     session.retrying(work)

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What Nova does in Placement, and a pool beside a real Placement: database, scheduler and its loop, no conductors."""
 
-import dataclasses
 import random
 import time
 import unittest
@@ -11,20 +10,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from keystoneauth1 import adapter
+from oslo_config import cfg
 
 from accelpool import errors, types
-from accelpool.allocations.states import State
-from accelpool.db import allocation, host, models, service, session
+from accelpool.db import allocation, arq, models, service, session
 from accelpool.placement import names
 from accelpool.placement.client import MICROVERSION, Client
 from accelpool.placement.difference import Found
 from accelpool.placement.groups import groups
-from accelpool.placement.providers import Amounts, same_host
+from accelpool.placement.providers import Amounts
 from accelpool.placement.sync import Sync
 from accelpool.scheduler.service import SchedulerService
 from tests.integration.support import fault
 from tests.integration.support.client import keystone
-from tests.integration.support.contender import Nobody, release
+from tests.integration.support.contender import PATIENCE, Nobody, bind, release, without_conductors
 from tests.support import database
 from tools.integration import compute, databases, identity, layout, pool, tasks
 
@@ -168,35 +167,41 @@ class Nova:
                 self.delete(consumer)
             self.ask('DELETE', f'/resource_providers/{identifier}')
 
-    def delete(self, instance: str) -> None:
-        self.ask('DELETE', f'/allocations/{instance}')
+    def delete(self, instance: str) -> bool:
+        """Give an instance's claim back, if it has one; returns whether it had."""
+        answer = self._adapter.request(f'/allocations/{instance}', 'DELETE', raise_exc=False, timeout=TIMEOUT)
+        assert answer.status_code in {204, 404}, answer.text
+        return bool(answer.status_code == 204)
 
 
 class Pool:
     """Devices in an empty database, a scheduler that claims them, and Nova's users."""
 
     def __init__(self, case: unittest.TestCase, *computes: str) -> None:
+        case.addCleanup(cfg.CONF.reset)
+        case.enterContext(without_conductors())
+        cfg.CONF.set_override('auth_type', 'password', 'placement')  # a binding is for the provider that Nova names
         database.use(case)
         case.addCleanup(self._clear)
         sweep()
         self.nova = Nova(*computes)
-        self.scheduler = SchedulerService(Nobody, down_after=86400)
+        self.scheduler = SchedulerService(Nobody, down_after=PATIENCE)
         self.client = client()
         self.hear_of('scheduler1')
         self.sync = self.another()
 
     def another(self, name: str = 'scheduler1', local_pools: Sequence[str] = ()) -> Sync:
         """Return the loop of a scheduler that has just been started."""
-        return Sync(client(), name, 86400, local_pools)
+        return Sync(client(), name, PATIENCE, local_pools)
 
     def hear_of(self, name: str) -> None:
         with session.writer() as writer:
             service.heard_of(writer, 'accelpool-scheduler', name)
 
     def instance(self, request: types.Request, candidates: Sequence[dict[str, Any]], name: str | None = None) -> str:
-        """Boot an instance on one of the candidates, as Nova and the accelerator API do; returns our allocation.
+        """Boot an instance on one of the candidates, as Nova does; returns our allocation, '': somebody was faster.
 
-        Its state is ``error`` when we cannot keep what Placement has promised: Nova gives its claim back then.
+        :raises NoCandidates: we cannot keep what Placement has promised; Nova has given its claim back
         """
         name = name or str(uuid.uuid4())
         candidate = random.choice(candidates)
@@ -204,13 +209,14 @@ class Pool:
             return ''
         (provider,) = candidate['mappings']['_dp0']
         node = next(node for node, uuid in self.nova.computes.items() if uuid in candidate['allocations'])
-        identifier = database.add_allocation(
-            dataclasses.replace(request, provider=provider, consumer_host=same_host(node, self._hosts()) or node),
-            consumer_type='instance', consumer_id=name)
-        self.scheduler.schedule(identifier)
-        if database.state_of(identifier) == State.ERROR:
+        try:
+            bind(request, name, node, provider)
+        except errors.NoCandidates:
             self.nova.delete(name)
-        return identifier
+            raise
+        with session.reader() as reader:
+            (one,) = arq.of_instance(reader, name)
+        return str(one.allocation_id)
 
     def process(self, request: types.Request) -> str:
         """Allocate for a consumer that Placement does not know."""
@@ -220,10 +226,6 @@ class Pool:
 
     def release(self, identifier: str) -> None:
         release(identifier)
-
-    def _hosts(self) -> list[str]:
-        with session.reader() as reader:
-            return [found.name for found in host.list_page(reader)]
 
     def provider_of(self, identifier: str) -> Found:
         """Return what Placement has of the provider of an allocation's device."""

@@ -17,7 +17,10 @@ from accelpool.allocations.states import Event
 from accelpool.conductor import metrics
 from accelpool.conductor.service import Conductor
 from accelpool.conf import mock as mock_options
+from accelpool.consumers import instance as instances
 from accelpool.db import allocation as db_allocation
+from accelpool.db import arq as db_arq
+from accelpool.db import event as db_event
 from accelpool.db import host as db_host
 from accelpool.db import models
 from accelpool.db import session as db_session
@@ -132,6 +135,30 @@ class Service(unittest.TestCase):
         self.assertEqual('error', database.state_of(identifier))
         with db_session.reader() as session:
             self.assertIn('the vendor library is broken', db_allocation.get(session, identifier).reason)
+        self.assertTrue(self.whole())
+
+    def test_a_slice_of_an_instance_that_cannot_be_carved_is_an_event_and_refuses_its_sessions(self) -> None:
+        with db_session.writer() as session:
+            (request,) = db_arq.create(session, [(0, types.Request(compute=10, memory=64))], profile='small',
+                                       project_id='p', user_id='u')
+        self.agent.refuse['bind'] = ('driver-error', 'the vendor library is broken')
+        with mock.patch.object(self.conductor.allocations, '_release_on') as release:
+            instances.bind({request.id: instances.Binding(
+                hostname=HOST, device_rp_uuid='r', instance_uuid='i')}, visible='p')
+            with db_session.reader() as session:
+                bound = db_arq.show(session, request.id, 'p')
+            self.assertEqual(db_arq.State.BOUND, bound.shown_state())  # before its conductor has heard of it
+            wait_for(lambda: release.called)
+        identifier = str(bound.allocation_id)
+        self.conductor.allocations.release(identifier)
+        with db_session.reader() as session:
+            self.assertEqual(db_arq.State.BOUND, db_arq.show(session, request.id, 'p').shown_state())
+            self.assertEqual([], db_arq.unsettled(session))  # Nova is told nothing
+            failed = db_event.list_page(session, allocation_id=identifier)[-1]
+        self.assertEqual((Event.FAIL, 'binding', 'error'), (failed.event, failed.from_state, failed.to_state))
+        self.assertEqual(f'{HOST}: the vendor library is broken', failed.detail)
+        with self.assertRaises(errors.Conflict):
+            self.conductor.allocations.attach(identifier)
         self.assertTrue(self.whole())
 
     def test_without_an_agent_binding_waits_for_one(self) -> None:

@@ -75,17 +75,6 @@ class EventsTest(unittest.TestCase):
     def setUp(self) -> None:
         database.use(self)
 
-    def started(self) -> tuple[str, str]:
-        """Make an ARQ whose binding was started; returns it and its allocation."""
-        with session.writer() as writer:
-            made = allocation.create(
-                writer, request=types.Request(compute=10, memory=1), project_id='p', user_id='u',
-                consumer_type='instance', consumer_id=SERVER)
-            (one,) = arq.create(writer, [(0, types.Request())], profile='x', project_id='p', user_id='u')
-            arq.bind(writer, one.id, state=arq.State.BIND_STARTED, hostname='host-a', device_rp_uuid=SERVER,
-                     instance_uuid=SERVER, project_id='p', allocation_id=made.id)
-        return one.id, made.id
-
     def move(self, identifier: str, *events: Event) -> None:
         with session.writer() as writer:
             for event in events:
@@ -99,13 +88,13 @@ class EventsTest(unittest.TestCase):
         nova.Events(nova.Nova(server), timeout).run()
 
     def test_what_has_not_ended_is_not_told(self) -> None:
-        one, _ = self.started()
+        one, _ = database.add_binding(SERVER)
         server = Recorded(200, 'echo')
         self.run_events(server)
         self.assertEqual(([], 'BindStarted'), (server.asked, self.shown(one)))
 
     def test_a_carved_slice_is_bound_at_once_and_told_once(self) -> None:
-        one, claimed = self.started()
+        one, claimed = database.add_binding(SERVER)
         self.move(claimed, Event.CLAIM, Event.BIND, Event.ACTIVATE)
         self.assertEqual('Bound', self.shown(one))
         server = Recorded(200, 'echo')
@@ -115,7 +104,7 @@ class EventsTest(unittest.TestCase):
         self.assertEqual('Bound', self.shown(one))
 
     def test_a_failure_shows_only_when_nova_has_been_told(self) -> None:
-        one, claimed = self.started()
+        one, claimed = database.add_binding(SERVER)
         self.move(claimed, Event.CLAIM, Event.BIND, Event.FAIL)
         self.run_events(Recorded(404, {}))
         self.assertEqual('BindStarted', self.shown(one))
@@ -128,13 +117,13 @@ class EventsTest(unittest.TestCase):
         self.assertEqual('BindFailed', self.shown(one))
 
     def test_nobody_is_told_for_ever(self) -> None:
-        one, claimed = self.started()
+        one, claimed = database.add_binding(SERVER)
         self.move(claimed, Event.CLAIM, Event.BIND, Event.FAIL)
         self.run_events(Recorded(404, {}), timeout=-1)
         self.assertEqual('BindFailed', self.shown(one))
 
     def test_requests_that_were_never_bound_are_forgotten(self) -> None:
-        bound, _ = self.started()
+        bound, _ = database.add_binding(SERVER)
         with session.writer() as writer:
             arq.create(writer, [(0, types.Request())], profile='x', project_id='p', user_id='u')
             self.assertEqual(0, arq.delete_forgotten(writer, models.utcnow() - datetime.timedelta(hours=1)))

@@ -31,8 +31,9 @@ class AttachmentController(resource.Resource):
             found = ownership.own(session, call.context, allocation_id)
             policy.authorize(call.context, rules.ATTACHMENT, {'project_id': found.project_id})
             if found.state != states.State.ACTIVE:
+                why = f' ({found.reason})' if found.reason else ''
                 raise errors.StateConflict(
-                    f'Allocation {allocation_id} is {found.state}; only an active one has an attachment')
+                    f'Allocation {allocation_id} is {found.state}{why}; only an active one has an attachment')
             watched = self._is_up(session, found.consumer_host)
         devices = [
             {**entry, 'urls': ways.on_network(entry['urls'], found.request.get('data_network'), name)}
