@@ -44,8 +44,9 @@ class Case(unittest.TestCase):
     def instead(self, name: str, **changes: Any) -> None:
         """Run a service otherwise than usual until the test ends."""
         service_ = service(name)
-        service_.stop()
-        self.addCleanup(service_.start)
+        if service_.pid is not None:
+            service_.stop()
+            self.addCleanup(service_.start)
         self.addCleanup(service_.stop)
         dataclasses.replace(service_, **changes).start()
 
