@@ -9,7 +9,6 @@ import array
 import pathlib
 import signal
 import sys
-import time
 
 from tools.integration import layout
 
@@ -17,6 +16,8 @@ sys.path.insert(0, str(pathlib.Path(layout.ROOT, 'examples')))
 import cuda_driver as cuda
 
 THREADS = 64
+#: Seconds between two rounds.
+PAUSE = 0.05
 #: Adds its own number, and one, to what each thread has.
 PTX = """
 .version 7.0
@@ -40,14 +41,13 @@ PTX = """
 
 
 def main() -> int:
-    ended: list[int] = []
-    signal.signal(signal.SIGTERM, lambda number, _frame: ended.append(number))
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     cuda.start()
     add = cuda.kernel(PTX, 'add')
     sums = cuda.allocate(4 * THREADS)
     cuda.write(sums, bytes(4 * THREADS))
     done = 0
-    while not ended:
+    while signal.sigtimedwait({signal.SIGTERM}, PAUSE) is None:
         cuda.launch(add, 1, THREADS, cuda.Pointer(sums))
         done += 1
         found = array.array('I', cuda.read(sums, 4 * THREADS))
@@ -56,7 +56,6 @@ def main() -> int:
             print(f'wrong in round {done}: {found}', flush=True)
             return 1
         print(f'round {done}', flush=True)
-        time.sleep(0.05)
     cuda.free(sums)
     print('all right', flush=True)
     return 0
