@@ -8,7 +8,7 @@ import pecan
 import pecan.hooks
 import webob
 from oslo_config import cfg
-from oslo_middleware import healthcheck, http_proxy_to_wsgi, request_id
+from oslo_middleware import http_proxy_to_wsgi, request_id
 
 from accelpool.api import audit, auth, context, cyborg, faults, health, microversions, registration, resource
 from accelpool.api.controllers import root
@@ -75,14 +75,13 @@ class _Front:
     def __init__(self, application: auth.WSGIApp, bare: auth.WSGIApp) -> None:
         self._application = application
         self._bare = bare
-        health.register_defaults(cfg.CONF)
-        self._healthcheck = healthcheck.Healthcheck(None, cfg.CONF)
+        self._healthcheck = health.make_app(health.BACKENDS)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         registration.ensure()
         path = environ.get('PATH_INFO', '')
         chosen = self._application
-        if path == '/healthcheck':
+        if path == health.PATH:
             chosen = self._healthcheck
         elif _is_self_proven(path):
             chosen = self._bare

@@ -5,22 +5,33 @@ A balancer takes an API process whose answer is 503 out of service; the answer n
 unless ``[healthcheck] detailed`` is set.
 """
 
+from collections.abc import Sequence
+
 import sqlalchemy as sa
 from oslo_config import cfg
+from oslo_middleware import healthcheck
 from oslo_middleware.healthcheck import opts, pluginbase
 
 from accelpool import errors
+from accelpool.api import auth
 from accelpool.db import service as db_service
 from accelpool.db import session as db
 from accelpool.rpc import client
 
-BACKENDS = ['accelpool_database', 'accelpool_bus', 'accelpool_enabled']
+PATH = '/healthcheck'
+DATABASE = 'accelpool_database'
+BACKENDS = [DATABASE, 'accelpool_bus', 'accelpool_enabled']
 
 
-def register_defaults(conf: cfg.ConfigOpts) -> None:
-    """Make these backends the default of ``[healthcheck] backends``."""
-    conf.register_opts(opts.HEALTHCHECK_OPTS, group='healthcheck')
-    conf.set_default('backends', BACKENDS, group='healthcheck')
+def make_app(backends: Sequence[str]) -> auth.WSGIApp:
+    """Build what answers :data:`PATH`.
+
+    :param backends: what it looks at unless ``[healthcheck] backends`` names others
+    """
+    cfg.CONF.register_opts(opts.HEALTHCHECK_OPTS, group='healthcheck')
+    cfg.CONF.set_default('backends', list(backends), group='healthcheck')
+    application: auth.WSGIApp = healthcheck.Healthcheck(None, cfg.CONF)
+    return application
 
 
 class Database(pluginbase.HealthcheckBaseExtension):

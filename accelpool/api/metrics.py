@@ -14,7 +14,7 @@ from typing import Any
 import prometheus_client
 from prometheus_client import multiprocess
 
-from accelpool.api import auth, openapi
+from accelpool.api import auth, health, openapi
 
 PATH = '/metrics'
 #: Bounds of the histogram, in seconds.
@@ -50,7 +50,7 @@ def _shape(path: str) -> str:
 def route(path: str) -> str:
     """Return the name of a path in the metrics."""
     found = _shape(path)
-    return found if found in _routes() or path == '/healthcheck' else UNKNOWN
+    return found if found in _routes() or path == health.PATH else UNKNOWN
 
 
 class Metrics:

@@ -2,13 +2,15 @@
 """``accelpool-agent``: admits sessions on this host's slices and supervises their workers.
 
 It takes its orders from the conductor through a unix socket; it is neither on the message bus nor in the database, and
-takes command-line arguments only.
+takes command-line arguments only.  On SIGUSR2 it says on standard error where each of its threads is.
 """
 
 import argparse
 import asyncio
+import faulthandler
 import logging
 import pathlib
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -50,6 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                              'guest needs the API once in that time only (default: %(default)s; -1: never)')
     options = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format='%(asctime)s %(levelname)s %(name)s %(message)s')
+    faulthandler.register(signal.SIGUSR2)  # says on standard error where every thread is
     try:
         asyncio.run(app.run(options.host, options.state_dir, options.listen, options.advertise, options.door,
                             _policy(options), options.touched_limit_mib, options.start_timeout,

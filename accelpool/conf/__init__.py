@@ -47,7 +47,7 @@ def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
 
 def setup(
     argv: Sequence[str], prog: str, *, cli: Sequence[cfg.Opt] = (),
-    files: Sequence[pathlib.Path] | None = None, services: bool = True,
+    files: Sequence[pathlib.Path] | None = None, services: bool = True, forks: bool = False,
 ) -> None:
     """Read command line and configuration files, and start logging: the first step of every executable.
 
@@ -56,6 +56,7 @@ def setup(
     :param cli: command-line options of this executable alone
     :param files: configuration files when ``--config-file`` names none; None = the usual places
     :param services: False: the executable talks to no other service of OpenStack
+    :param forks: the process will fork, so no thread may start yet
     """
     register_all(services=services)
     CONF.register_cli_opts(list(cli))
@@ -67,4 +68,4 @@ def setup(
     CONF(list(argv), project='accelpool', prog=prog,
          default_config_files=None if files is None else [str(path) for path in files])
     logging.setup(CONF, 'accelpool')
-    reports.setup(prog)
+    reports.setup(prog, forks=forks)

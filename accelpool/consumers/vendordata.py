@@ -18,7 +18,7 @@ from oslo_middleware import request_id
 from webob import exc
 
 from accelpool import errors
-from accelpool.api import auth, collection, faults, tokens, validation
+from accelpool.api import auth, collection, faults, health, tokens, validation
 from accelpool.api.schemas.v1 import common
 from accelpool.db import enrolment as db_enrolment
 from accelpool.db import session as db
@@ -98,15 +98,24 @@ def _answer(project_id: str, instance_id: str) -> dict[str, Any]:
 
 
 def make_app() -> auth.WSGIApp:
-    """Build the application from ``cfg.CONF``, which must have been read."""
+    """Build the application from ``cfg.CONF``, which must have been read.
+
+    As the API it answers ``/healthcheck`` and, if ``[api] metrics`` is set, ``/metrics`` without authentication.
+    """
     protected = tokens.protect(_Endpoint())
+    checked = health.make_app([health.DATABASE])
 
     def front(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        chosen = checked if environ.get('PATH_INFO') == health.PATH else protected
         try:
-            return protected(environ, start_response)
+            return chosen(environ, start_response)
         except Exception as failure:  # Keystone does not answer
             answer: Iterable[bytes] = faults.response(failure, environ)(environ, start_response)
             return answer
 
     application: auth.WSGIApp = request_id.RequestId(front, cfg.CONF)
+    if cfg.CONF.api.metrics:
+        from accelpool.api import metrics  # 5 MiB that only this option needs
+
+        application = metrics.Metrics(application)
     return application

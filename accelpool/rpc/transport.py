@@ -10,6 +10,7 @@ import oslo_messaging
 from oslo_config import cfg
 from oslo_context import context
 from oslo_messaging import opts
+from oslo_messaging._drivers import impl_rabbit
 
 from accelpool.rpc import memory
 
@@ -59,10 +60,22 @@ RABBIT = {
 def get() -> Any:  # an oslo_messaging RPCTransport
     """Return the bus that ``transport_url`` names; configuration must have been read."""
     memory.install()
+    impl_rabbit.Connection._on_connection_blocked = _blocked  # which only logs it
     oslo_messaging.set_transport_defaults('accelpool')
     _prefer(RABBIT)
     # The errors of these modules arrive as themselves (as subclasses with "_Remote" in the name).
     return oslo_messaging.get_rpc_transport(cfg.CONF, allowed_remote_exmods=['accelpool.errors'])
+
+
+def _blocked(connection: Any, reason: str) -> None:
+    """Give up a connection (oslo.messaging's) from which a broker without room, in memory or on disk, takes nothing.
+
+    It confirms no message and closes no channel then, but its heartbeats go on: one would wait for ever.
+
+    :raises ConnectionError: always; the message is tried again on a new connection, as often as its sender says
+    """
+    connection.connection.collect()
+    raise ConnectionError(f'the broker takes no messages: {reason}')
 
 
 def _prefer(values: dict[str, Any]) -> None:

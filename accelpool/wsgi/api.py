@@ -11,17 +11,17 @@ import pathlib
 
 from oslo_config import cfg
 
-from accelpool import conf, notifications
+from accelpool import conf, notifications, reports
 from accelpool.api import app
 from accelpool.db import session
 
 _place = os.environ.get('OS_ACCELPOOL_CONFIG_DIR')
-conf.setup([], 'accelpool-api', files=None if _place is None else [pathlib.Path(_place, 'accelpool.conf')])
+conf.setup([], 'accelpool-api', files=None if _place is None else [pathlib.Path(_place, 'accelpool.conf')], forks=True)
 if cfg.CONF.api.auth_strategy != 'keystone':
     raise ValueError('A WSGI server can listen anywhere; it needs [api] auth_strategy = keystone')
 session.configure(cfg.CONF.database.connection)
 notifications.setup('accelpool-api', cfg.CONF.api.name)
-application = app.make_app()
+application = reports.of_each_process('accelpool-api', app.make_app())
 # A server that forks now shares all this with its processes: nothing is connected yet, and the collector of cyclic
 # garbage, which would write to every object, leaves alone what is there.
 gc.collect()

@@ -10,11 +10,12 @@ import pathlib
 
 from oslo_config import cfg
 
-from accelpool import conf
+from accelpool import conf, reports
 from accelpool.consumers import vendordata
 from accelpool.db import session
 
 _place = os.environ.get('OS_ACCELPOOL_CONFIG_DIR')
-conf.setup([], 'accelpool-vendordata', files=None if _place is None else [pathlib.Path(_place, 'accelpool.conf')])
+conf.setup([], 'accelpool-vendordata', files=None if _place is None else [pathlib.Path(_place, 'accelpool.conf')],
+           forks=True)
 session.configure(cfg.CONF.database.connection)
-application = vendordata.make_app()
+application = reports.of_each_process('accelpool-vendordata', vendordata.make_app())

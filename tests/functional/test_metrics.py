@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``/metrics`` of the API, asked as Prometheus asks."""
+"""``/metrics`` of the API and of vendordata, asked as Prometheus asks."""
 
 import subprocess
 import sys
@@ -10,7 +10,11 @@ from oslo_config import cfg, fixture
 from prometheus_client import parser
 
 from accelpool import conf
+from accelpool.api import auth
+from accelpool.consumers import vendordata
+from accelpool.db import session
 from tests.functional import pool
+from tests.support import database
 
 #: The first requests of a process, all at once; what one of them raises is said and is the exit status.
 FIRST = """
@@ -87,3 +91,37 @@ class Api(unittest.TestCase):
         self.conf.config(metrics=False, group='api')
         self.pool = pool.Pool()
         self.assertEqual(401, self.ask('/metrics', token='nobody').status_int)
+
+
+class Vendordata(unittest.TestCase):
+    """What Nova asks has them too, beside what a balancer asks."""
+
+    def setUp(self) -> None:
+        conf.register_all()
+        self.conf = self.enterContext(fixture.Config(cfg.CONF))
+        self.conf.config(www_authenticate_uri='http://127.0.0.1:1', group='keystone_authtoken')
+        database.use(self)
+
+    def ask(self, path: str, application: auth.WSGIApp) -> webob.Response:
+        return webob.Request.blank(path).get_response(application)
+
+    def test_requests_are_counted(self) -> None:
+        self.conf.config(metrics=True, group='api')
+        application = vendordata.make_app()
+        self.assertEqual(401, self.ask('/', application).status_int)
+        said = self.ask('/metrics', application)
+        self.assertEqual(200, said.status_int)
+        self.assertRegex(said.text, r'accelpool_api_request_seconds_count\{method="GET",route="/",status="401"\} [1-9]')
+
+    def test_there_is_nothing_unless_it_is_wanted(self) -> None:
+        self.assertEqual(401, self.ask('/metrics', vendordata.make_app()).status_int)
+
+    def test_it_is_in_service_while_the_database_answers(self) -> None:
+        application = vendordata.make_app()
+        self.assertEqual((200, 'database'), self._health(application))
+        session.configure('sqlite:////nowhere/accelpool.sqlite')
+        self.assertEqual((503, 'the database does not answer'), self._health(application))
+
+    def _health(self, application: auth.WSGIApp) -> tuple[int, str]:
+        answer = self.ask('/healthcheck', application)
+        return answer.status_int, answer.text.strip()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The message bus: messages twice and in any order, a bus that hangs, a cut link, TLS."""
+"""The message bus: messages twice and in any order, a bus that hangs or has no room, a cut link, TLS."""
 
 import dataclasses
 import os
@@ -7,6 +7,7 @@ import random
 import signal
 import time
 
+import requests
 from oslo_config import cfg
 
 from accelpool import conf
@@ -14,6 +15,7 @@ from accelpool.rpc import client
 from tests.integration import support
 from tests.integration.support import accounts, fault, link
 from tests.integration.support.client import Client
+from tests.integration.support.sessions import Session
 from tools.integration import bus, layout
 
 #: Longer than any peer that has vanished goes unnoticed: twice the heartbeat of rpc/transport.py, and a bit.
@@ -75,13 +77,14 @@ class Messages(support.Case):
 
 
 class Outages(support.Case):
-    """The bus is there, and does not answer."""
+    """The bus is there, and does not answer, or takes nothing."""
 
     def setUp(self) -> None:
         super().setUp()
         self.enterContext(accounts.connected())
         self.user = Client()
         fault.recovered(self, self.user)
+        self.session = Session(self, self.user)
 
     def test_bus_that_hangs(self) -> None:
         """Its connections stay open; nothing comes and nothing is taken."""
@@ -94,12 +97,36 @@ class Outages(support.Case):
             again = fault.right_or_503(self, self.user, 'POST', '/allocations', {'compute': 1, 'memory': 16})
         finally:
             os.killpg(rabbitmq, signal.SIGCONT)
-        fault.recovered(self, self.user)
-        for answer in (made, again):
+        self._afterwards(made, again)
+
+    def test_bus_whose_disk_is_full(self) -> None:
+        """RabbitMQ takes nothing from anybody who publishes, until there is room."""
+        self.addCleanup(bus.ctl, 'set_disk_free_limit', '50MB')
+        bus.ctl('set_disk_free_limit', '1000000GB')
+        made = [fault.right_or_503(self, self.user, 'POST', '/allocations', {'compute': 1, 'memory': 16})
+                for _ in range(3)]
+        self.session.lives()
+        fault.sick(self, 'the message bus takes no messages')
+        time.sleep(UNNOTICED)
+        made.append(fault.right_or_503(self, self.user, 'POST', '/allocations', {'compute': 1, 'memory': 16}))
+        attachment = fault.right_or_503(self, self.user, 'GET', f'/allocations/{self.session.allocation}/attachment')
+        self.assertEqual(503, None if attachment is None else attachment.status_code)
+        bus.ctl('set_disk_free_limit', '50MB')
+        self._afterwards(*made)
+
+    def _afterwards(self, *made: requests.Response | None) -> None:
+        """What was asked for comes, and everything agrees.
+
+        :param made: answers to requests for allocations
+        """
+        recovery = fault.Recovery()
+        fault.recovered(self, self.user, recovery.left)
+        for answer in made:
             if answer is not None and answer.status_code == 202:
-                self.user.wait(answer.json()['id'], 'active')
-                self.user.release(answer.json()['id'])
-        accounts.compare(self)
+                self.user.wait(answer.json()['id'], 'active', patience=recovery.left)
+        accounts.compare(self, recovery.left)
+        self.session.lives()
+        fault.healthy(self)
 
     def test_conductor_cut_from_bus_and_database(self) -> None:
         host = 'compute1'
@@ -117,14 +144,16 @@ class Outages(support.Case):
             self.user.release(released)
             time.sleep(UNNOTICED)
             way.mend()
-            fault.recovered(self, self.user)
+            recovery = fault.Recovery()
+            fault.recovered(self, self.user, recovery.left)
             for identifier in during:
-                self.user.wait(identifier, 'active', patience=fault.RECOVERY)
-            self.user.wait(released, 'released', patience=fault.RECOVERY)
+                self.user.wait(identifier, 'active', patience=recovery.left)
+            self.user.wait(released, 'released', patience=recovery.left)
             for identifier in before:
                 self.assertEqual('active', self.user.state(identifier))
                 self.assertEqual(200, self.user.ask('GET', f'/allocations/{identifier}/attachment').status_code)
-            accounts.compare(self)
+            accounts.compare(self, recovery.left)
+            self.session.lives()
             for identifier in (*before, *during):
                 self.user.release(identifier)
             for identifier in (*before, *during):

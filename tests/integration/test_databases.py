@@ -15,8 +15,9 @@ from tools.integration import layout
 
 #: Where a database is used: queries, migrations, schedulers that race, crashes between two steps, the API.
 TESTS = (
-    'tests/unit/db', 'tests/unit/allocations', 'tests/unit/conductor/test_service.py', 'tests/unit/scheduler',
-    'tests/functional/test_race.py', 'tests/functional/test_crash_points.py', 'tests/functional/test_api.py',
+    'tests/unit/db', 'tests/unit/allocations', 'tests/unit/conductor', 'tests/unit/consumers', 'tests/unit/scheduler',
+    'tests/unit/test_notifications.py', *(f'tests/functional/test_{name}.py' for name in (
+        'race', 'crash_points', 'api', 'api_server', 'audit', 'metrics', 'policy')),
 )
 #: Fewer passed means that tests were lost on the way here.
 LEAST = 120

@@ -15,6 +15,8 @@ from accelpool.conf import quota as options
 from accelpool.quota import keystone
 from accelpool.quota.amounts import UNSAID, Limits
 from tests.integration import support
+from tests.integration.support import accounts, fault
+from tests.integration.support.arq import Instances
 from tests.integration.support.client import Client
 from tools.integration import identity, layout
 
@@ -63,14 +65,11 @@ class Quotas(unittest.TestCase):
         self.user.release(self.user.allocate(compute=1, memory=1)['id'])
 
 
-class UnifiedLimits(unittest.TestCase):
-    """Limits registered in Keystone."""
+class Registered(support.Case):
+    """A service of its own in Keystone, for which limits can be registered."""
 
     def setUp(self) -> None:
-        conf.register_all()
-        self.conf = self.enterContext(fixture.Config(cfg.CONF))
-        keystone._reader.cache_clear()
-        self.addCleanup(keystone._reader.cache_clear)
+        super().setUp()
         self.keystone = identity.Api()
         self.service = self.keystone.ensure('services', {'name': f'limited-{uuid.uuid4()}', 'type': f'l{uuid.uuid4()}'})
         self.addCleanup(self.keystone.ask, 'DELETE', f'/services/{self.service["id"]}')
@@ -79,11 +78,11 @@ class UnifiedLimits(unittest.TestCase):
         assert user is not None and reader is not None
         self.keystone.ask('PUT', f'/system/users/{user["id"]}/roles/{reader["id"]}')
         self.project = self.keystone.ensure('projects', {'name': 'demo'})['id']
-        self.conf.register_opts(loading.get_auth_plugin_conf_options('password'), group=options.GROUP)
-        self.conf.config(
-            group=options.GROUP, auth_type='password', limited_service_type=self.service['type'], cache_time=0,
-            auth_url=layout.url('keystone', '/v3'), username='accelpool', password=layout.PASSWORD,
-            user_domain_name='Default', system_scope='all', endpoint_override=layout.url('keystone'))
+        #: Section [quota].
+        self.options = {
+            'auth_type': 'password', 'limited_service_type': self.service['type'], 'cache_time': 0,
+            'auth_url': layout.url('keystone', '/v3'), 'username': 'accelpool', 'password': layout.PASSWORD,
+            'user_domain_name': 'Default', 'system_scope': 'all', 'endpoint_override': layout.url('keystone')}
 
     def register(self, **limits: int) -> None:
         made = self.keystone.ask('POST', '/registered_limits', {'registered_limits': [
@@ -91,6 +90,69 @@ class UnifiedLimits(unittest.TestCase):
             for name, value in limits.items()]})
         for one in made['registered_limits']:
             self.addCleanup(self.keystone.ask, 'DELETE', f'/registered_limits/{one["id"]}')
+
+
+class Deployed(Registered):
+    """The API asks Keystone what projects may have."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.enterContext(accounts.connected())
+        self.user = Client()
+        self.instances = Instances(self)
+        self.addCleanup(self.instances.end)
+
+    def asks_keystone(self, **changes: str) -> None:
+        self.configured('accelpool', '[quota]\n' + ''.join(
+            f'{name} = {value}\n' for name, value in (self.options | changes).items()))
+
+    def test_nobody_gets_more_than_keystone_says(self) -> None:
+        self.register(slices=1)
+        self.asks_keystone()
+        made = self.user.allocate(compute=1, memory=1)
+        refused = self.user.ask('POST', '/allocations', {'compute': 1, 'memory': 1})
+        self.assertEqual(403, refused.status_code, refused.text)
+        (error,) = refused.json()['errors']
+        self.assertEqual(('quota-exceeded', 'slices'), (error['code'], error['field']))
+        _, bound = self.instances.boot(403)
+        self.assertEqual(403, None if bound is None else bound.status_code)
+        self.user.release(made['id'])
+        self.user.wait(made['id'], 'released')
+        _, bound = self.instances.boot()
+        self.assertEqual(202, None if bound is None else bound.status_code)
+
+    def test_what_keystone_says_is_not_set_here(self) -> None:
+        self.register(slices=4)
+        self.asks_keystone()
+        version = {'OpenStack-API-Version': 'accelpool latest'}
+        path, operator = f'/quotas/{self.project}', Client('admin', 'admin')
+        self.addCleanup(operator.ask, 'PATCH', path, {'memory': None}, headers=version)
+        answer = operator.ask('PATCH', path, {'slices': 5}, headers=version)
+        self.assertEqual(409, answer.status_code, answer.text)
+        self.assertIn('openstack limit create', answer.text)
+        shown = operator.ask('PATCH', path, {'memory': 10_000}, headers=version).json()
+        self.assertEqual([(4, 'keystone'), (10_000, 'project')],
+                         [(shown[name]['limit'], shown[name]['source']) for name in ('slices', 'memory')])
+
+    def test_who_has_never_heard_of_keystone_gives_nothing(self) -> None:
+        self.asks_keystone(endpoint_override='http://127.0.0.1:1')
+        answer = fault.right_or_503(self, self.user, 'POST', '/allocations', {'compute': 1, 'memory': 1})
+        self.assertEqual(503, None if answer is None else answer.status_code)
+        answer = self.instances.boot()[-1]
+        self.assertEqual(503, None if answer is None else answer.status_code)
+
+
+class Reader(Registered):
+    """What the limits are."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        conf.register_all()
+        self.conf = self.enterContext(fixture.Config(cfg.CONF))
+        keystone._reader.cache_clear()
+        self.addCleanup(keystone._reader.cache_clear)
+        self.conf.register_opts(loading.get_auth_plugin_conf_options('password'), group=options.GROUP)
+        self.conf.config(group=options.GROUP, **self.options)
 
     def test_what_is_registered_counts_and_a_projects_own_limit_before_it(self) -> None:
         self.assertEqual(UNSAID, keystone.limits(self.project))

@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The whole service as it is deployed: a Keystone user, uWSGI or gunicorn, RabbitMQ, MariaDB, agents."""
 
+import concurrent.futures
+import os
+import pathlib
 import re
+import signal
 import subprocess
 import sys
+import tempfile
 import unittest
 import uuid
 
@@ -76,3 +81,58 @@ class Deployed(unittest.TestCase):
         made = Client().allocate()
         self.addCleanup(Client().release, made['id'])
         self.assertEqual(404, Client('other', 'other').ask('GET', f'/allocations/{made["id"]}').status_code)
+
+
+class Reports(support.Case):
+    """What an operator does when something stands still."""
+
+    #: Parts of a Guru meditation report, in their order.
+    PARTS = re.compile(r'Guru Meditation.*Threads.*Configuration.*transport_url', re.DOTALL)
+    SECRET = f'[:=] ?{layout.PASSWORD}\\b'
+
+    def said(self, name: str) -> str:
+        """Return what a service has said since it was started."""
+        return support.service(name).log.read_text(errors='replace').rpartition(process.MARK)[2]
+
+    def pid(self, name: str) -> int:
+        found = support.service(name).pid
+        assert found is not None
+        return found
+
+    def test_schedulers_and_conductors_report_on_a_signal(self) -> None:
+        for name in ('accelpool-scheduler1', 'accelpool-conductor-compute1'):
+            with self.subTest(name):
+                before = self.pid(name)
+                os.kill(before, signal.SIGUSR2)
+                process.wait_for(lambda name=name: bool(self.PARTS.search(self.said(name))), 'a report')
+                self.assertNotRegex(self.said(name), self.SECRET)
+                self.assertEqual(before, self.pid(name))
+
+    def test_each_process_of_a_wsgi_server_reports_when_the_file_is_touched(self) -> None:
+        """The signal is the server's own."""
+        for name, url in (('accelpool', None), ('accelpool-gunicorn', layout.url('accelpool-gunicorn', '/v1'))):
+            with self.subTest(name):
+                place = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+                touched = layout.write(place / 'touched', '')
+                self.configured(name, f'[oslo_reports]\nfile_event_handler = {touched}\nlog_dir = {place}\n')
+                user = Client(url=url)
+
+                def reports(user: Client = user, touched: pathlib.Path = touched) -> dict[str, str]:
+                    # a process looks after the file from its first request on
+                    with concurrent.futures.ThreadPoolExecutor(8) as threads:
+                        list(threads.map(user.get, ['/devices'] * 8))
+                    os.utime(touched)
+                    return {path.name.partition('_')[0]: path.read_text()
+                            for path in touched.parent.glob('accelpool-api-*_gurumeditation_*')}
+
+                process.wait_for(lambda reports=reports: len(reports()) == 2, 'reports of both processes')
+                for report in reports().values():
+                    self.assertRegex(report, self.PARTS)
+                    self.assertNotRegex(report, self.SECRET)
+
+    def test_agents_say_where_their_threads_are(self) -> None:
+        name = 'accelpool-agent-compute1'
+        before = self.pid(name)
+        os.kill(before, signal.SIGUSR2)
+        process.wait_for(lambda: 'Current thread' in self.said(name), 'its threads')
+        self.assertEqual(before, self.pid(name))

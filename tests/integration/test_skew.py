@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Clocks that differ by five minutes, and services of two releases."""
 
-import dataclasses
 import datetime
 import pathlib
-import tempfile
 import time
 from typing import Any
 
@@ -12,9 +10,9 @@ from accelpool.rpc import transport
 from tests.integration import support
 from tests.integration.support import accounts, fault, former
 from tests.integration.support.client import Client
+from tests.integration.support.sessions import Program, Session
 from tests.support.agent import admit
 from tools.integration import layout, pool, process
-from tools.integration.process import Service
 
 #: The library that tells a program another time; Debian's package faketime.
 LIBRARY = next(pathlib.Path('/usr/lib').glob('*/faketime/libfaketimeMT.so.1'), None)
@@ -22,15 +20,14 @@ LIBRARY = next(pathlib.Path('/usr/lib').glob('*/faketime/libfaketimeMT.so.1'), N
 setUpModule = support.up
 
 
-def elsewhen(service: Service, seconds: int) -> Service:
-    """Return the service as it runs on a machine whose clock is ahead by so much, or behind."""
+def elsewhen(seconds: int) -> dict[str, str]:
+    """Return the environment of a machine whose clock is ahead by so much, or behind."""
     assert LIBRARY is not None, 'the package faketime is needed (tools/integration/up.sh installs it)'
-    return dataclasses.replace(service, env={
-        **service.env, 'LD_PRELOAD': str(LIBRARY), 'FAKETIME': f'{seconds:+d}s', 'FAKETIME_DONT_FAKE_MONOTONIC': '1'})
+    return {'LD_PRELOAD': str(LIBRARY), 'FAKETIME': f'{seconds:+d}s', 'FAKETIME_DONT_FAKE_MONOTONIC': '1'}
 
 
 class Clocks(support.Case):
-    """The conductor of one host is five minutes behind, that of the other ahead; so are the schedulers."""
+    """The conductor of one host is five minutes behind, that of the other ahead; so are schedulers, API and consumer."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -38,11 +35,8 @@ class Clocks(support.Case):
         for name, seconds in (
                 ('accelpool-conductor-compute1', -300), ('accelpool-conductor-compute2', 300),
                 ('accelpool-agent-compute1', -300), ('accelpool-agent-compute2', 300),
-                ('accelpool-scheduler1', -300), ('accelpool-scheduler2', 300)):
-            service = support.service(name)
-            service.stop()
-            self.addCleanup(service.stop)
-            elsewhen(service, seconds).start()
+                ('accelpool-scheduler1', -300), ('accelpool-scheduler2', 300), ('accelpool', 300)):
+            self.instead(name, env=support.service(name).env | elsewhen(seconds))
 
     def test_all_hosts_are_up_and_nothing_expires_early(self) -> None:
         user = Client()
@@ -54,11 +48,14 @@ class Clocks(support.Case):
             self.assertTrue(0 < left.total_seconds() <= 61, left)
         hosts = {user.get(f'/allocations/{identifier}')['slices'][0]['host'] for identifier in made}
         self.assertEqual({'compute1', 'compute2'}, hosts)
-        (device,) = user.get(f'/allocations/{made[0]}/attachment')['devices']
-        with admit(device['urls'][0]['url'], device['credential']):
-            time.sleep(15)  # long enough for every reconciler to look twice
-            for identifier in made:
-                self.assertEqual('active', user.state(identifier))
+        session = Session(self, user)
+        programs = [Program(self, user, elsewhen(seconds)) for seconds in (-300, 300)]
+        time.sleep(15)  # long enough for every reconciler to look twice
+        for identifier in made:
+            self.assertEqual('active', user.state(identifier))
+        session.lives()
+        for program in programs:
+            program.end()
         services = Client('admin', 'admin').get('/services')['services']
         self.assertEqual([], [one for one in services if one.get('state', 'up') != 'up'])
         accounts.compare(self)
@@ -66,6 +63,7 @@ class Clocks(support.Case):
             user.release(identifier)
         for identifier in made:
             user.wait(identifier, 'released')
+        session.lives()
         accounts.compare(self)
 
 
@@ -93,13 +91,6 @@ class Releases(support.Case):
         self.assertEqual(transport.VERSION, max(former.BROUGHT, key=former.number))
         self.user = Client()
 
-    def instead(self, name: str, **changes: Any) -> None:
-        """Run a service otherwise than usual until the test ends."""
-        service = support.service(name)
-        service.stop()
-        self.addCleanup(service.stop)
-        dataclasses.replace(service, **changes).start()
-
     def older(self, name: str) -> None:
         """Run a service of the former release."""
         python, _, module, *arguments = support.service(name).command
@@ -108,11 +99,7 @@ class Releases(support.Case):
 
     def capped(self, name: str) -> None:
         """Run a service that shall send no newer messages."""
-        place = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
-        (place / 'accelpool.conf').write_text(f'{pool.CONFIG.read_text()}[rpc]\nversion_cap = {self.FORMER}\n')
-        service = support.service(name)
-        self.instead(name, env={**service.env, 'OS_ACCELPOOL_CONFIG_DIR': str(place)},
-                     command=[place / 'accelpool.conf' if part == pool.CONFIG else part for part in service.command])
+        self.configured(name, f'[rpc]\nversion_cap = {self.FORMER}\n')
 
     def assert_everything_works(self) -> None:
         """Every operation that crosses the bus, for a consumer on either host, with a device of either."""

@@ -114,6 +114,13 @@ class Vendordata(unittest.TestCase):
         token = client.keystone('nova', 'service').get_token()
         self.assertEqual(405, requests.get(compute.VENDORDATA, headers={'X-Auth-Token': token}, timeout=30).status_code)
 
+    def test_it_says_whether_it_works_and_how_fast(self) -> None:
+        self.ask()
+        health = requests.get(f'{compute.VENDORDATA}/healthcheck', timeout=30)
+        self.assertEqual((200, 'database'), (health.status_code, health.text.strip()))
+        self.assertRegex(requests.get(f'{compute.VENDORDATA}/metrics', timeout=30).text,
+                         r'accelpool_api_request_seconds_count\{method="POST",route="/",status="200"\} [1-9]')
+
     def test_guest_enrols_from_the_config_drive_that_nova_makes(self) -> None:
         self.allocate()
         drive = self.enterContext(tempfile.TemporaryDirectory(prefix='accelpool-drive-'))

@@ -4,13 +4,14 @@
 What is committed survives their death, but not the machine's: they do not wait for the disk.
 """
 
+import contextlib
 import functools
 import os
 import pwd
 
 from tools.integration import layout
 from tools.integration.layout import DATA, HOST, LOG, PASSWORD, RUN
-from tools.integration.process import Service, listens, run
+from tools.integration.process import Failed, Service, listens, run
 
 SOCKET = RUN / 'mariadb.sock'
 #: Both servers have these for accelpool's tests; ``accelpool`` is that of the running services.
@@ -72,10 +73,34 @@ def postgresql() -> None:
         run(f'{_BIN}/initdb', '-D', data, '-U', 'openstack', '-A', 'scram-sha-256', f'--pwfile={password}', '--no-sync',
             '--encoding=UTF8', '--locale=C.UTF-8', log='postgresql-install', user=user)
     POSTGRESQL.start()
-    shell = (f'{_BIN}/psql', '-h', HOST, '-p', str(layout.port('postgresql')), '-U', 'openstack', '-d', 'postgres',
-             '-At')
-    secret = {'PGPASSWORD': PASSWORD}
-    there = run(*shell, '-c', 'SELECT datname FROM pg_database', log='postgresql-install', env=secret).split()
+    there = psql('SELECT datname FROM pg_database').split()
     for name in OURS:
         if name not in there:
-            run(*shell, '-c', f'CREATE DATABASE {name}', log='postgresql-install', env=secret)
+            psql(f'CREATE DATABASE {name}')
+
+
+def psql(*statements: str) -> str:
+    """Have PostgreSQL's administrator say something; returns the answers, a row a line."""
+    return run(f'{_BIN}/psql', '-h', HOST, '-p', str(layout.port('postgresql')), '-U', 'openstack', '-d', 'postgres',
+               '-At', *(word for statement in statements for word in ('-c', statement)), log='postgresql-install',
+               env={'PGPASSWORD': PASSWORD})
+
+
+def refuse_writes() -> None:
+    """Make accelpool's server one that others have just failed over to: all connections end, and it is read-only."""
+    if layout.SERVER == 'postgresql':
+        psql('ALTER SYSTEM SET default_transaction_read_only = on', 'SELECT pg_reload_conf()')
+        psql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'accelpool'")
+        return
+    as_root('SET GLOBAL read_only = 1;')
+    for connection in as_root("SELECT id FROM information_schema.processlist WHERE user = 'openstack';").split():
+        with contextlib.suppress(Failed):  # it has ended by itself
+            as_root(f'KILL {connection};')
+
+
+def take_writes() -> None:
+    """Undo :func:`refuse_writes`."""
+    if layout.SERVER == 'postgresql':
+        psql('ALTER SYSTEM RESET default_transaction_read_only', 'SELECT pg_reload_conf()')
+    else:
+        as_root('SET GLOBAL read_only = 0;')

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A user who does anything at any time, and remembers what the service promised."""
 
-import contextlib
 import random
 import socket
 import threading
@@ -18,6 +17,7 @@ from tests.integration.soak.instances import Instances
 from tests.integration.soak.report import Report
 from tests.integration.support import fault, placement
 from tests.integration.support.client import Client
+from tests.integration.support.sessions import closed
 from tests.support.agent import Refused, admit
 
 #: Allocations that one customer has at a time.
@@ -157,22 +157,10 @@ class Customer(threading.Thread):
         """A session goes on until its user ends it or its allocation, or its agent dies."""
         kept = []
         for identifier, host, connection, opened in self._sessions:
-            if self.promises.get(identifier) not in {'released', 'to release'} and not _closed(connection):
+            if self.promises.get(identifier) not in {'released', 'to release'} and not closed(connection):
                 kept.append((identifier, host, connection, opened))
                 continue
             connection.close()
             if self.promises.get(identifier) == 'made' and not self._breaker.touched_agent(host, opened):
                 self._report.violation(f'a session of {identifier} on {host} was ended')
         self._sessions = kept
-
-
-def _closed(connection: socket.socket) -> bool:
-    connection.setblocking(False)
-    with contextlib.suppress(BlockingIOError):
-        try:
-            return connection.recv(1, socket.MSG_PEEK) == b''
-        except OSError as failure:
-            if not isinstance(failure, BlockingIOError):
-                return True
-            raise
-    return False

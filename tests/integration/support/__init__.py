@@ -5,11 +5,15 @@
 (:mod:`.client`), the faults (:mod:`.fault`) and the accounts that must be right afterwards (:mod:`.accounts`).
 """
 
+import dataclasses
+import pathlib
+import tempfile
 import unittest
+from typing import Any
 
 from tests.integration.support.client import release_all
 from tools.integration import databases as servers
-from tools.integration import layout, services, tasks
+from tools.integration import layout, pool, services, tasks
 from tools.integration.process import Service
 
 
@@ -36,3 +40,20 @@ class Case(unittest.TestCase):
     def setUp(self) -> None:
         release_all()
         self.addCleanup(up)
+
+    def instead(self, name: str, **changes: Any) -> None:
+        """Run a service otherwise than usual until the test ends."""
+        service_ = service(name)
+        if service_.pid is not None:
+            service_.stop()
+            self.addCleanup(service_.start)
+        self.addCleanup(service_.stop)
+        dataclasses.replace(service_, **changes).start()
+
+    def configured(self, name: str, more: str) -> None:
+        """Run a service of accelpool with more in its configuration until the test ends."""
+        place = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+        (place / 'accelpool.conf').write_text(f'{pool.CONFIG.read_text()}{more}')
+        service_ = service(name)
+        self.instead(name, env={**service_.env, 'OS_ACCELPOOL_CONFIG_DIR': str(place)},
+                     command=[place / 'accelpool.conf' if part == pool.CONFIG else part for part in service_.command])

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from accelpool.allocations.states import State
 from accelpool.db import models, session
+from tests.integration.support.client import PATIENCE
 from tests.support import database
 from tools.integration import layout, pool
 
@@ -41,11 +42,12 @@ def agent(host: str, method: str) -> Any:
     return answer['result']
 
 
-def settled(case: unittest.TestCase, patience: float = 60) -> None:
+def settled(case: unittest.TestCase, patience: float = PATIENCE) -> None:
     """Wait until no allocation is under way and no error holds anything.  Call inside :func:`connected`."""
     deadline = time.monotonic() + patience
-    moving: list[Any] = []
-    while time.monotonic() < deadline:
+    moving, last = list[Any](), False
+    while not last:
+        last = time.monotonic() >= deadline
         with session.reader() as reader:
             moving = [tuple(row) for row in reader.execute(
                 sa.select(models.Allocation.id, models.Allocation.state, models.Allocation.updated_at)
@@ -57,9 +59,13 @@ def settled(case: unittest.TestCase, patience: float = 60) -> None:
     case.fail(f'not settled after {patience} s: {moving[:10]}')
 
 
-def compare(case: unittest.TestCase, patience: float = 30) -> None:
-    """Everything must agree: nothing is lost, leaked or given to two.  Call inside :func:`connected`."""
-    settled(case)
+def compare(case: unittest.TestCase, patience: float = PATIENCE) -> None:
+    """Everything must agree: nothing is lost, leaked or given to two.  Call inside :func:`connected`.
+
+    :param patience: seconds that all of it has
+    """
+    deadline = time.monotonic() + patience
+    settled(case, patience)
     case.assertEqual(database.owed(), database.accounts(), 'devices are charged for exactly the slices that there are')
     with session.reader() as reader:
         rows = reader.execute(sa.select(models.Slice.id, models.Slice.host, models.Slice.bound, models.Allocation.state)
@@ -71,7 +77,6 @@ def compare(case: unittest.TestCase, patience: float = 30) -> None:
         case.assertEqual((True, State.ACTIVE), (row.bound, row.state), row.id)
     for host in layout.AGENTS:
         ours = {row.id for row in rows if row.host == host}
-        deadline = time.monotonic() + patience
         while (seen := (_admitted(host), _carved(host))) != (ours, ours) and time.monotonic() < deadline:
             time.sleep(0.5)  # reconcilers destroy what nobody owns within seconds
         case.assertEqual((ours, ours), seen, f'database, agent and driver of {host}')

@@ -24,10 +24,18 @@ def keystone(user: str = 'demo', project: str = 'demo') -> session.Session:
         user_domain_name='Default', project_domain_name='Default'))
 
 
+def service_token() -> dict[str, str]:
+    """Return the header that Nova sends beside a user's token."""
+    return {'X-Service-Token': str(keystone('nova', 'service').get_token())}
+
+
 def release_all() -> None:
     """Release what anybody has, and wait until it is gone: the next test begins with an empty pool."""
-    admin = Client('admin', 'admin')
+    admin, nova = Client('admin', 'admin'), Client('admin', 'admin', url=layout.url('accelpool', '/v2'))
     for one in admin.get('/allocations?all_projects=true&limit=1000')['allocations']:
+        if one['consumer_type'] == 'instance':
+            gone = nova.ask('DELETE', f'/accelerator_requests?instance={one["consumer_id"]}', headers=service_token())
+            assert gone.status_code == 204, gone.text
         if one['state'] != 'releasing':
             admin.release(one['id'])
     deadline = time.monotonic() + PATIENCE
@@ -80,8 +88,9 @@ class Client:
 
     def _wait(self, identifier: str, states: Collection[str], patience: float) -> dict[str, Any]:
         deadline = time.monotonic() + patience
-        seen: Any = None
-        while time.monotonic() < deadline:
+        seen, last = None, False
+        while not last:
+            last = time.monotonic() >= deadline
             answer = self.ask('GET', f'/allocations/{identifier}')
             seen = answer.text
             if answer.status_code == 200:

@@ -30,8 +30,7 @@ class Cloud:
         self.accelerator = _adapter('accelerator', user, project)
         self._images = _adapter('image', user, project)
         self.placement = _adapter('placement', user, project, '1.39')
-        # What Nova sends beside a user's token.
-        self.service = {'X-Service-Token': str(client.keystone('nova', 'service').get_token())}
+        self.service = client.service_token()
 
     def image(self) -> str:
         """Return an image that the fake hypervisors boot."""

@@ -7,7 +7,7 @@ from unittest import mock
 import sqlalchemy as sa
 from sqlalchemy import exc, orm
 
-from accelpool import types
+from accelpool import errors, types
 from accelpool.allocations.states import Event, State
 from accelpool.db import allocation, device, host, models, session
 from tests.support import database
@@ -94,6 +94,72 @@ class Retrying(unittest.TestCase):
         with self.assertRaises(exc.OperationalError):
             self.fail(Exception('database is locked'), session.ATTEMPTS)
         self.assertEqual(session.ATTEMPTS, self.calls)
+
+
+class Availability(unittest.TestCase):
+    """Which failures are the database's trouble, and which are mistakes.
+
+    Numbers of MariaDB's error codes and SQLSTATE of PostgreSQL's appendix A, as their drivers hand them over.
+    """
+
+    TROUBLE = (
+        (1021, 'Disk full (/tmp/#sql-temptable); waiting for someone to free some space'),
+        (1114, "The table 'allocations' is full"),
+        (1040, 'Too many connections'),
+        (1053, 'Server shutdown in progress'),
+        (1290, 'The MariaDB server is running with the --read-only option'),
+        (1836, 'Running in read-only mode'),
+        (1927, 'Connection was killed'),
+        (2003, "Can't connect to MySQL server on '127.0.0.1'"),
+        (2006, 'MySQL server has gone away'),
+        (2013, 'Lost connection to MySQL server during query'),
+        (1205, 'Lock wait timeout exceeded'),
+        ('53000', 'insufficient resources'),
+        ('53100', 'could not extend file "base/16384/16451": No space left on device'),
+        ('53200', 'out of memory'),
+        ('53300', 'sorry, too many clients already'),
+        ('57P01', 'terminating connection due to administrator command'),
+        ('57P03', 'the database system is starting up'),
+        ('08006', 'connection failure'),
+        ('25006', 'cannot execute UPDATE in a read-only transaction'),
+        ('40001', 'could not serialize access'),
+        (None, 'connection to server at "127.0.0.1", port 5432 failed: Connection refused'),
+        (None, 'database or disk is full'),
+        (None, 'unable to open database file'),
+        (None, 'database is locked'),
+    )
+    MISTAKES = (
+        (1054, "Unknown column 'colour' in 'SET'"),
+        (1062, "Duplicate entry 'a' for key 'PRIMARY'"),
+        (1064, 'You have an error in your SQL syntax'),
+        (1146, "Table 'accelpool.nothing' doesn't exist"),
+        ('23505', 'duplicate key value violates unique constraint'),
+        ('42P01', 'relation "nothing" does not exist'),
+        (None, 'no such table: nothing'),
+    )
+
+    def failure(self, code: int | str | None, text: str) -> exc.DBAPIError:
+        """:param code: MariaDB's number, or PostgreSQL's SQLSTATE"""
+        original = Exception(code, text) if isinstance(code, int) else Exception(text)
+        if isinstance(code, str):
+            original.pgcode = code  # type: ignore[attr-defined]
+        return exc.OperationalError('UPDATE', {}, original)
+
+    def test_trouble_is_an_answer_that_says_to_come_again(self) -> None:
+        for code, text in self.TROUBLE:
+            with self.subTest(code=code, text=text), self.assertLogs('accelpool.db.session', 'ERROR'), \
+                    self.assertRaises(errors.ServiceUnavailable), session.availability():
+                raise self.failure(code, text)
+
+    def test_so_is_a_pool_without_a_free_connection(self) -> None:
+        with self.assertLogs('accelpool.db.session', 'ERROR'), self.assertRaises(errors.ServiceUnavailable), \
+                session.availability():
+            raise exc.TimeoutError('QueuePool limit of size 5 overflow 10 reached')
+
+    def test_a_mistake_is_none(self) -> None:
+        for code, text in self.MISTAKES:
+            with self.subTest(code=code, text=text), self.assertRaises(exc.OperationalError), session.availability():
+                raise self.failure(code, text)
 
 
 class LastOfSeveral(unittest.TestCase):
