@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from keystoneauth1 import access, exceptions
-from keystonemiddleware import auth_token
+from keystonemiddleware import auth_token, opts
 from keystonemiddleware.auth_token import _exceptions as refusals
 from oslo_config import cfg
 
@@ -16,6 +16,19 @@ from accelpool.api import auth
 
 #: Why nothing can be said of a token.
 _NO_ANSWER = (exceptions.ConnectFailure, exceptions.DiscoveryFailure, exceptions.RequestTimeout, refusals.ServiceError)
+
+
+#: What keystonemiddleware's defaults should be (they are no limit, and 3): a Keystone that takes a request and never
+#: answers must not hold ours.  About two tokens of a request it is asked one after the other: less than 30 s in all.
+PATIENCE = {'http_connect_timeout': 4, 'http_request_max_retries': 2}
+
+
+def _be_patient() -> None:
+    """Change defaults of keystonemiddleware; section [keystone_authtoken] has the last word."""
+    for group, options in opts.list_auth_token_opts():
+        cfg.CONF.register_opts(options, group=group)
+    for name, value in PATIENCE.items():
+        cfg.CONF.set_default(name, value, group='keystone_authtoken')
 
 
 class _Tokens(auth_token.AuthProtocol):  # type: ignore[misc]
@@ -31,10 +44,16 @@ class _Tokens(auth_token.AuthProtocol):  # type: ignore[misc]
         """:raises ServiceUnavailable: Keystone does not answer"""
         try:
             return super().fetch_token(token, **options)
+        except exceptions.ConnectTimeout as silence:  # of which it knows nothing
+            raise _no_answer() from silence
         except refusals.InvalidToken as refusal:
             if isinstance(refusal.__context__, _NO_ANSWER):
-                raise errors.ServiceUnavailable('Keystone does not answer; try again') from refusal
+                raise _no_answer() from refusal
             raise
+
+
+def _no_answer() -> errors.ServiceUnavailable:
+    return errors.ServiceUnavailable('Keystone does not answer; try again')
 
 
 #: Trees of the API and their types in Keystone's catalogue, which access rules of application credentials name.
@@ -63,6 +82,7 @@ class Memory:
     def __init__(self, application: auth.WSGIApp, service_type: str,
                  clock: Callable[[], float] = time.monotonic) -> None:
         self._application = application
+        _be_patient()
         self._middleware = _Tokens(self._answered, {
             'oslo_config_config': cfg.CONF, 'delay_auth_decision': True, 'service_type': service_type})
         self._clock = clock

@@ -2,14 +2,44 @@
 """Tokens that were checked a moment ago."""
 
 import datetime
+import socket
+import tempfile
 import unittest
 from typing import Any
+from unittest import mock
 
 from keystoneauth1 import fixture as tokens
 from keystonemiddleware import fixture
 from oslo_config import cfg
 
+from accelpool import errors
 from accelpool.api import tokens as api_tokens
+
+CONFIG = """
+[keystone_authtoken]
+auth_type = password
+auth_url = http://127.0.0.1:{port}/v3
+username = accelpool
+password = secret
+project_name = service
+user_domain_name = Default
+project_domain_name = Default
+"""
+
+
+class Silent(unittest.TestCase):
+    def test_a_keystone_that_takes_requests_and_never_answers_holds_nobody(self) -> None:
+        keystone = self.enterContext(socket.create_server(('127.0.0.1', 0)))  # connections are made, nobody takes them
+        self.enterContext(mock.patch.dict(api_tokens.PATIENCE, http_connect_timeout=1, http_request_max_retries=0))
+        file = self.enterContext(tempfile.NamedTemporaryFile('w', suffix='.conf'))
+        file.write(CONFIG.format(port=keystone.getsockname()[1]))
+        file.flush()
+        self.addCleanup(cfg.CONF.reset)
+        cfg.CONF([], default_config_files=[file.name])
+        memory = api_tokens.Memory(lambda *_: self.fail('it was let in'), 'accelpool')
+        with self.assertRaises(errors.ServiceUnavailable):
+            memory({'REQUEST_METHOD': 'GET', 'PATH_INFO': '/v1/pools', 'SERVER_NAME': 'h', 'SERVER_PORT': '80',
+                    'wsgi.url_scheme': 'http', 'HTTP_X_AUTH_TOKEN': 'token'}, lambda *_: None)
 
 
 class Remembered(unittest.TestCase):
