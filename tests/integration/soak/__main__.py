@@ -51,7 +51,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _soak(report: Report, seed: int, seconds: float) -> None:
     release_all()
-    _hypervisors()
+    placement.hypervisors()
     before = database.accounts()
     ended = threading.Event()
     customers: list[Customer] = []
@@ -72,13 +72,6 @@ def _soak(report: Report, seed: int, seconds: float) -> None:
     for thread in (*customers, watch):
         thread.join()
     _compare(report, customers, before)
-
-
-def _hypervisors() -> None:
-    """Tell Placement of the hosts, as Nova does where it runs: devices for local use belong to them."""
-    placement.sweep()
-    there = placement.Nova().ask('GET', '/resource_providers')['resource_providers']
-    placement.Nova(*(set(layout.COMPUTES) - {one['name'] for one in there}))
 
 
 def _recover(report: Report, breaker: Breaker) -> None:
