@@ -12,6 +12,7 @@ from tools.integration import compute, identity, layout, pool, process
 def setUpModule() -> None:
     placement.up()
     support.up()
+    placement.hypervisors()
 
 
 class Faults(support.Case):

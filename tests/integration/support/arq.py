@@ -43,7 +43,7 @@ class Instances:
     def boot(self, *others: int) -> list[requests.Response | None]:
         """Make the request of an instance, and bind it if that went well; returns the answers.
 
-        :param others: statuses that are right, too
+        :param others: statuses that are right for the binding, too
         """
         made = self._ask('POST', '', {'device_profile_name': PROFILE})
         if made is None or made.status_code != 201:
@@ -58,9 +58,12 @@ class Instances:
             self._bound.append(instance)
         return [made, bound]
 
-    def step(self) -> collections.Counter[str]:
-        """One instance comes, one goes; every answer is right, or a good 503.  Counts the answers."""
-        answers = list(zip(('POST', 'PATCH'), self.boot(), strict=False))
+    def step(self, *others: int) -> collections.Counter[str]:
+        """One instance comes, one goes; every answer is right, or a good 503.  Counts the answers.
+
+        :param others: statuses that are right for a binding, too
+        """
+        answers = list(zip(('POST', 'PATCH'), self.boot(*others), strict=False))
         if len(self._bound) > KEPT:
             oldest = self._bound.pop(0)
             gone = self._ask('DELETE', f'?instance={oldest}')

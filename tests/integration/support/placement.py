@@ -104,6 +104,13 @@ def sweep() -> None:
     nova.remove(one['uuid'] for one in nova.ask('GET', f'/resource_providers?required={MARK}')['resource_providers'])
 
 
+def hypervisors() -> None:
+    """Tell Placement of the hosts, as Nova does where it runs: devices for local use belong to them."""
+    sweep()
+    there = Nova().ask('GET', '/resource_providers')['resource_providers']
+    Nova(*(set(layout.COMPUTES) - {one['name'] for one in there}))
+
+
 def agree(case: unittest.TestCase, patience: float = fault.RECOVERY) -> None:
     """Wait until Placement's accounts are those of the database that this process is connected to."""
     deadline = time.monotonic() + patience
