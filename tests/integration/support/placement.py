@@ -104,11 +104,14 @@ def sweep() -> None:
     nova.remove(one['uuid'] for one in nova.ask('GET', f'/resource_providers?required={MARK}')['resource_providers'])
 
 
-def hypervisors() -> None:
-    """Tell Placement of the hosts, as Nova does where it runs: devices for local use belong to them."""
+def hypervisors() -> Nova:
+    """Tell Placement of the hosts, as Nova does where it runs: devices for local use belong to them.  Return who boots there."""
     sweep()
-    there = Nova().ask('GET', '/resource_providers')['resource_providers']
-    Nova(*(set(layout.COMPUTES) - {one['name'] for one in there}))
+    there = {one['name']: one['uuid'] for one in Nova().ask('GET', '/resource_providers')['resource_providers']
+             if one['name'] in layout.COMPUTES}
+    nova = Nova(*(set(layout.COMPUTES) - there.keys()))
+    nova.computes |= there
+    return nova
 
 
 def agree(case: unittest.TestCase, patience: float = fault.RECOVERY) -> None:
