@@ -40,7 +40,8 @@ class ClientNative(unittest.TestCase):
 
     def test_parameter_tables_of_machine_code(self) -> None:
         with tempfile.TemporaryDirectory() as place:
-            files = [cubins.compile(pathlib.Path(place), architecture) for architecture in ('sm_75', 'sm_80', 'sm_90')]
+            files = [cubins.compile(pathlib.Path(place), architecture)
+                     for architecture in ('sm_75', 'sm_80', 'sm_90', 'sm_100', 'sm_120')]
             self.run_test('cubin_params_test', 'common/cubin_params.c', 'common/ptx_params.c',
                           runs=(tuple(map(str, files)),))
 

@@ -326,6 +326,29 @@ class Health_(PoolCase):
         self.assertEqual('error', database.state_of(refused))
         self.assertIn('install the driver, or name its directory in [nvidia] library_dir', self.allocation(refused).reason)
 
+    def test_a_driver_that_is_too_old_for_sessions(self) -> None:
+        """NVIDIA's driver names the kernels of a module from 550 on."""
+        with self.assertLogs('accelpool.drivers.nvidia.inventory', 'ERROR') as logged:
+            self.serve('mixed')
+        self.assertIn('sessions need the NVIDIA driver 550 or later (CUDA 12.4), and this one is 535', logged.output[0])
+        devices = self.devices()
+        self.assertEqual([['whole'], ['whole'], []], [device.modes for device in devices[:3]])
+        self.assertIn('550 or later', devices[0].options['no_sessions'])
+        shared, partition, whole = (self.ask(isolation=one, memory=None) for one in ('shared', 'partition', 'whole'))
+        self.assertEqual(['error', 'error', 'active'], [database.state_of(one) for one in (shared, partition, whole)])
+        self.assertIn('it cannot do isolation shared, only whole', self.allocation(shared).reason)
+        with self.assertRaisesRegex(errors.NotSupported, 'to an instance on its own host: .* driver 550 or later'):
+            self.conductor.allocations.attach(whole)
+
+    def test_what_was_placed_before_the_driver_was_replaced_by_an_older_one(self) -> None:
+        self.serve('h100')
+        shared = self.ask(bind=False)
+        self.host.state.driver, self.host.state.cuda = b'535.183.01', 12020
+        self.conductor.sync_inventory()
+        self.conductor.allocations.bind(shared)
+        self.assertEqual('error', database.state_of(shared))
+        self.assertRegex(self.allocation(shared).reason, 'cannot be cut as shared: .* driver 550 or later')
+
 
 class ForInstances(PoolCase):
     """Slices that an instance of their own host gets need no sessions, and so nothing that only sessions need."""

@@ -20,6 +20,8 @@ STANDARD_CAPABILITIES = {'1.0', '1.1', '1.2', '1.3', '2.0', '2.1', '3.0', '3.2',
 STANDARD_SDKS = ((6, 5), (7, 5), (8, 0), (9, 0), (9, 1), (9, 2), (10, 0))
 #: NVML_GPU_VIRTUALIZATION_MODE_HOST_VGPU
 HOST_VGPU = 3
+#: The first CUDA whose driver lists and names a module's kernels (CUDA Driver API: cuModuleEnumerateFunctions).
+SESSIONS_CUDA = 12040
 
 
 def multiprocessors(identity: Mapping[str, Any]) -> int | None:
@@ -53,6 +55,15 @@ def traits(identity: Mapping[str, Any], condition: Mapping[str, Any], cuda: int)
     if identity['virtualization'] == HOST_VGPU:
         found.add('CUSTOM_GPU_VGPU')
     return tuple(sorted(found))
+
+
+def no_sessions(host: Mapping[str, Any]) -> str | None:
+    """Return why no session can be served on a host, None: they can.  A worker has to know the kernels of a module."""
+    if host['cuda'] >= SESSIONS_CUDA:
+        return None
+    # The driver of a CUDA: CUDA Toolkit Release Notes, "CUDA Toolkit and Corresponding Driver Versions".
+    return (f'sessions need the NVIDIA driver 550 or later (CUDA 12.4), and this one is {host["driver"]}; only '
+            'instances of the host can have its whole devices and vGPUs')
 
 
 def _word(name: str) -> str:

@@ -30,7 +30,7 @@ class Look:
     """What was seen of a device."""
 
     boot: str                                  # the host's boot id
-    energy: int | None = None                  # mJ since the GPU was initialised; falls when it is reset
+    energy: int | None = None                  # mJ since the driver was loaded (NVML); should fall at a reset, too
     recovery: int | None = None                # None: the driver does not know of it
     ecc: int | None = None                     # uncorrectable errors since the GPU was initialised
     processes: frozenset[int] = frozenset()    # of everybody

@@ -116,7 +116,7 @@ class NvidiaInventory(base.Inventory):
         except Hung as error:
             self._reopen_at = time.monotonic() + self._retry
             return self._failed_all(f'{error.detail}; its processes may have to be ended, or the host restarted')
-        self._say(None if host['devices'] or self._known else NO_GPU)
+        self._say(describe.no_sessions(host) if host['devices'] or self._known else NO_GPU)
         present = [uuid for uuid in host['devices'] if isinstance(uuid, str)]
         happened, self._waiting = self._waiting + self._events(set(present)), []
         self._last_xid |= {one['uuid']: one['data'] for one in happened if one['kind'] == 'xid'}
@@ -300,6 +300,7 @@ class NvidiaInventory(base.Inventory):
                 'nvml': host['nvml'], 'cuda': f'{host["cuda"] // 1000}.{host["cuda"] % 1000 // 10}',
                 'power_limit_watts': identity['power_limit_watts'], 'clock_max': identity['clock_max'],
                 'memory_clock_max': identity['memory_clock_max'], 'links': len(identity['links']),
+                'no_sessions': describe.no_sessions(host),
                 'ecc': bool(seen['ecc']), 'persistence': bool(seen['persistence']), 'mig': mig,
                 'mig_capable': seen['mig'] is not None, 'compute_mode': seen['compute_mode'],
                 'virtualization': identity['virtualization'], 'vgpus': identity['vgpus'],

@@ -52,6 +52,8 @@ class NvidiaRemoting(base.Remoting):
 
     def endpoint(self, device: Device) -> base.Endpoint:
         """A device in MIG mode is reached by the UUID of an instance, which its slice adds to the environment."""
+        if device.options.get('no_sessions'):
+            raise errors.NotSupported(f'{device.model} at {device.pci_address}: {device.options["no_sessions"]}')
         env = {'CUDA_DEVICE_ORDER': 'PCI_BUS_ID', 'CUDA_VISIBLE_DEVICES': device.options['uuid'],
                'CUDA_MODULE_LOADING': 'LAZY'}
         return base.Endpoint(

@@ -28,11 +28,17 @@ class NvidiaSlicing(BookedSlicing):
         self._vf = vf
 
     def modes(self, device: Device) -> tuple[Isolation, ...]:
-        """A device in MIG mode, or one that serves vGPU types, has no other use; the rest is exclusive or shared."""
+        """A device in MIG mode, or one that serves vGPU types, has no other use; the rest is exclusive or shared.
+
+        Where there can be no sessions only what an instance gets by its handle is left.
+        """
+        no_sessions = device.options.get('no_sessions')
         if device.partitions is not None:
-            return (Isolation.PARTITION,)
+            return () if no_sessions and device.options.get('mig') else (Isolation.PARTITION,)
         if device.options.get('virtualization') == HOST_VGPU:
             return ()
+        if no_sessions:
+            return (Isolation.WHOLE,)
         return (Isolation.WHOLE, Isolation.SHARED, *((Isolation.MPS,) if self._mps else ()))
 
     def way(self, device: Device, wanted: Slice) -> str:
@@ -47,6 +53,9 @@ class NvidiaSlicing(BookedSlicing):
             raise errors.NotSupported(
                 f'{device.model} at {device.pci_address} cannot be cut as {wanted.isolation}: MIG is enabled on it '
                 '(nvidia-smi -mig 0 turns it off when it is idle)')
+        if device.options.get('no_sessions') and wanted.isolation not in self.modes(device):
+            raise errors.NotSupported(f'{device.model} at {device.pci_address} cannot be cut as {wanted.isolation}: '
+                                      f'{device.options["no_sessions"]}')
         super().refuse_mixture(device, wanted)
 
 

@@ -41,6 +41,13 @@ class Ailments(unittest.TestCase):
         self.assertTrue(health.cured(ailment, dataclasses.replace(LOOK, energy=None, recovery=0)))
         self.assertFalse(health.cured(ailment, dataclasses.replace(LOOK, energy=None, recovery=None)))
 
+    def test_without_energy_counter_and_drivers_word_only_a_restart_of_the_host_cures(self) -> None:
+        """A GPU before Volta with a driver before 570: nothing shows that it was reset."""
+        blind = dataclasses.replace(LOOK, energy=None, recovery=None)
+        ailment, = health.contracted([event(109)], blind)
+        self.assertFalse(health.cured(ailment, dataclasses.replace(blind, processes=frozenset())))
+        self.assertTrue(health.cured(ailment, dataclasses.replace(blind, boot='b2')))
+
     def test_a_repeated_ailment_counts_from_its_last_time(self) -> None:
         first = health.contracted([event(109)], LOOK)
         again = health.contracted([event(109)], dataclasses.replace(LOOK, energy=2000))
