@@ -32,7 +32,7 @@ class NvidiaCase(unittest.TestCase):
         self.programs: dict[int, str] = {}
         self.functions: VirtualFunctions | None = None
         conf.register_all()
-        self.configure(deadline=1.0, open_deadline=1.0, mig_deadline=5.0, retry_interval=0.1, session_overhead_mib=0,
+        self.configure(deadline=1.0, open_deadline=3.0, mig_deadline=5.0, retry_interval=0.1, session_overhead_mib=0,
                        mdev_root=str(self.dir / 'sys'))
 
     def configure(self, **options: Any) -> None:

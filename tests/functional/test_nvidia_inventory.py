@@ -298,6 +298,48 @@ class Health_(nvidia.NvidiaCase):
             self.assertEqual(found[5].traits, found[4].traits)
         self.until(lambda found: found[5].health == Health.OK)
 
+    def test_a_gpu_that_hangs_whatever_it_is_asked_fails_alone(self) -> None:
+        """Its handle and its UUID, too: after the first call that hangs these are what a new process asks."""
+        slicing = self.driver.need_slicing()
+        with self.host.hanging(device=5):
+            for _ in range(2):  # the second time a conductor starts meanwhile
+                for _ in range(3):
+                    found = self.look()
+                    self.assertEqual([Health.OK] * 5 + [Health.FAILED] + [Health.OK] * 2, [one.health for one in found])
+                    self.assertIn('NVML did not answer within 1 s for the GPU of index 5', found[5].health_reason or '')
+                slicing.carve(found[0], nvidia.wanted(found[0], 'share'))
+                slicing.carve(found[6], nvidia.wanted(
+                    found[6], 'instance', Isolation.PARTITION, template='3g.20gb', position=4))
+                self.assertEqual({'share', 'instance'}, {one.slice_id for one in slicing.list()})
+                self.driver = self.start()
+                slicing = self.driver.need_slicing()
+            self.assertEqual(1, len(self.host.instances(6)))
+            self.look()
+            self.host.xid(1, 109)
+            self.assertEqual(Health.FAILED, self.health(1)[0], 'the others are heard of')
+            slicing.destroy('instance')
+            self.assertEqual([], self.host.instances(6))
+        self.until(lambda found: found[5].health == Health.OK)
+
+    def test_a_gpu_that_hangs_and_was_never_seen_is_told_of_by_its_index(self) -> None:
+        (self.dir / 'nvidia-devices.json').unlink()
+        self.driver = self.start()
+        with self.host.hanging('nvmlDeviceGetHandleByIndex_v2', device=5):
+            with self.assertLogs('accelpool.drivers.nvidia.inventory', 'ERROR') as logged:
+                self.assertEqual([[Health.OK] * 7] * 2, [[one.health for one in self.look()] for _ in range(2)])
+            line, = logged.output
+            self.assertIn('NVML did not answer within 1 s for the GPU of index 5', line)
+        self.until(lambda found: [one.health for one in found] == [Health.OK] * 8)
+
+    def test_a_gpu_that_was_pulled_while_another_hangs(self) -> None:
+        before = [one.id for one in self.look()]
+        with self.host.hanging(device=5):
+            self.host.pull(3)
+            found = self.look()
+            self.assertEqual(before[:3] + before[4:], [one.id for one in found])
+            self.assertEqual([4], [index for index, one in enumerate(found) if one.health == Health.FAILED])
+        self.until(lambda found: [one.health for one in found] == [Health.OK] * 7)
+
     def test_several_that_hang_are_seen_by_the_same_look(self) -> None:
         with contextlib.ExitStack() as hanging:
             for index in (1, 2, 4, 5):

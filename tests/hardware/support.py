@@ -39,7 +39,7 @@ def target() -> str:
         return 'emulated'
     channel = Channel(20.0, LIBRARIES)
     try:
-        found = [one for one in channel.ask('host')['devices'] if isinstance(one, str)]
+        found = [one for one in channel.ask('host', channel.deadline, deadline=2 * channel.deadline)['devices'] if isinstance(one, str)]
     except errors.DriverError as error:
         return f'no NVIDIA GPU: {error.detail}'
     finally:

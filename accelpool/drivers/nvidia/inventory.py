@@ -13,7 +13,7 @@ import json
 import os
 import pathlib
 import time
-from collections.abc import Callable, Set
+from collections.abc import Callable, Sequence, Set
 from typing import Any
 
 from oslo_log import log as logging
@@ -21,7 +21,7 @@ from oslo_log import log as logging
 from accelpool import errors
 from accelpool.drivers import base, programs
 from accelpool.drivers.nvidia import describe, health, rounds
-from accelpool.drivers.nvidia.channel import Channel, Hung, NvmlError
+from accelpool.drivers.nvidia.channel import Channel, Hung, NvmlError, explain
 from accelpool.drivers.nvidia.rounds import Answer
 from accelpool.drivers.nvidia.watch import Watch
 from accelpool.partitions import Geometry
@@ -116,20 +116,16 @@ class NvidiaInventory(base.Inventory):
         except Hung as error:
             self._reopen_at = time.monotonic() + self._retry
             return self._failed_all(f'{error.detail}; its processes may have to be ended, or the host restarted')
-        self._say(describe.no_sessions(host) if host['devices'] or self._known else NO_GPU)
         present = [uuid for uuid in host['devices'] if isinstance(uuid, str)]
+        silent, strange = self._silent(host['devices'])
+        self._say((strange or describe.no_sessions(host)) if host['devices'] or self._known else NO_GPU)
         happened, self._waiting = self._waiting + self._events(set(present)), []
         self._last_xid |= {one['uuid']: one['data'] for one in happened if one['kind'] == 'xid'}
         answers, failures, hung = self._rounds.ask(present, self._anew)
         looks = {uuid: self._seen(uuid, answer, boot) for uuid, answer in answers.items()}
-        for uuid in self._known.keys() - set(present):
-            try:
-                reason = self._unasked(uuid) if hung else self._absent(uuid)
-            except Hung as error:
-                reason, hung = error.detail, True
-            if reason is not None:
-                failures[uuid] = reason
-        if failures and self._reopen_at is None:
+        absent = self._known.keys() - set(present) - silent.keys()
+        failures |= silent | ({uuid: self._unasked(uuid) for uuid in absent} if hung else self._absent(absent))
+        if (failures or strange) and self._reopen_at is None:
             self._reopen_at = time.monotonic() + self._retry
         for uuid, look in looks.items():
             known = self._known[uuid]
@@ -178,7 +174,8 @@ class NvidiaInventory(base.Inventory):
         if self._reopen_at is not None and time.monotonic() >= self._reopen_at and not self._channel.stuck():
             self._reopen_at = None
             self._channel.close()
-        found: dict[str, Any] = self._channel.ask('host')
+        deadline = self._channel.deadline
+        found: dict[str, Any] = self._channel.ask('host', deadline, deadline=2 * deadline)
         return found
 
     def _without_driver(self, error: NvmlError) -> list[Device]:
@@ -251,20 +248,40 @@ class NvidiaInventory(base.Inventory):
                             if process['instance'] not in own and process['instance'] is None
                             and self._program(process['pid']) not in (programs.WORKER, MPS_SERVER)))
 
-    def _absent(self, uuid: str) -> str | None:
-        """Return why a known device is not there; None when it was taken out.
+    def _silent(self, listed: Sequence[str | int | None]) -> tuple[dict[str, str], str | None]:
+        """Return why NVML does not answer for known devices, and for others.
+
+        The one that was known at an index is what hangs there, unless it answers at another.
+        """
+        said = {index: f'NVML did not answer within {self._channel.deadline:g} s for the GPU of index {index}; it is '
+                'asked again soon' for index, one in enumerate(listed) if one is None}
+        known = {uuid: said.pop(index) for uuid, one in self._known.items()
+                 if uuid not in listed and (index := one.identity['index']) in said}
+        return known, '; '.join(said.values()) or None
+
+    def _absent(self, uuids: Set[str]) -> dict[str, str]:
+        """Return why known devices are not there; nothing of those that were taken out.
 
         Nothing is at its address then, or another device: a lost one answers with errors of many kinds.
-
-        :raises Hung: NVML does not answer for it
         """
+        addresses = {self._known[uuid].identity['bus_id']: uuid for uuid in uuids}
+        if not addresses:
+            return {}
+        deadline = self._channel.deadline
         try:
-            there = self._channel.ask('probe', self._known[uuid].identity['bus_id'])
-        except NvmlError as error:
-            if error.number == NOT_FOUND and not self._handed_over(uuid):
-                return None
-            return error.detail
-        return 'it came back at this moment' if there == uuid else None
+            answers = self._channel.ask('probes', list(addresses), deadline, deadline=2 * deadline)
+        except Hung as error:
+            return dict.fromkeys(uuids, error.detail)
+        found = {}
+        for address, uuid in addresses.items():
+            answer = answers.get(address)
+            if answer is None:
+                found[uuid] = f'NVML did not answer within {deadline:g} s for the GPU at {_pci(address)}'
+            elif 'code' in answer and (answer['code'] != NOT_FOUND or self._handed_over(uuid)):
+                found[uuid] = explain(answer['code'], answer['error'])
+            elif answer.get('result') == uuid:
+                found[uuid] = 'it came back at this moment'
+        return found
 
     def _unasked(self, uuid: str) -> str:
         """Return what was wrong with a device that is not there, or what is when NVML hangs."""

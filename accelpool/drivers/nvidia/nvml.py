@@ -6,13 +6,14 @@ It is run by its path, not imported, and imports nothing of accelpool, so that i
 ``{"result": ...}`` or ``{"code": NVML's error number, "error": text}``.
 """
 
-import contextlib
 import ctypes
+import functools
 import json
+import queue
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pynvml
@@ -32,8 +33,13 @@ LACKING = {pynvml.NVML_ERROR_NOT_SUPPORTED, pynvml.NVML_ERROR_FUNCTION_NOT_FOUND
            pynvml.NVML_ERROR_NOT_FOUND, pynvml.NVML_ERROR_ARGUMENT_VERSION_MISMATCH, pynvml.NVML_ERROR_DEPRECATED,
            pynvml.NVML_ERROR_INVALID_ARGUMENT, pynvml.NVML_ERROR_NO_DATA}
 
+#: Seconds in which one GPU at least is initialised while others are: the driver takes about one for each.
+PATIENCE = 2.0
+
 _events: Any = None
+_handles: dict[str, Any] = {}  # UUID -> handle
 _watched: dict[int, str] = {}  # handle -> UUID
+_asked: dict[int | str, threading.Thread] = {}  # what it is asked of -> who waits for the answer
 
 
 def optional(function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
@@ -50,36 +56,74 @@ def text(value: Any) -> Any:
     return value.decode() if isinstance(value, bytes) else value
 
 
-def open_() -> None:
-    """Open the library (again: a driver that was reloaded, or a GPU that came back, is only seen then)."""
-    global _events  # noqa: PLW0603
-    if _events is not None:
-        pynvml.nvmlShutdown()
-        _events = None
-    pynvml.nvmlInit()
-    _watched.clear()
-    _events = pynvml.nvmlEventSetCreate()
-    for index in range(pynvml.nvmlDeviceGetCount()):  # the first handle of a GPU may initialise it, which takes time
-        with contextlib.suppress(pynvml.NVMLError):  # a sick one is told of when it is looked at
-            pynvml.nvmlDeviceGetHandleByIndex(index)
+def at_once(questions: Mapping[Any, Callable[[], Any]], seconds: float, *, patient: bool = False) -> dict[Any, Any]:
+    """Ask things at the same time and return the answers, ``{'result': ...}`` or ``{'code': ..., 'error': text}``.
 
+    What does not answer within some seconds is left out.  Its thread waits on: until that has its answer the same is
+    neither asked nor waited for again.
 
-def host() -> dict[str, Any]:
-    """Return versions, and for each index the device's UUID or the number of the error."""
-    found: list[str | int] = []
-    for index in range(pynvml.nvmlDeviceGetCount()):
+    :param questions: by what they are asked of: a GPU's index, UUID or PCI address
+    :param patient: wait for the first answer without a limit, and so many seconds for each further one
+    """
+    found: queue.SimpleQueue[tuple[Any, dict[str, Any]]] = queue.SimpleQueue()
+
+    def ask(key: Any, question: Callable[[], Any]) -> None:
         try:
-            found.append(text(pynvml.nvmlDeviceGetUUID(pynvml.nvmlDeviceGetHandleByIndex(index))))
+            found.put((key, {'result': question()}))
         except pynvml.NVMLError as error:
-            found.append(error.value)
+            found.put((key, {'code': error.value, 'error': str(error)}))
+
+    free = [key for key in questions if key not in _asked or not _asked[key].is_alive()]
+    until = None if patient else time.monotonic() + seconds
+    for key in free:
+        _asked[key] = threading.Thread(target=ask, args=(key, questions[key]), daemon=True)
+        _asked[key].start()
+    answers: dict[Any, Any] = {}
+    while len(answers) < len(free):
+        try:
+            key, answer = found.get(timeout=None if until is None else max(0.0, until - time.monotonic()))
+        except queue.Empty:
+            break
+        answers[key] = answer
+        if patient:
+            until = time.monotonic() + seconds
+    return answers
+
+
+def open_() -> None:
+    """Open the library, once in a process: a driver that was reloaded, or a GPU that came back, is only seen then.
+
+    The first handle of a GPU may initialise it, which takes time; one that hangs is not waited for when others do not.
+    """
+    global _events  # noqa: PLW0603
+    pynvml.nvmlInit()
+    _events = pynvml.nvmlEventSetCreate()
+    at_once(_each(attach), PATIENCE, patient=True)
+
+
+def attach(index: int) -> str:
+    """Return the UUID of a GPU; its handle is kept, since NVML may ask all GPUs for a handle by UUID."""
+    handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+    uuid: str = text(pynvml.nvmlDeviceGetUUID(handle))
+    _handles[uuid] = handle
+    return uuid
+
+
+def host(seconds: float) -> dict[str, Any]:
+    """Return versions, and for each index the device's UUID, the number of the error, or None: it does not answer."""
+    questions = _each(attach)
+    answers = at_once(questions, seconds)
+    found = [answers.get(index, {'result': None}) for index in questions]
     return {'driver': text(pynvml.nvmlSystemGetDriverVersion()), 'nvml': text(pynvml.nvmlSystemGetNVMLVersion()),
-            'cuda': pynvml.nvmlSystemGetCudaDriverVersion(), 'devices': found}
+            'cuda': pynvml.nvmlSystemGetCudaDriverVersion(),
+            'devices': [one['code'] if 'code' in one else one['result'] for one in found]}
 
 
-def probe(bus_id: str) -> str:
-    """Return the UUID of the device at a PCI address, or answer with NVML's error when it cannot be had."""
-    found: str = text(pynvml.nvmlDeviceGetUUID(pynvml.nvmlDeviceGetHandleByPciBusId(bus_id)))
-    return found
+def probes(bus_ids: Sequence[str], seconds: float) -> dict[str, Any]:
+    """Return the UUIDs of the devices at PCI addresses, as :func:`at_once` does."""
+    def probe(bus_id: str) -> Any:
+        return text(pynvml.nvmlDeviceGetUUID(pynvml.nvmlDeviceGetHandleByPciBusId(bus_id)))
+    return at_once({bus_id: functools.partial(probe, bus_id) for bus_id in bus_ids}, seconds)
 
 
 def identity(uuid: str) -> dict[str, Any]:
@@ -135,45 +179,22 @@ def condition(uuid: str) -> dict[str, Any]:
 
 
 def looks(wanted: dict[str, bool], seconds: float) -> dict[str, Any]:
-    """Look at devices at the same time; one that does not answer within some seconds is left out.
-
-    Its thread stays where it hangs, so the asker ends this process then.
+    """Look at devices, as :func:`at_once` does.
 
     :param wanted: UUID -> whether its identity is asked for, too
     """
-    answers: dict[str, Any] = {}
-
-    def look(uuid: str, anew: bool) -> None:
-        try:
-            answers[uuid] = {'identity': identity(uuid) if anew else None, 'condition': condition(uuid)}
-        except pynvml.NVMLError as error:
-            answers[uuid] = {'code': error.value, 'error': str(error)}
-
-    until = time.monotonic() + seconds
-    threads = [threading.Thread(target=look, args=one, daemon=True) for one in wanted.items()]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(max(0.0, until - time.monotonic()))
-    return answers.copy()
+    def look(uuid: str, anew: bool) -> dict[str, Any]:
+        return {'identity': identity(uuid) if anew else None, 'condition': condition(uuid)}
+    return at_once({uuid: functools.partial(look, uuid, anew) for uuid, anew in wanted.items()}, seconds)
 
 
-def events() -> list[dict[str, Any]]:
+def events(seconds: float) -> list[dict[str, Any]]:
     """Return what happened since the last call; devices are watched from their first call on.
 
-    A device that is watched is not asked anything: it may hang, and the others are to be heard of.
+    Those that are not watched yet are asked for some seconds at most: one may hang, and the others are to be heard of.
     """
-    count = pynvml.nvmlDeviceGetCount()
-    for index in range(count if count > len(_watched) else 0):
-        try:
-            device = pynvml.nvmlDeviceGetHandleByIndex(index)
-            if _address(device) not in _watched:
-                uuid = text(pynvml.nvmlDeviceGetUUID(device))
-                supported = pynvml.nvmlDeviceGetSupportedEventTypes(device)
-                pynvml.nvmlDeviceRegisterEvents(device, sum(EVENTS.values()) & supported, _events)
-                _watched[_address(device)] = uuid
-        except pynvml.NVMLError:  # a sick device: what it says of itself is enough
-            continue
+    if pynvml.nvmlDeviceGetCount() > len(_watched):
+        at_once(_each(watch), seconds)  # of a sick one, what it says of itself is enough
     found: list[dict[str, Any]] = []
     while True:
         try:
@@ -190,6 +211,16 @@ def events() -> list[dict[str, Any]]:
                 continue
             found.append({'uuid': uuid, 'kind': kind, 'data': event.eventData,
                           'instance': None if event.gpuInstanceId == NO_INSTANCE else event.gpuInstanceId})
+
+
+def watch(index: int) -> None:
+    """Have a device's events told."""
+    device = pynvml.nvmlDeviceGetHandleByIndex(index)
+    if _address(device) not in _watched:
+        uuid = text(pynvml.nvmlDeviceGetUUID(device))
+        supported = pynvml.nvmlDeviceGetSupportedEventTypes(device)
+        pynvml.nvmlDeviceRegisterEvents(device, sum(EVENTS.values()) & supported, _events)
+        _watched[_address(device)] = uuid
 
 
 def create_instance(uuid: str, profile: int, start: int, size: int, length: int, offset: int) -> dict[str, Any]:
@@ -229,8 +260,13 @@ def destroy_instance(uuid: str, instance: int, compute: int | None, alone: bool)
         pynvml.nvmlGpuInstanceDestroy(found)
 
 
+def _each(question: Callable[[int], Any]) -> dict[int, Callable[[], Any]]:
+    """Return a question for every GPU, by its index."""
+    return {index: functools.partial(question, index) for index in range(pynvml.nvmlDeviceGetCount())}
+
+
 def _device(uuid: str) -> Any:
-    return pynvml.nvmlDeviceGetHandleByUUID(uuid)
+    return _handles.get(uuid) or pynvml.nvmlDeviceGetHandleByUUID(uuid)
 
 
 def _address(device: Any) -> int:
@@ -370,7 +406,7 @@ def _compute(instance: Any, number: int, uuid: str) -> dict[str, Any]:
 
 
 CALLS: dict[str, Callable[..., Any]] = {
-    'open': open_, 'host': host, 'probe': probe, 'identity': identity, 'condition': condition, 'looks': looks,
+    'open': open_, 'host': host, 'probes': probes, 'identity': identity, 'condition': condition, 'looks': looks,
     'events': events, 'create_instance': create_instance, 'destroy_instance': destroy_instance}
 
 

@@ -67,5 +67,5 @@ class Rounds:
                 return {uuid: {'error': error.detail} for uuid in uuids}
             # The process has ended: one of them did that, which is not to fail the others.
             return {key: answer for uuid in uuids for key, answer in self._together([uuid], anew).items()}
-        return {uuid: {'error': explain(answer['code'], answer['error'])} if 'code' in answer else answer
+        return {uuid: {'error': explain(answer['code'], answer['error'])} if 'code' in answer else answer['result']
                 for uuid, answer in found.items()}

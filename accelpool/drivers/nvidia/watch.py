@@ -33,7 +33,7 @@ class Watch:
         before: list[Event] = []
         if self._watched is not None and present - self._watched:
             before = self._renew()
-        found: list[Event] = self._channel.ask('events')
+        found: list[Event] = _told(self._channel)
         self._watched = frozenset(present)
         return before + found
 
@@ -49,12 +49,17 @@ class Watch:
         """Begin to watch with a new process, and then stop with the old one: an event may be told twice, never not."""
         fresh = self._make()
         try:
-            found: list[Event] = fresh.ask('events')
+            found: list[Event] = _told(fresh)
         except errors.DriverError:
             fresh.close()
             raise
         with contextlib.suppress(errors.DriverError):  # its driver is gone
-            found = self._channel.ask('events') + found
+            found = _told(self._channel) + found
         self._channel.close()
         self._channel = fresh
         return found
+
+
+def _told(channel: Channel) -> list[Event]:
+    found: list[Event] = channel.ask('events', channel.deadline, deadline=2 * channel.deadline)
+    return found

@@ -58,23 +58,31 @@ EXPORT result nvmlDeviceGetCount_v2(unsigned *count) {
     return SUCCESS;
 }
 
+// Getting a handle asks the GPU itself, so it obeys the rules of that device.
+static result handle_of(const char *function, unsigned index, const struct handle **device) {
+    *device = device_handle(index);
+    result answer = enter(function, index);
+    return answer == SUCCESS && state->devices[index].lost ? ERROR_GPU_IS_LOST : answer;
+}
+
 EXPORT result nvmlDeviceGetHandleByIndex_v2(unsigned index, const struct handle **device) {
     ENTER();
     NEED(device);
-    *device = at(index);
-    if (!*device)
-        return ERROR_INVALID_ARGUMENT;
-    return state->devices[(*device)->device].lost ? ERROR_GPU_IS_LOST : SUCCESS;
+    const struct handle *found = at(index);
+    return found ? handle_of(__func__, found->device, device) : ERROR_INVALID_ARGUMENT;
 }
 
+// As NVML's documentation says, this may initialise other GPUs while it searches: one of those that hangs hangs here, too.
 EXPORT result nvmlDeviceGetHandleByUUID(const char *uuid, const struct handle **device) {
     ENTER();
     NEED(uuid && device);
-    for (unsigned i = 0; i < state->devices_count; i++)
-        if (!state->devices[i].gone && strcmp(uuid, state->devices[i].uuid) == 0) {
-            *device = device_handle(i);
-            return state->devices[i].lost ? ERROR_GPU_IS_LOST : SUCCESS;
-        }
+    for (unsigned i = 0; i < state->devices_count; i++) {
+        if (state->devices[i].gone)
+            continue;
+        result answer = handle_of(__func__, i, device);
+        if (strcmp(uuid, state->devices[i].uuid) == 0)
+            return answer;
+    }
     return ERROR_NOT_FOUND;
 }
 
@@ -82,9 +90,7 @@ EXPORT result nvmlDeviceGetHandleByPciBusId_v2(const char *bus_id, const struct 
     ENTER();
     NEED(bus_id && device);
     for (unsigned i = 0; i < state->devices_count; i++)
-        if (!state->devices[i].gone && strcasecmp(bus_id, state->devices[i].bus_id) == 0) {
-            *device = device_handle(i);
-            return state->devices[i].lost ? ERROR_GPU_IS_LOST : SUCCESS;
-        }
+        if (!state->devices[i].gone && strcasecmp(bus_id, state->devices[i].bus_id) == 0)
+            return handle_of(__func__, i, device);
     return ERROR_NOT_FOUND;
 }

@@ -104,16 +104,6 @@ def sweep() -> None:
     nova.remove(one['uuid'] for one in nova.ask('GET', f'/resource_providers?required={MARK}')['resource_providers'])
 
 
-def hypervisors() -> Nova:
-    """Tell Placement of the hosts, as Nova does where it runs: devices for local use belong to them.  Return who boots there."""
-    sweep()
-    there = {one['name']: one['uuid'] for one in Nova().ask('GET', '/resource_providers')['resource_providers']
-             if one['name'] in layout.COMPUTES}
-    nova = Nova(*(set(layout.COMPUTES) - there.keys()))
-    nova.computes |= there
-    return nova
-
-
 def agree(case: unittest.TestCase, patience: float = fault.RECOVERY) -> None:
     """Wait until Placement's accounts are those of the database that this process is connected to."""
     deadline = time.monotonic() + patience
@@ -182,6 +172,17 @@ class Nova:
         answer = self._adapter.request(f'/allocations/{instance}', 'DELETE', raise_exc=False, timeout=TIMEOUT)
         assert answer.status_code in {204, 404}, answer.text
         return bool(answer.status_code == 204)
+
+
+def hypervisors() -> Nova:
+    """Tell Placement of the hosts, as Nova does where it runs: devices for local use belong to them; returns who boots
+    there."""
+    sweep()
+    there = {one['name']: one['uuid'] for one in Nova().ask('GET', '/resource_providers')['resource_providers']
+             if one['name'] in layout.COMPUTES}
+    nova = Nova(*(set(layout.COMPUTES) - there.keys()))
+    nova.computes |= there
+    return nova
 
 
 class Pool:
