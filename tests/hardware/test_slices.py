@@ -19,7 +19,7 @@ SIZES = {'gemm': 4096, 'triad': 1 << 26}
 class SlicesCase(support.HardwareCase):
     @classmethod
     def setUpClass(cls) -> None:
-        cls.seconds = 5 if cls.real else 1
+        cls.seconds = 5 if cls.real else 0.2
         cls.memory = 1024 if cls.real else 128
         if not support.missing():
             cls.pool = support.Pool()
