@@ -6,7 +6,8 @@ from tests.hardware import test_inventory, test_session, test_slicing
 for description, cases in {
         'dgx-a100': (test_inventory.Inventory, test_slicing.WholeAndShared, test_slicing.MigSlices, test_slicing.MpsSlices),
         'h100': (test_inventory.Inventory, test_slicing.WholeAndShared, test_slicing.MpsSlices, test_session.Session),
-        'l4': (test_inventory.Inventory, test_slicing.WholeAndShared)}.items():
+        'l4': (test_inventory.Inventory, test_slicing.WholeAndShared),
+        'mixed': (test_inventory.Inventory, test_slicing.WholeAndShared)}.items():
     for case in cases:
         name = f'{case.__name__}On{description.title().replace("-", "")}'
         globals()[name] = type(name, (case,), {'description': description})

@@ -3,6 +3,7 @@
 
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -14,27 +15,26 @@ from accelpool.remoting import artefacts
 from tests.fakes.mps import host as mps
 from tests.fakes.nvml import host as fake
 from tests.hardware import support, test_inventory
+from tests.hardware.__main__ import SUITE
+from tests.support import cubins
 
-#: The kernel ``step`` of kernels.cu; there is no compiler for it here.
-STEP = """.version 7.0
-.target sm_75
-.address_size 64
-.visible .entry step(.param .u64 counter)
-{
-    .reg .pred %p;
-    .reg .b32 %r<3>;
-    .reg .b64 %a;
-    mov.u32 %r0, %tid.x;
-    setp.ne.u32 %p, %r0, 0;
-    @%p bra done;
-    ld.param.u64 %a, [counter];
-    ld.global.u32 %r1, [%a];
-    add.u32 %r1, %r1, 1;
-    st.global.u32 [%a], %r1;
-done:
-    ret;
-}
+#: The suite's command with its program and kernels at another place.
+ELSEWHERE = """
+import pathlib, sys
+from tests.hardware import __main__, support
+support.BUILD = pathlib.Path(sys.argv.pop(1))
+sys.exit(__main__.main())
 """
+#: What is not judged by its figures only.
+ON_SLICES = ('kernels_native_unix_tcp', 'copies', 'memory_quota_is_exact',
+             'one_tenant_crashes_and_the_other_does_not_notice', 'a_former_tenants_bytes_are_gone')
+
+
+def build(place: pathlib.Path) -> None:
+    """Make the suite's program and kernels, without nvcc."""
+    here = support.ROOT / 'tests/hardware'
+    subprocess.run(['gcc', '-std=c11', '-D_GNU_SOURCE', '-o', place / 'program', here / 'program.c', '-ldl'], check=True)
+    (place / 'kernels.ptx').write_bytes(cubins.ptx((here / 'kernels.cu').read_bytes()))
 
 
 class Rehearsal(unittest.TestCase):
@@ -61,6 +61,17 @@ class Rehearsal(unittest.TestCase):
         self.assertRegex(said, r'skipped: \d+: it makes MIG instances and MPS daemons: set ACCELPOOL_HW_MUTATE=1')
         self.assertRegex(said, r'hardware suite: 1\d tests, 0 failed, [1-9] skipped')
 
+    def test_programs_on_slices(self) -> None:
+        """On an emulated device: numbers and errors are right, figures say nothing."""
+        place = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+        build(place)
+        done = subprocess.run(
+            [sys.executable, '-W', 'ignore', '-c', ELSEWHERE, place, *(f'test_slices.Slices.test_{name}' for name in ON_SLICES)],
+            cwd=support.ROOT, capture_output=True, text=True, check=False, env={**os.environ, 'ACCELPOOL_HW_EMULATED': '1'})
+        self.assertEqual(0, done.returncode, done.stdout + done.stderr)
+        self.assertIn('target: emulated', done.stdout)
+        self.assertIn(f'hardware suite: {len(ON_SLICES)} tests, 0 failed, 0 skipped', done.stdout)
+
     def test_a_machine_of_ones_own(self) -> None:
         said = self.run_suite('dgx-a100', 'test_slicing', ACCELPOOL_HW_MUTATE='1')
         self.assertIn('figure: mps 25 %: {"native": 108, "multiprocessors": 27', said)
@@ -70,7 +81,9 @@ class Rehearsal(unittest.TestCase):
         done = subprocess.run([sys.executable, '-m', 'tests.hardware'], cwd=support.ROOT, capture_output=True, text=True,
                               check=False, env={**os.environ, 'ACCELPOOL_HW_LIBRARIES': '/nonexistent'})
         self.assertEqual(0, done.returncode, done.stderr)
-        self.assertRegex(done.stdout, r'skipped: [1-9]\d+: it makes something happen to a device, or wants a host of a kind')
+        tests = [text for file in (support.ROOT / 'tests/functional').glob('test_nvidia_*.py') if file.stem not in SUITE
+                 for text in re.findall(r'^    def test_', file.read_text(), re.MULTILINE)]
+        self.assertIn(f'skipped: {len(tests)}: it makes something happen to a device, or wants a host of a kind', done.stdout)
 
 
 class BesideTheTool(unittest.TestCase):
@@ -119,9 +132,7 @@ class Together(unittest.TestCase):
     def test_the_program_begins_when_it_is_told(self) -> None:
         with tempfile.TemporaryDirectory() as place, mock.patch.object(support, 'BUILD', pathlib.Path(place)), \
                 mock.patch.object(support, 'EMULATED', True):
-            subprocess.run(['gcc', '-std=c11', '-D_GNU_SOURCE', '-o', f'{place}/program',
-                            str(support.ROOT / 'tests/hardware/program.c'), '-ldl'], check=True)
-            pathlib.Path(place, 'kernels.ptx').write_text(STEP)
+            build(pathlib.Path(place))
             pathlib.Path(place, 'libcuda.so.1').symlink_to(artefacts.emulated_library('cuda'))
             program = subprocess.Popen(
                 support.command('step', 0.1, 'wait'), text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,

@@ -8,19 +8,27 @@ import collections
 import sys
 import unittest
 
-from tests.functional import nvidia
 from tests.hardware import support
 
-#: Tests of the driver that no hardware can be made to pass: they are counted.
-STAND_IN = ('tests.functional.test_nvidia_inventory', 'tests.functional.test_nvidia_slicing')
+#: Modules that are about this suite; their like, test_nvidia_*.py, make the stand-in do what no hardware can be made to.
+SUITE = {'test_nvidia_driver', 'test_nvidia_hardware_suite'}
+
+
+def of_the_stand_in() -> list[unittest.TestCase]:
+    """Return the tests of the driver that no hardware can be made to pass, which are skipped and counted."""
+    names = sorted(file.stem for file in (support.ROOT / 'tests/functional').glob('test_nvidia_*.py'))
+    found = [test for name in names if name not in SUITE
+             for case in unittest.defaultTestLoader.loadTestsFromName(f'tests.functional.{name}') for test in case]
+    for case in {type(test) for test in found}:
+        unittest.skip('it makes something happen to a device, or wants a host of a kind: the stand-in only')(case)
+    return found
 
 
 def chosen(names: list[str]) -> unittest.TestSuite:
     loader = unittest.defaultTestLoader
     if names:
         return loader.loadTestsFromNames([f'tests.hardware.{name}' for name in names])
-    unittest.skip('it makes something happen to a device, or wants a host of a kind: the stand-in only')(nvidia.NvidiaCase)
-    return unittest.TestSuite((loader.discover('tests/hardware', top_level_dir='.'), loader.loadTestsFromNames(STAND_IN)))
+    return unittest.TestSuite((loader.discover('tests/hardware', top_level_dir='.'), *of_the_stand_in()))
 
 
 def main() -> int:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Machine code of real GPUs, made with NVRTC: no GPU and no driver is needed for it."""
+"""Machine code of real GPUs, and PTX, made with NVRTC: no GPU, no driver and no nvcc is needed for it."""
 
 import pathlib
+from typing import Any
 
 from cuda.bindings import nvrtc
 
@@ -16,12 +17,26 @@ extern "C" __global__ void none() {}
 
 def compile(place: pathlib.Path, architecture: str) -> pathlib.Path:
     """Return a cubin for an architecture such as ``sm_80``."""
-    _, program = nvrtc.nvrtcCreateProgram(SOURCE, b'kernels.cu', 0, [], [])
-    [code] = nvrtc.nvrtcCompileProgram(program, 1, [f'--gpu-architecture={architecture}'.encode()])
-    assert code == 0, code
+    program = _compiled(SOURCE, architecture)
     _, size = nvrtc.nvrtcGetCUBINSize(program)
     image = bytearray(size)
     nvrtc.nvrtcGetCUBIN(program, image)
     file = place / f'{architecture}.cubin'
     file.write_bytes(image)
     return file
+
+
+def ptx(source: bytes) -> bytes:
+    """Return a CUDA C++ source as PTX for every architecture from 7.5 on."""
+    program = _compiled(source, 'compute_75')
+    _, size = nvrtc.nvrtcGetPTXSize(program)
+    text = bytearray(size)
+    nvrtc.nvrtcGetPTX(program, text)
+    return text.rstrip(b'\0')
+
+
+def _compiled(source: bytes, architecture: str) -> Any:
+    _, program = nvrtc.nvrtcCreateProgram(source, b'kernels.cu', 0, [], [])
+    [code] = nvrtc.nvrtcCompileProgram(program, 1, [f'--gpu-architecture={architecture}'.encode()])
+    assert code == 0, code
+    return program
