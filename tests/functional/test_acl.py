@@ -100,6 +100,9 @@ class Acl(unittest.TestCase):
     def test_contexts_are_of_threads(self) -> None:
         self.run_scenario('contexts', 'acl_state_program')
 
+    def test_what_is_told_of_streams(self) -> None:
+        self.run_scenario('stream_states', 'acl_state_program')
+
     def test_reset_and_use_afterwards(self) -> None:
         self.run_scenario('reset', 'acl_state_program')
 

@@ -15,7 +15,7 @@ from tests.functional import loopback
 from tests.functional import worker_peer as peer
 
 ROOT = pathlib.Path(__file__).parents[2]
-SPEC, NOT_SUPPORTED = 106, 801
+SPEC, SYNC_ADDRESS, SYNC_REGISTER, OVERFLOW, NOT_SUPPORTED = 106, 107, 108, 109, 801
 
 
 def run(agent: loopback.Loopback, scenario: str) -> str:
@@ -42,6 +42,14 @@ class Platform(unittest.TestCase):
         agent = self.enterContext(loopback.running(interface='acl'))
         run(agent, 'spec')
         self.assertEqual('1.17.0', run(agent, 'version'))
+
+    def test_where_cores_synchronize(self) -> None:
+        run(self.enterContext(loopback.running(interface='acl')), 'synchronization')
+        with mock.patch.object(loopback, 'DEVICE', f'{loopback.DEVICE};soc=Ascend310P3'):
+            run(self.enterContext(loopback.running(interface='acl')), 'synchronization_of_310p')
+
+    def test_where_overflows_are_noted(self) -> None:
+        run(self.enterContext(loopback.running(interface='acl')), 'overflow')
 
     def test_an_older_release(self) -> None:
         agent = self.release(13)
@@ -77,6 +85,7 @@ class Worker(unittest.TestCase):
         answer = self.session(artefacts.emulated_library('acl')).call(SPEC, good)
         self.assertEqual((0, b'2201'), (answer.status, answer.body.rstrip(b'\0')))
 
-    def test_a_library_without_it(self) -> None:
-        self.assertEqual(NOT_SUPPORTED, self.session(self.directory / 'libstub-acl.so').call(
-            SPEC, self.frame(b'version', b'NpuArch')).status)
+    def test_a_library_without_them(self) -> None:
+        session = self.session(self.directory / 'libstub-acl.so')
+        for call, payload in ((SPEC, self.frame(b'version', b'NpuArch')), (SYNC_ADDRESS, b''), (SYNC_REGISTER, b''), (OVERFLOW, b'')):
+            self.assertEqual(NOT_SUPPORTED, session.call(call, payload).status, call)
