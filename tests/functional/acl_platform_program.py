@@ -82,6 +82,18 @@ def overflow() -> None:
     acl.expect(acl.INVALID_PARAM, 'aclrtMemsetAsync', address, size, 0, size, None)
 
 
+def operators() -> None:
+    """Prints which chip CANN's library was told of when the first device was set; later ones tell nothing."""
+    acl.call('aclInit', None)
+    first = sys.argv[2:] == ['context']
+    for function in ('aclrtCreateContext', 'aclrtSetDevice') if first else ('aclrtSetDevice', 'aclrtCreateContext'):
+        acl.call(function, *([ctypes.byref(ctypes.c_void_p())] if function == 'aclrtCreateContext' else []), 0)
+    acl.call('aclrtSynchronizeDevice')
+    platform = ctypes.CDLL('libplatform.so')
+    platform.platform_chip.restype = ctypes.c_char_p
+    print(platform.platform_chip().decode())
+
+
 def vendor() -> None:
     """A library whose values are as long as can be, and longer."""
     acl.start()

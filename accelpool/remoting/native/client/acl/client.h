@@ -61,6 +61,11 @@ int client_enter(struct device **device);
 /* Who owns the streams that this thread makes: its current context. */
 void *client_context(void);
 
+/* --- platform.c --------------------------------------------------------------------------------------------------- */
+
+/* Once a device is set: CANN's operators in the program learn which chip it is. Later calls do nothing. */
+void client_platform_start(void);
+
 /* --- memory.c ----------------------------------------------------------------------------------------------------- */
 
 /* 107000 unless [address, address + bytes) lies within one allocation of the device. */
