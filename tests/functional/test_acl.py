@@ -59,6 +59,10 @@ class Acl(unittest.TestCase):
     def test_bad_input_for_every_call_that_is_written_by_hand(self) -> None:
         self.run_scenario('bad_input_by_hand')
 
+    def test_addresses_and_sizes_for_every_call_that_is_written_by_hand(self) -> None:
+        self.run_scenario('bad_addresses')
+        self.run_scenario('bad_sizes')
+
     def test_what_is_not_carried_is_refused_and_named_once(self) -> None:
         said = self.run_scenario('refused')
         self.assertEqual(1, said.count('aclrtNotifyGetExportKey is not carried'))
