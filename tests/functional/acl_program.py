@@ -437,6 +437,26 @@ def bad_sizes() -> None:
     acl.call('aclrtSynchronizeDevice')
 
 
+def unanswered() -> None:
+    """Says that it is ready; when it is told, the worker has stopped: what needs no answer from it returns all the same."""
+    acl.start()
+    _binary, add = acl.function('add')
+    values = struct.pack('<1024f', *range(1024))
+    one, out, size = acl.allocate(4096), acl.allocate(4096), Size(4096)
+    acl.call('aclrtSynchronizeDevice')
+    print('ready', flush=True)
+    sys.stdin.readline()
+    stream, event = acl.create('aclrtCreateStream'), acl.create('aclrtCreateEvent')
+    acl.call('aclrtMemcpyAsync', Handle(one), size, values, size, acl.TO_DEVICE, stream)
+    acl.call('aclrtMemsetAsync', Handle(out), size, 0, size, stream)
+    acl.launch(add, arguments([out, one, one], 1024), 3, stream)
+    acl.call('aclrtRecordEvent', event, stream)
+    acl.call('aclrtStreamWaitEvent', None, event)
+    print('done', flush=True)
+    acl.call('aclrtSynchronizeEvent', event)
+    assert struct.unpack('<1024f', acl.read(out, 4096)) == tuple(2.0 * i for i in range(1024))
+
+
 def lost() -> None:
     """Says that it is ready, then calls until the worker is gone; the error stays."""
     acl.start()
