@@ -43,6 +43,57 @@ def spec() -> None:
     assert ask(b'version', b'NpuArch', 0) == (acl.INVALID_PARAM, b'untouched')
 
 
+def addresses() -> dict[str, tuple[int, int | None]]:
+    """Each call by which kernels learn where cores synchronize: its code and the address."""
+    address, registered, length = ctypes.c_void_p(), ctypes.c_uint64(), ctypes.c_uint32()
+    kernels = acl.library.aclrtGetHardwareSyncAddr(ctypes.byref(address))
+    register = acl.library.rtGetC2cCtrlAddr(ctypes.byref(registered), ctypes.byref(length))
+    assert bool(length.value) == (not register)
+    return {'kernels': (kernels, address.value), 'register': (register, registered.value or None)}
+
+
+def synchronization() -> None:
+    """On a 910B3 kernels are given the register's address, which is the same each time and none of the program's."""
+    assert addresses() == dict.fromkeys(('kernels', 'register'), (acl.UNINITIALIZE, None))
+    acl.start()
+    found = addresses()
+    address = found['kernels'][1]
+    assert found['register'] == found['kernels'] == (0, address) and address, found
+    assert addresses() == found
+    size = ctypes.c_size_t(4)
+    acl.expect(acl.INVALID_PARAM, 'aclrtMemsetAsync', ctypes.c_void_p(address), size, 0, size, None)
+
+
+def synchronization_of_310p() -> None:
+    """A 310P has the register, and does not hand it to kernels."""
+    acl.start()
+    found = addresses()
+    assert found['kernels'] == (acl.NOT_SUPPORTED, None) and found['register'][0] == 0 and found['register'][1], found
+
+
+def overflow() -> None:
+    """Where operators of some chips note what overflows: of the context, and none of the program's memory either."""
+    address, size = ctypes.c_void_p(), ctypes.c_size_t(512)
+    acl.expect(acl.UNINITIALIZE, 'aclrtCtxGetFloatOverflowAddr', ctypes.byref(address))
+    acl.start()
+    acl.expect(acl.INVALID_PARAM, 'aclrtCtxGetFloatOverflowAddr', None)
+    acl.call('aclrtCtxGetFloatOverflowAddr', ctypes.byref(address))
+    assert address.value
+    acl.expect(acl.INVALID_PARAM, 'aclrtMemsetAsync', address, size, 0, size, None)
+
+
+def operators() -> None:
+    """Prints which chip CANN's library was told of when the first device was set; later ones tell nothing."""
+    acl.call('aclInit', None)
+    first = sys.argv[2:] == ['context']
+    for function in ('aclrtCreateContext', 'aclrtSetDevice') if first else ('aclrtSetDevice', 'aclrtCreateContext'):
+        acl.call(function, *([ctypes.byref(ctypes.c_void_p())] if function == 'aclrtCreateContext' else []), 0)
+    acl.call('aclrtSynchronizeDevice')
+    platform = ctypes.CDLL('libplatform.so')
+    platform.platform_chip.restype = ctypes.c_char_p
+    print(platform.platform_chip().decode())
+
+
 def vendor() -> None:
     """A library whose values are as long as can be, and longer."""
     acl.start()

@@ -10,6 +10,7 @@ import tempfile
 import threading
 from ctypes import c_size_t as Size
 from ctypes import c_void_p as Handle
+from typing import Final
 
 from accelpool.remoting.generator import model
 from tests.functional import acl_api as acl
@@ -288,19 +289,28 @@ def bad_input() -> None:
     assert acl.read(copies_after, 64) == b'y' * 64
 
 
+RT_LAUNCHES = ('rtKernelLaunch', 'rtKernelLaunchWithFlag', 'rtKernelLaunchWithFlagV2', 'rtKernelLaunchWithHandle',
+               'rtKernelLaunchWithHandleV2')
+
+
 class ByHand:
     """Bad input for the calls whose client part is written by hand: null pointers, invented and freed handles."""
 
     HANDLES = frozenset({'aclrtStream', 'aclrtEvent', 'aclrtContext', 'aclrtBinHandle', 'aclrtFuncHandle'})
+    #: Below aclrt a handle is a void *, and known by its name.
+    RT_HANDLES: Final = {'stm': 'aclrtStream', 'hdl': 'aclrtBinHandle', 'binHandle': 'aclrtBinHandle', 'stubFunc': 'stub'}
     #: Pointers that may be null, or whose absence is no error of this kind.
     MAY_BE_NULL = frozenset({
         ('aclInit', 'configPath'), ('aclrtMallocWithCfg', 'cfg'), ('aclrtMallocHostWithCfg', 'cfg'),
         ('aclrtBinaryLoadFromData', 'options'), ('aclrtBinaryLoadFromFile', 'options'), ('aclrtLaunchKernelV2', 'cfg'),
         ('aclrtLaunchKernelWithHostArgs', 'cfg'), ('aclrtLaunchKernelWithHostArgs', 'placeHolderArray'),
         ('aclrtLaunchCallback', 'userData'), ('aclrtLaunchHostFunc', 'args'),
+        ('rtFunctionRegister', 'stubName'), ('rtFunctionRegister', 'kernelInfoExt'),
+        *((function, argument) for function in RT_LAUNCHES for argument in ('smDesc', 'kernelInfo', 'cfgInfo')),
         ('aclrtPointerGetAttributes', 'ptr'), ('aclmdlRICaptureGetInfo', 'modelRI'), ('aclrtGetPrimaryCtxState', 'flags'), ('aclrtGetPrimaryCtxState', 'active')})
     #: Nothing is checked: it is noted, logged or ignored, or it says more by its own scenario.
-    NOTHING = frozenset({'aclAppLog', 'aclrtCacheLastTaskOpInfo'})
+    NOTHING = frozenset({'aclAppLog', 'aclrtCacheLastTaskOpInfo', 'MsprofRegisterCallback', 'MsprofReportAdditionalInfo',
+                         'MsprofReportApi', 'MsprofReportCompactInfo'})
 
     def __init__(self) -> None:
         self.interface = model.load(pathlib.Path('accelpool/remoting/interfaces/acl.yaml'))
@@ -312,16 +322,28 @@ class ByHand:
         self.memory = Handle(acl.allocate(4096))
         self.good_handles = {
             'aclrtStream': acl.create('aclrtCreateStream'), 'aclrtEvent': acl.create('aclrtCreateEventExWithFlag', 0x40),
-            'aclrtContext': context, 'aclrtBinHandle': binary, 'aclrtFuncHandle': kernel}
+            'aclrtContext': context, 'aclrtBinHandle': binary, 'aclrtFuncHandle': kernel, 'stub': Handle(0x1234)}
+        acl.call('rtFunctionRegister', binary, self.good_handles['stub'], b'stub', b'fill', 0)
+        self.info = struct.pack('<QQIIIHBBI', ctypes.addressof(self.buffer), 0, 64, 0, 0, 0, 0, 0, 0)  # rtArgsEx_t
         self.freed = {'aclrtStream': acl.create('aclrtCreateStream'), 'aclrtEvent': acl.create('aclrtCreateEvent')}
         acl.call('aclrtDestroyStream', self.freed['aclrtStream'])
         acl.call('aclrtDestroyEvent', self.freed['aclrtEvent'])
         self.cases = 0
         self.taken: list[str] = []
 
-    def good(self, argument: model.Argument) -> object:
-        if argument.ctype in self.HANDLES:
-            return self.good_handles[argument.ctype]
+    def handle(self, function: model.Function, argument: model.Argument) -> str | None:
+        """Of which kind it is."""
+        if argument.ctype in {'void *', 'const void *'} and (function.name, argument.name) != ('rtFunctionRegister', 'stubFunc'):
+            return self.RT_HANDLES.get(argument.name)
+        return argument.ctype if argument.ctype in self.HANDLES else None
+
+    def good(self, function: model.Function, argument: model.Argument) -> object:
+        if kind := self.handle(function, argument):
+            return self.good_handles[kind]
+        if (function.name, argument.name) in self.MAY_BE_NULL:
+            return None
+        if argument.ctype == 'struct rt_arguments *':
+            return self.info
         if argument.ctype in {'aclrtCallback', 'aclrtHostFunc'}:
             return self.function
         if argument.ctype.endswith('*'):
@@ -329,7 +351,7 @@ class ByHand:
         return SCALARS.get(argument.ctype, ctypes.c_int)(1)
 
     def refused(self, function: model.Function, position: int, value: object) -> None:
-        values = [self.good(argument) for argument in function.args]
+        values = [self.good(function, argument) for argument in function.args]
         values[position] = value
         code = getattr(acl.library, function.name)(*values)
         if not code:
@@ -338,13 +360,15 @@ class ByHand:
 
     def run(self) -> None:
         for function in self.interface.functions:
-            if function.generated_client or function.result or function.name in self.NOTHING or any(
+            if function.generated_client or function.result not in {'', 'int32_t'} or function.name in self.NOTHING or any(
                     argument.ctype == 'aclrtIpcEventHandle' for argument in function.args):
                 continue
             for position, argument in enumerate(function.args):
-                if argument.ctype in self.HANDLES:
-                    bad = [*map(Handle, INVENTED), self.freed.get(argument.ctype, Handle(8))]
-                    bad += [handle for kind, handle in self.good_handles.items() if kind != argument.ctype]
+                if wanted := self.handle(function, argument):
+                    bad = [*map(Handle, INVENTED), self.freed.get(wanted, Handle(8))]
+                    bad += [handle for kind, handle in self.good_handles.items() if kind != wanted]
+                    if argument.destroys or wanted == 'stub':
+                        bad.append(Handle(None))
                     for value in bad:
                         self.refused(function, position, value)
                 elif (argument.ctype.endswith('*') or argument.ctype in {'aclrtCallback', 'aclrtHostFunc'}) and (
@@ -358,11 +382,79 @@ def bad_input_by_hand() -> None:
     cases = ByHand()
     cases.run()
     assert not cases.taken, '; '.join(cases.taken)
-    assert cases.cases > 150, cases.cases
+    assert cases.cases > 400, cases.cases
     acl.call('aclrtSynchronizeDevice')
     memory = acl.allocate(64)
     acl.write(memory, b'y' * 64)
     assert acl.read(memory, 64) == b'y' * 64
+
+
+#: Every copy by hand, with what it takes behind the kind.
+COPIES: Final = {'aclrtMemcpy': (), 'aclrtMemcpyAsync': (None,), 'aclrtMemcpyAsyncWithCondition': (None,), 'rtMemcpyAsync': (None,)}
+
+
+def bad_addresses() -> None:
+    """Freed, foreign and overflowing device addresses, and sizes that are too much, for every call that takes them by hand."""
+    acl.start()
+    host, size = ctypes.create_string_buffer(4096), Size(4096)
+    _before, mine, freed = (acl.allocate(4096) for _ in range(3))
+    acl.call('aclrtFree', Handle(freed))
+    inside = (freed, mine + 512, mine + 4096, mine - 2048)  # of the session's range, and 4096 bytes there are not one allocation
+    foreign = (None, 0x1000, 0x7777_7777_7777, HUGE - 15, ctypes.addressof(host))
+    # To, from and kind of copies of this many bytes.
+    copies = [(much, *each) for much in (8192, 1 << 40, HUGE, HUGE - mine + 1) for each in (
+        (Handle(mine), host, acl.TO_DEVICE), (host, Handle(mine), acl.TO_HOST), (Handle(mine), Handle(mine), acl.WITHIN))]
+    copies += [(4096, *each) for bad in map(Handle, (*inside, *foreign)) for each in (
+        (bad, host, acl.TO_DEVICE), (host, bad, acl.TO_HOST), (bad, Handle(mine), acl.WITHIN), (Handle(mine), bad, acl.WITHIN))]
+    for copy, more in COPIES.items():
+        for much, to, source, kind in copies:
+            acl.expect(acl.INVALID_PARAM, copy, to, Size(much), source, Size(much), kind, *more)
+    key, no_flags = (ctypes.create_string_buffer(65), Size(65)), ctypes.c_uint64(0)
+    spans = [(place, size) for place in inside] + [(mine, Size(much)) for much in (8192, HUGE, HUGE - mine + 1)]
+    for place, much in spans:
+        acl.expect(acl.INVALID_PARAM, 'aclrtMemset', Handle(place), much, 0, much)
+    for place, much in spans + [(place, size) for place in foreign]:
+        acl.expect(acl.INVALID_PARAM, 'aclrtIpcMemGetExportKey', Handle(place), much, *key, no_flags)
+    acl.call('aclrtSynchronizeDevice')
+    acl.write(mine, b'y' * 4096)
+    assert acl.read(mine, 4096) == b'y' * 4096
+
+
+def bad_sizes() -> None:
+    """Memory and binaries of sizes that cannot be."""
+    acl.start()
+    address, host = Handle(), ctypes.create_string_buffer(4096)
+    for function, more in (('aclrtMalloc', (0,)), ('aclrtMallocAlign32', (0,)), ('aclrtMallocCached', (0,)),
+                           ('aclrtMallocWithCfg', (0, None)), ('aclrtMallocHost', ()), ('aclrtMallocHostWithCfg', (None,))):
+        for much in (HUGE, HUGE - 31, HUGE - 4095, 1 << 63, 1 << 62):
+            acl.expect(acl.NO_MEMORY, function, ctypes.byref(address), Size(much), *more)
+        acl.expect(acl.INVALID_PARAM, function, None, Size(64), *more)
+        assert address.value is None, function
+    for image, length in ((None, 64), (host, 0), (host, HUGE), (host, 1 << 62)):
+        binary = struct.pack('<IIQQ', 0, 0, ctypes.addressof(image) if image else 0, length)
+        for function in ('rtDevBinaryRegister', 'rtRegisterAllKernel'):
+            acl.expect(acl.INVALID_PARAM, function, binary, ctypes.byref(address))
+    acl.call('aclrtSynchronizeDevice')
+
+
+def unanswered() -> None:
+    """Says that it is ready; when it is told, the worker has stopped: what needs no answer from it returns all the same."""
+    acl.start()
+    _binary, add = acl.function('add')
+    values = struct.pack('<1024f', *range(1024))
+    one, out, size = acl.allocate(4096), acl.allocate(4096), Size(4096)
+    acl.call('aclrtSynchronizeDevice')
+    print('ready', flush=True)
+    sys.stdin.readline()
+    stream, event = acl.create('aclrtCreateStream'), acl.create('aclrtCreateEvent')
+    acl.call('aclrtMemcpyAsync', Handle(one), size, values, size, acl.TO_DEVICE, stream)
+    acl.call('aclrtMemsetAsync', Handle(out), size, 0, size, stream)
+    acl.launch(add, arguments([out, one, one], 1024), 3, stream)
+    acl.call('aclrtRecordEvent', event, stream)
+    acl.call('aclrtStreamWaitEvent', None, event)
+    print('done', flush=True)
+    acl.call('aclrtSynchronizeEvent', event)
+    assert struct.unpack('<1024f', acl.read(out, 4096)) == tuple(2.0 * i for i in range(1024))
 
 
 def lost() -> None:

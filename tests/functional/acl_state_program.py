@@ -81,6 +81,56 @@ def contexts() -> None:
     in_thread(lambda: acl.call('aclrtSetCurrentContext', default))
 
 
+TOLD = ctypes.CFUNCTYPE(None, Handle, ctypes.c_bool)
+
+
+def stream_states() -> None:
+    """Functions of the program are told of each stream: when it is there, and while it still is."""
+    told: list[tuple[int | None, bool, int]] = []
+
+    @TOLD
+    def listener(stream: int | None, made: bool) -> None:
+        told.append((stream, made, acl.library.aclrtSynchronizeStream(Handle(stream))))
+
+    def news() -> list[tuple[int | None, bool, int]]:
+        taken = list(told)
+        told.clear()
+        return taken
+
+    def register(name: bytes | None, function: object, *, error: int = 0) -> None:
+        acl.expect(error, 'rtRegStreamStateCallback', name, function)
+
+    register(b'one', listener)
+    acl.call('aclInit', None)
+    acl.call('aclrtSetDevice', 0)
+    stream = acl.create('aclrtCreateStream')
+    assert news() == [(stream.value, True, 0)]
+    register(b'other', listener)
+    configured = acl.create('aclrtCreateStreamWithConfig', 0, 0)
+    assert news() == 2 * [(configured.value, True, 0)]
+    register(b'one', TOLD(0))
+    register(b'one', TOLD(0))  # is gone already
+    acl.call('aclrtDestroyStream', stream)
+    acl.call('aclrtDestroyStreamForce', configured)
+    assert news() == [(stream.value, False, 0), (configured.value, False, 0)]
+    for function in ('aclrtDestroyStream', 'aclrtDestroyStreamForce'):
+        for bad in (stream, Handle(None), Handle(1)):
+            acl.expect(acl.INVALID_HANDLE, function, bad)
+    assert not news()
+
+    context = acl.create('aclrtCreateContext', 0)
+    streams = [acl.create('aclrtCreateStream').value for _ in range(2)]
+    news()
+    acl.call('aclrtDestroyContext', context)  # ends its streams, the default one first
+    assert [(one, made) for one, made, _ in news()] == [(one, False) for one in (None, *streams)]
+
+    register(None, listener, error=acl.INVALID_PARAM)
+    register(b'x' * 128, listener, error=acl.INVALID_PARAM)
+    for number in range(64):
+        code = acl.library.rtRegStreamStateCallback(str(number).encode(), listener)
+        assert code == (0 if number < 31 else 207005), (number, code)
+
+
 def active() -> int:
     flags, state = ctypes.c_uint32(9), ctypes.c_int32(9)
     acl.call('aclrtGetPrimaryCtxState', 0, ctypes.byref(flags), ctypes.byref(state))

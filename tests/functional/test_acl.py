@@ -3,12 +3,13 @@
 
 import os
 import pathlib
+import select
 import signal
 import subprocess
 import sys
 import unittest
 
-from accelpool.remoting import artefacts
+from accelpool.remoting import artefacts, handshake
 from tests.functional import loopback, test_acl_abi
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -59,6 +60,10 @@ class Acl(unittest.TestCase):
     def test_bad_input_for_every_call_that_is_written_by_hand(self) -> None:
         self.run_scenario('bad_input_by_hand')
 
+    def test_addresses_and_sizes_for_every_call_that_is_written_by_hand(self) -> None:
+        self.run_scenario('bad_addresses')
+        self.run_scenario('bad_sizes')
+
     def test_what_is_not_carried_is_refused_and_named_once(self) -> None:
         said = self.run_scenario('refused')
         self.assertEqual(1, said.count('aclrtNotifyGetExportKey is not carried'))
@@ -100,6 +105,9 @@ class Acl(unittest.TestCase):
     def test_contexts_are_of_threads(self) -> None:
         self.run_scenario('contexts', 'acl_state_program')
 
+    def test_what_is_told_of_streams(self) -> None:
+        self.run_scenario('stream_states', 'acl_state_program')
+
     def test_reset_and_use_afterwards(self) -> None:
         self.run_scenario('reset', 'acl_state_program')
 
@@ -139,6 +147,23 @@ class Acl(unittest.TestCase):
     def test_a_child_has_no_session(self) -> None:
         self.run_scenario('forked')
 
+    def test_what_needs_no_answer_does_not_wait_for_the_worker(self) -> None:
+        with subprocess.Popen(command('unanswered'), env=self.agent.environment, cwd=ROOT, text=True, stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE) as program:
+            assert program.stdout and program.stdin
+            self.addCleanup(program.kill)
+            self.assertEqual('ready\n', program.stdout.readline())
+            worker = max(self.agent.pids.items())[1]
+            os.kill(worker, signal.SIGSTOP)
+            try:
+                print('go', file=program.stdin, flush=True)
+                waited = select.select([program.stdout], [], [], 60)[0]
+            finally:
+                os.kill(worker, signal.SIGCONT)
+            self.assertTrue(waited, 'a call waited for the worker')
+            out, errors = program.communicate(timeout=60)
+            self.assertEqual((0, 'done\n'), (program.returncode, out), errors)
+
     def test_a_dead_worker_is_an_error_that_stays(self) -> None:
         with subprocess.Popen(command('lost'), env=self.agent.environment, cwd=ROOT, text=True, stdin=subprocess.PIPE,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE) as program:
@@ -147,6 +172,16 @@ class Acl(unittest.TestCase):
             os.kill(max(self.agent.pids.items())[1], signal.SIGKILL)
             _out, errors = program.communicate('go\n', timeout=60)
             self.assertEqual(0, program.returncode, errors)
+
+
+class InsideTls(unittest.TestCase):
+    def test_programs_do_not_see_a_difference(self) -> None:
+        with loopback.running(interface='acl', tcp=True, transport=handshake.Transport.TLS_PSK) as agent:
+            for scenario, program in (('copies', 'acl_program'), ('launches', 'acl_program'),
+                                      ('registered_launches', 'acl_rt_program')):
+                result = subprocess.run(command(scenario, program), env=agent.environment, cwd=ROOT, capture_output=True,
+                                        text=True, timeout=60)
+                self.assertEqual((0, ''), (result.returncode, result.stderr))
 
 
 class TwoDevices(unittest.TestCase):

@@ -24,7 +24,7 @@ OTHERS = frozenset({
 #: In no header of the wheel: what operators of CANN ask of its runtime below aclrt, as that has it.
 DECLARED_NOWHERE = frozenset({
     'rtDevBinaryUnRegister', 'rtGetFunctionByName', 'rtGetSocSpec', 'rtKernelLaunchWithFlagV2', 'rtKernelLaunchWithHandle',
-    'rtKernelLaunchWithHandleV2', 'rtQueryFunctionRegistered', 'rtRegisterAllKernel'})
+    'rtKernelLaunchWithHandleV2', 'rtQueryFunctionRegistered', 'rtRegStreamStateCallback', 'rtRegisterAllKernel'})
 SOURCES = ROOT / 'tests/native/abi'
 NATIVE = ROOT / 'accelpool/remoting/native'
 

@@ -2,6 +2,7 @@
 """The worker of an AscendCL session against a client that does not keep to the rules; ASan and UBSan watch."""
 
 import hashlib
+import os
 import pathlib
 import struct
 import unittest
@@ -62,9 +63,15 @@ class WorkerAcl(unittest.TestCase):
     def assert_alive(self) -> None:
         self.assertEqual(0, self.session.call(peer.MEMINFO).status)
 
-    def load(self, number: int, *names: bytes) -> None:
+    @staticmethod
+    def binary(number: int, *names: bytes) -> tuple[bytes, bytes]:
+        """What announces a binary with these kernels, and the binary."""
         image = NPU_MAGIC + b''.join(name + b'\n' for name in names)
         call = struct.pack('<IIQ32sII', number, BINARY, len(image), hashlib.sha256(image).digest(), 0, 0) + bytes(128)
+        return call, image
+
+    def load(self, number: int, *names: bytes) -> None:
+        call, image = self.binary(number, *names)
         sent = self.session.send(peer.MODULE_DATA, call, peer.WANT_REPLY)
         self.session.send(peer.DATA, image)
         self.assertEqual(0, self.session.reply(sent).status)
@@ -112,6 +119,24 @@ class WorkerAcl(unittest.TestCase):
     def launch(self, function: int, data: bytes, places: tuple[tuple[int, int], ...] = (), size: int | None = None) -> int:
         head = struct.pack('<QQ4I', function, 0, 1, 0, len(places), len(data) if size is None else size)
         return self.session.call(LAUNCH, head + b''.join(struct.pack('<II', *place) for place in places) + data).status
+
+    def test_a_binary_that_is_known_is_not_sent_again(self) -> None:
+        """By this session, and by others of the project: what is offered is there, and its functions are found."""
+        def offer(session: peer.Session, number: int) -> int:
+            answer = session.call(peer.MODULE_OFFER, self.binary(number, b'fill', b'add')[0])
+            self.assertEqual(0, answer.status)
+            return struct.unpack_from('<I', answer.body)[0]
+
+        self.assertEqual(0, offer(self.session, 16))
+        self.load(16, b'fill', b'add')
+        self.assertEqual(1, offer(self.session, 17))
+        self.assertEqual(0, self.function(17, 20, b'add\0'))
+        self.session.agent.wait_for(peer.KEEP)
+        (digest, content), = self.session.agent.content.items()
+        with peer.Session(self.directory, artefacts.emulated_library('acl'), interface='acl') as other:
+            other.reserve_range().agent.content[digest] = os.dup(content)
+            self.assertEqual(1, offer(other, 16))
+            self.assertEqual(0, other.call(GET_FUNCTION, struct.pack('<QQI4s', 16, 20, 4, b'add')).status)
 
     def test_functions_and_launches(self) -> None:
         self.load(16, b'fill')

@@ -77,14 +77,14 @@ def _stub(interface: Interface, f: Function) -> list[str]:
         elif a.destroys:
             lines += [f'    handle_free(HANDLE_{a.destroys.upper()}, call.{a.name});']
         elif a.returns:
-            lines += ['    if (!code)', f'        *{a.name} = reply.{a.name};']
+            lines += ['    if (!code)', f'        *{a.name} = ({a.pointee})reply.{a.name};']
     return [*lines, '    return CLIENT_STATUS(code);', '}']
 
 
 def _locals(interface: Interface, f: Function) -> list[str]:
     prefix = f'    struct {interface.name}_{f.name}'
     lines = [f'{prefix}_call call;'] if fields(interface, f) else []
-    lines += [f'{prefix}_reply reply;' for a in f.args if a.returns]
+    lines += [f'{prefix}_reply reply;'] if any(a.returns for a in f.args) else []
     lines += [f'    uint64_t id_of_{a.name};' for a in f.args if not a.is_output and interface.wire(a) not in SCALARS]
     return [*lines, '    struct device *device;', '    int code = client_enter(&device);', '']
 

@@ -106,9 +106,11 @@ def _handler(interface: Interface, function: Function) -> list[str]:
                   f'{created.name}))', f'        session_end(s, "{name}: a handle that is in use or out of bounds");',
                   '    else', '        call_status(s, call, code);']
     elif results:
-        extra = ', '.join(a.name for a in results)
+        values = ', '.join(f'.{a.name} = {a.name}' for a in results)
         lines += [f'    code = {call};',
-                  f'    call_reply(s, call, code, &{extra}, sizeof {extra});']
+                  f'    struct {interface.name}_{name}_reply answer = {{{values}}};', '',
+                  '    call_reply(s, call, code, (char *)&answer + sizeof answer.reply,',
+                  '               sizeof answer - sizeof answer.reply);']
     elif function.work:
         stream = next((a.name for a in function.args if interface.wire(a) == 'stream'), 'NULL')
         lines += [f'    if (meter_begin(s, {stream}))', '        return;',

@@ -55,6 +55,11 @@ class Argument:
     def is_output(self) -> bool:
         return bool(self.creates or self.returns)
 
+    @property
+    def pointee(self) -> str:
+        """What an output points to."""
+        return self.ctype.removesuffix('*').rstrip()
+
 
 @dataclasses.dataclass(frozen=True)
 class Function:
@@ -219,8 +224,8 @@ def _problem(interface: Interface, f: Function, names: set[str]) -> str:
         'it names an unknown frame': not set(f.frames) <= _FRAMES | names,
         'it answers with an unknown error': not set(f.refuse.values()) <= interface.errors.keys(),
         'only a call that waits may block': f.blocks and f.reply != 'wait',
-        'a generated call returns one value and creates one handle at most':
-            sum(bool(a.returns) for a in f.args) > 1 or sum(bool(a.creates) for a in f.args) > 1,
+        'a generated call returns values or creates one handle':
+            sum(bool(a.creates) for a in f.args) + any(a.returns for a in f.args) > 1,
     }
     problem = next((text for text, broken in rules.items() if broken), '')
     if problem or not f.opcode or f.by_hand:

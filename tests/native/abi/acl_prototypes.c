@@ -7,5 +7,7 @@
 #define rtKernelLaunchWithFlag olders_rtKernelLaunchWithFlag
 #include <hacl_rt.h>
 #undef rtKernelLaunchWithFlag
+/* In no header of the wheel, as the function that takes it. */
+typedef void (*rtStreamStateCallback)(aclrtStream stream, const _Bool isCreate);
 
 #include "acl_prototypes.h"

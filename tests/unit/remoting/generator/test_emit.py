@@ -43,6 +43,14 @@ class Emitted(unittest.TestCase):
         for field in ('uint64_t to;', 'uint64_t count;', 'uint64_t stream;', 'int32_t answer;'):
             self.assertIn(field, header)
 
+    def test_a_reply_has_every_result_in_turn(self) -> None:
+        document = copy.deepcopy(DESCRIPTION)
+        document['functions'][1]['args']['place'] = {'type': 'void **', 'returns': 'u64'}
+        interface = model.parse(document)
+        self.assertIn('int32_t answer;\n    uint64_t place;', emit_wire.wire_header(interface))
+        self.assertIn('*place = (void *)reply.place;', emit_client.client_source(interface))
+        self.assertIn('{.answer = answer, .place = place}', emit_worker.worker_source(interface))
+
     def test_coverage_names_every_carried_function(self) -> None:
         table = emit_docs.coverage(self.interface)
         for function in self.interface.functions:

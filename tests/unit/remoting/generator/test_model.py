@@ -188,4 +188,5 @@ class SecondApi(unittest.TestCase):
             96: 'aclrtGetOpExecuteTimeout', 97: 'aclrtSetStreamFailureMode', 98: 'aclrtNpuGetFloatOverFlowStatus',
             99: 'aclrtNpuClearFloatOverFlowStatus', 100: 'aclrtIpcMemGetExportKey', 101: 'aclrtIpcMemSetImportPid',
             102: 'aclrtIpcMemImportByKey', 103: 'aclrtIpcMemClose', 104: 'aclrtIpcGetEventHandle',
-            105: 'aclrtIpcOpenEventHandle', 106: 'rtGetSocSpec'}, calls)
+            105: 'aclrtIpcOpenEventHandle', 106: 'rtGetSocSpec', 107: 'aclrtGetHardwareSyncAddr', 108: 'rtGetC2cCtrlAddr',
+            109: 'aclrtCtxGetFloatOverflowAddr'}, calls)

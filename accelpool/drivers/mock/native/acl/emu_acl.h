@@ -13,6 +13,7 @@
 #include "kernel_args.h"
 
 aclError aclrtSynchronizeDevice(void);
+aclError aclrtGetCurrentContext(aclrtContext *context);
 /* What AscendCL calls a result of the engine. */
 aclError acl_status(CUresult status);
 

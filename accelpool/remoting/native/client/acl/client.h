@@ -6,12 +6,15 @@
 #ifndef ACCELPOOL_CLIENT_ACL_H
 #define ACCELPOOL_CLIENT_ACL_H
 
+#include <stdbool.h>
+
 #include "acl_abi.h"
 #include "process.h"
 
 typedef struct aclCANNPackageVersion aclCANNPackageVersion;
 struct MsprofApi;
 typedef int32_t (*ProfCommandHandle)(uint32_t type, void *data, uint32_t length);
+typedef void (*rtStreamStateCallback)(aclrtStream stream, const bool isCreate);
 
 /* rtArgsEx_t: where the addresses of what lies further on in the arguments have to be stored. */
 struct rt_arguments {
@@ -58,6 +61,11 @@ int client_enter(struct device **device);
 /* Who owns the streams that this thread makes: its current context. */
 void *client_context(void);
 
+/* --- platform.c --------------------------------------------------------------------------------------------------- */
+
+/* Once a device is set: CANN's operators in the program learn which chip it is. Later calls do nothing. */
+void client_platform_start(void);
+
 /* --- memory.c ----------------------------------------------------------------------------------------------------- */
 
 /* 107000 unless [address, address + bytes) lies within one allocation of the device. */
@@ -74,5 +82,10 @@ int client_event_is_foreign(aclrtEvent event);
 int client_stream(struct device *device, aclrtStream stream, uint64_t *id);
 /* Ends the streams that a context of the device owns. */
 void client_streams_end(struct device *device, const void *context);
+
+/* --- stream_state.c ----------------------------------------------------------------------------------------------- */
+
+/* Tells the program's functions that the stream was made, or is about to end. */
+void client_stream_told(aclrtStream stream, bool made);
 
 #endif

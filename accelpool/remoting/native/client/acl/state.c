@@ -95,6 +95,7 @@ aclError aclrtSetDevice(int32_t deviceId)
     if (!status) {
         current = &defaults[deviceId];
         atomic_fetch_add(&current->uses, 1);
+        client_platform_start();
     }
     return CLIENT_STATUS(status);
 }
@@ -161,6 +162,7 @@ aclError aclrtCreateContext(aclrtContext *context, int32_t deviceId)
     }
     *context = handle_value(HANDLE_CONTEXT, fresh->id);
     current = fresh;
+    client_platform_start();
     return ACL_SUCCESS;
 }
 

@@ -35,6 +35,8 @@ aclError aclrtCreateStreamWithConfig(aclrtStream *stream, uint32_t priority, uin
         handle_free(HANDLE_STREAM, call.stream);
     else
         *stream = handle_value(HANDLE_STREAM, call.stream);
+    if (!status)
+        client_stream_told(*stream, true);
     return CLIENT_STATUS(status);
 }
 
@@ -43,16 +45,50 @@ aclError aclrtCreateStream(aclrtStream *stream)
     return aclrtCreateStreamWithConfig(stream, 0, 0);
 }
 
-static void end(struct device *device, uint64_t id)
+/* Both frames are one number. */
+_Static_assert(sizeof(struct acl_aclrtDestroyStream_call) == sizeof(struct acl_aclrtDestroyStreamForce_call), "one number");
+
+static int end_by(uint16_t opcode, struct device *device, uint64_t id)
 {
     struct acl_aclrtDestroyStream_call call = {id};
+    int status;
 
-    session_post(device, ACL_OP_aclrtDestroyStream, &call, sizeof call, CALL_ALWAYS);
+    client_stream_told(handle_value(HANDLE_STREAM, id), false);
+    status = session_post(device, opcode, &call, sizeof call, CALL_ALWAYS);
     handle_free(HANDLE_STREAM, id);
+    return status;
 }
 
+static aclError destroy(uint16_t opcode, aclrtStream stream)
+{
+    struct device *device;
+    uint64_t id;
+    int status = client_enter(&device);
+
+    if (!status)
+        status = handle_id(HANDLE_STREAM, device, stream, &id);
+    return CLIENT_STATUS(status ? status : end_by(opcode, device, id));
+}
+
+aclError aclrtDestroyStream(aclrtStream stream)
+{
+    return destroy(ACL_OP_aclrtDestroyStream, stream);
+}
+
+aclError aclrtDestroyStreamForce(aclrtStream stream)
+{
+    return destroy(ACL_OP_aclrtDestroyStreamForce, stream);
+}
+
+static void end(struct device *device, uint64_t id)
+{
+    end_by(ACL_OP_aclrtDestroyStream, device, id);
+}
+
+/* The default stream is told of first: what hangs on it may be another stream of the context. */
 void client_streams_end(struct device *device, const void *context)
 {
+    client_stream_told(NULL, false);
     handle_each(HANDLE_STREAM, device, context, end);
 }
 
