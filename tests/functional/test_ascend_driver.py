@@ -288,6 +288,23 @@ class Inventory(AscendCase):
                     self.assertEqual(one.options[name], other.options[name])
             (self.dir / 'npu-smi').unlink()
 
+    def test_an_npu_smi_that_is_not_understood_is_said_once(self) -> None:
+        """Not: no chips, or sick ones."""
+        self.describe('atlas-300i-duo')
+        program = self.host.smi()
+        with mock.patch.dict(os.environ, {'LD_LIBRARY_PATH': str(self.dir)}):
+            self.assertEqual(2, len(self.start().inventory.discover()))
+            (self.dir / 'ascend-devices.json').unlink()
+            for change in ('s/ OK /正常/', 's/ NPU / 卡 /;s/^| \\([0-9]\\) .* OK /| 卡 \\1 | OK /'):
+                self.host.smi()
+                program.write_text(program.read_text().replace('exec ', '').replace('"$@"', f'"$@" | sed "{change}"'))
+                self.driver = self.start()
+                with self.assertLogs('accelpool.drivers.ascend.inventory', 'ERROR') as logged:
+                    self.assertEqual([], self.look())
+                    self.assertEqual([], self.look())
+                said, = logged.output
+                self.assertIn(f'the chips that {program} info lists: not understood: another language', said)
+
     def test_templates_of_the_host_win_over_the_table(self) -> None:
         self.describe('atlas-800t-a2')
         self.host.smi()

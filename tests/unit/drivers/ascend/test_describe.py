@@ -147,5 +147,5 @@ class Errors(unittest.TestCase):
             detail = DcmiError(number, f'a call answered {number}').detail
             self.assertGreater(len(detail), len(f'a call answered {number}: '))
         reserved = {-8018, -8019, -8021}
-        self.assertEqual({*range(-8023, -8000), -8255, remedies.NOT_FOUND} - reserved, set(remedies.REMEDIES))
+        self.assertEqual({*range(-8023, -8000), -8255, remedies.NOT_FOUND, remedies.NOT_UNDERSTOOD} - reserved, set(remedies.REMEDIES))
         self.assertEqual({remedies.UNKNOWN}, {remedies.remedy(number) for number in reserved})
