@@ -4,7 +4,6 @@
 import os
 import pathlib
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -12,6 +11,7 @@ import unittest
 from unittest import mock
 
 from tests.fakes.dcmi.host import Host
+from tests.functional.npu import needs_torch_npu
 from tests.hardware.ascend import slices
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -37,7 +37,7 @@ class Rehearsal(unittest.TestCase):
         self.assertEqual(TORCH, len(re.findall('^skipped: ', printed, re.MULTILINE)))
         self.assertIn('no interpreter with torch and torch-npu: /nowhere/python', printed)
 
-    @unittest.skipUnless(shutil.which(slices.PYTHON), 'torch-npu is not installed (see tests/functional/test_npu_train.py)')
+    @needs_torch_npu
     def test_with_torch(self) -> None:
         self.assertEqual(1, self.rehearse(slices.PYTHON)[0])
 
