@@ -32,11 +32,15 @@ types() { mypy --strict accelpool; }
 unit() { python -m pytest tests/unit; }
 functional() {
     wait "$npu"
-    python -m pytest tests/functional
+    ACCELPOOL_NPU_REQUIRED=1 python -m pytest tests/functional
 }
-npu_environment() {  # torch of its own, for tests/functional/test_npu_train.py; the pins are those of setup.cfg
+npu_environment() {  # torch of its own, for tests/functional/npu.py; the pins are those of setup.cfg
     [ -x .venv-npu/bin/python ] || python3 -m venv .venv-npu
-    .venv-npu/bin/pip install -q torch==2.13.0 torch-npu==2.13.0 2> /dev/null
+    local said
+    said=$(.venv-npu/bin/pip install -q torch==2.13.0 torch-npu==2.13.0 2>&1) || {
+        echo "$said" >&2
+        return 1
+    }
 }
 # What does not limit its own time gets a limit here, so that what hangs is seen where it hangs.
 native() {

@@ -69,13 +69,16 @@ class Acl(unittest.TestCase):
         self.assertEqual(1, said.count('aclrtNotifyGetExportKey is not carried'))
 
     def test_the_libraries_beside_refuse_and_say_why_once(self) -> None:
+        collectives = 'devices of different slices do not talk to each other'
         for name, code, answered, reason in (
-                ('libhccl.so', 5, set(), 'devices of different slices do not talk to each other'),
+                ('libhccl.so', 5, {'HcclGetCommConfigCapability'}, collectives),
                 ('libacl_op_compiler.so', 207000, COMPILER_ANSWERS, 'operators are not compiled at run time')):
             refused = sorted(test_acl_abi.symbols(artefacts.client_library_dir('acl') / name, '--defined-only') - answered)
             said = self.run_scenario('refused_beside', 'acl_program', name, str(code), *refused)
             self.assertEqual([f'accelpool: {one} is not carried: the program gets {code} ({reason})' for one in refused],
                              said.splitlines())
+        said = self.run_scenario('refused_beside', 'acl_program', 'libhccl.so', '0', 'HcclGetCommConfigCapability')
+        self.assertIn(f'the program gets 0 ({collectives})', said)
 
     def test_the_operator_compiler_is_off(self) -> None:
         said = self.run_scenario('compiler').splitlines()

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """AscendCL's client libraries against the public headers and the undefined symbols of the torch-npu wheel."""
 
-import os
 import pathlib
 import re
 import subprocess
@@ -11,6 +10,7 @@ import unittest
 from accelpool.remoting import artefacts
 from accelpool.remoting.generator import __main__ as generator
 from accelpool.remoting.generator import model
+from tests.functional import npu
 
 ROOT = pathlib.Path(__file__).parents[2]
 #: Looked up in libacl_op_compiler, which has them (it refuses, and says that nothing is compiled) ...
@@ -29,25 +29,19 @@ SOURCES = ROOT / 'tests/native/abi'
 NATIVE = ROOT / 'accelpool/remoting/native'
 
 
-def _wheel() -> pathlib.Path | None:
-    python = pathlib.Path(os.environ.get('ACCELPOOL_NPU_PYTHON') or ROOT / '.venv-npu/bin/python')
-    return next(python.parent.parent.glob('lib/python3*/site-packages/torch_npu'), None)
-
-
 def symbols(path: pathlib.Path, *flags: str) -> set[str]:
     output = subprocess.run(['nm', '-D', *flags, str(path)], capture_output=True, text=True, check=True).stdout
     return {line.split()[-1].split('@')[0] for line in output.splitlines()}
 
 
-@unittest.skipUnless(_wheel(), 'torch-npu is not installed (see tests/functional/test_npu_train.py)')
+@npu.needs_torch_npu
 class AclAbi(unittest.TestCase):
     def setUp(self) -> None:
-        wheel = _wheel()
-        assert wheel
-        self.wheel = wheel
+        assert npu.WHEEL
+        self.wheel = npu.WHEEL
         self.place = self.enterContext(tempfile.TemporaryDirectory())
         generator.main(['--out', self.place])
-        self.include = wheel / 'include/third_party/acl/inc'
+        self.include = self.wheel / 'include/third_party/acl/inc'
         self.vendor = ['-w', '-DVENDOR', f'-I{self.include}', f'-I{self.place}']
         self.below_aclrt()
         libraries = artefacts.client_library_dir('acl').glob('lib*.so')

@@ -1,11 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Unmodified torch and torch_npu on a slice of an emulated NPU of another host, alone and beside an emulated GPU.
+"""Unmodified torch and torch_npu on a slice of an emulated NPU of another host, alone and beside an emulated GPU."""
 
-torch lives in an environment of its own: ``ACCELPOOL_NPU_PYTHON`` names its interpreter, otherwise ``.venv-npu`` in the
-clone has it (``python -m venv .venv-npu; .venv-npu/bin/pip install torch==2.13.0 torch-npu==2.13.0``).
-"""
-
-import os
 import pathlib
 import re
 import shlex
@@ -15,10 +10,10 @@ import tempfile
 import unittest
 
 from accelpool.remoting import artefacts
+from tests.functional.npu import PYTHON, needs_torch_npu
 from tools.bench import service
 
 ROOT = pathlib.Path(__file__).parents[2]
-PYTHON = os.environ.get('ACCELPOOL_NPU_PYTHON') or str(ROOT / '.venv-npu/bin/python')
 POOL = """
 [mock:host-a]
 devices = gpu-emu:4GiB:1
@@ -30,7 +25,7 @@ devices = npu-emu:4GiB:1
 EITHER = 'if grep -q \'"interface": "acl"\' "$ACCELPOOL_ATTACHMENT"; then exec {npu}; else exec {gpu}; fi'
 
 
-@unittest.skipUnless(pathlib.Path(PYTHON).exists(), f'there is no {PYTHON} with torch and torch-npu')
+@needs_torch_npu
 class NpuTrain(unittest.TestCase):
     """One service for all: one emulated GPU on one host, one emulated NPU on another."""
 

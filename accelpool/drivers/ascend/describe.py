@@ -19,6 +19,7 @@ NAMESPACE = uuid.UUID('c0a1f8b2-6f0e-4d0b-9f53-2d2f7f0f3b61')
 #: DCMI's health of a chip that is not there.
 ABSENT = 0xffffffff
 #: PCI ids of Huawei's chips whose DCMI name does not tell them apart.
+A310B = '19e5:d105'
 A3 = '19e5:d803'
 A5 = frozenset({'19e5:d806', '19e5:d808'})
 #: vNPUs of a chip, at most, whatever it is.
@@ -94,7 +95,7 @@ def no_vnpus(identity: Mapping[str, Any], mode: str) -> str | None:
     name, pci = identity['name'].removeprefix('Ascend'), identity['pci_id']
     if pci == '19e5:d100' or name == '310':
         return 'an Ascend 310 has no vNPUs'
-    if pci == '19e5:d105' or name.startswith('310B'):
+    if pci == A310B or name.startswith('310B'):
         return 'an Ascend 310B has no vNPUs'
     if identity['smp']:
         return 'its card works in SMP mode, in which there are no vNPUs; they need AMP mode'

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """DCMI's error numbers, and what an operator should do about each."""
 
-NOT_FOUND = -1
+NOT_FOUND, NOT_UNDERSTOOD = -1, -2
 
 REMEDIES = {
     NOT_FOUND: 'install the Ascend driver, name the directory in [ascend] dcmi_dir, or take ascend out of [conductor] '
                'drivers',
+    NOT_UNDERSTOOD: 'not understood: another language, or a release that this one of accelpool does not know; have it '
+                    'print English, or install libdcmi.so',
     -8001: 'a wrong parameter: the driver\'s release does not fit what was asked; see the driver\'s log',
-    -8002: 'permission denied: run the conductor as root',
+    -8002: 'permission denied: run the conductor as root on the host itself (a 310P also in a VM, a 910 or 910B also '
+           'in a privileged container)',
     -8003: 'the driver could not get or copy memory: free some on the host',
     -8004: 'a check inside the driver failed; see its log (/var/log/npu)',
     -8005: 'the kernel modules of the Ascend driver do not answer: load them, or restart the host',

@@ -9,6 +9,7 @@ from oslo_log import log as logging
 
 from accelpool import errors
 from accelpool.drivers import base
+from accelpool.drivers.ascend import describe
 from accelpool.remoting import artefacts
 from accelpool.types import Device
 
@@ -17,8 +18,9 @@ LOG = logging.getLogger(__name__)
 SONAME = 'libascendcl.so'
 #: Where CANN's installer puts the runtime by default: the toolkit, or the runtime package alone.
 HOMES = ('/usr/local/Ascend/ascend-toolkit/latest', '/usr/local/Ascend/cann', '/usr/local/Ascend/nnrt/latest')
-#: What every session opens beside the chip's own node: management, shared virtual memory, host-device channel.
-COMMON_NODES = ('dev/davinci_manager', 'dev/devmm_svm', 'dev/hisi_hdc')
+#: What a 310B has instead of shared virtual memory and a channel between host and device, as far as its driver does.
+NODES_310B = ('davinci_manager_docker', 'svm0', 'ts_aisle', 'upgrade', 'sys', 'vdec', 'vpc', 'pngd', 'venc', 'log_drv',
+              'acodec', 'ai', 'ao', 'vo', 'hdmi')
 #: Why a vNPU has no sessions.
 NO_SESSIONS = ('a vNPU of an Ascend chip cannot be used from another host: its node /dev/vdavinci* is for containers '
                'of its own host; ask for isolation shared or whole')
@@ -64,6 +66,27 @@ def group_of(nodes: Iterable[str]) -> int | None:
     return next(iter(found), None)
 
 
+def nodes_of(device: Device, root: pathlib.Path) -> tuple[str, ...]:
+    """Return the device nodes that a session on a chip opens: its own, and those of its family.
+
+    What not every release of a family's driver has is only named where it is there.  Which family has which is that of
+    MindCluster (component/ascend-common/cdi/devnode.go).
+
+    :param root: of the file system with ``dev``
+    """
+    place, pci = root / 'dev', device.options['pci_id']
+    always, optional = ['davinci_manager', 'devmm_svm', 'hisi_hdc'], ['dvpp_cmdlist']
+    if pci == describe.A310B:
+        always, optional = ['davinci_manager'], ['dvpp_cmdlist', *NODES_310B]
+    elif pci in describe.A5:
+        always, optional = ['davinci_manager', 'hisi_hdc'], []
+    found = [place / f'davinci{device.options["phy_id"]}', *(place / name for name in always)]
+    found += [place / name for name in optional if (place / name).exists()]
+    for fabric in ('uburma', 'ummu'):  # unified bus
+        found += sorted((place / fabric).glob('*'))
+    return tuple(map(str, found))
+
+
 class AscendRemoting(base.Remoting):
     """AscendCL's runtime interface."""
 
@@ -77,7 +100,7 @@ class AscendRemoting(base.Remoting):
 
     def endpoint(self, device: Device) -> base.Endpoint:
         """A session sees one chip."""
-        nodes = tuple(str(self._root / name) for name in (f'dev/davinci{device.options["phy_id"]}', *COMMON_NODES))
+        nodes = nodes_of(device, self._root)
         return base.Endpoint(
             interface='acl', library=str(library(self._directory)),
             env={'ASCEND_RT_VISIBLE_DEVICES': str(device.options['logic_id']),

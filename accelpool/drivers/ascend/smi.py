@@ -12,8 +12,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-NOT_FOUND, INNER_ERROR, NOT_EXIST = -1, -8005, -8008
-HEALTH = {'OK': 0, 'WARNING': 1, 'ALARM': 2, 'CRITICAL': 3}
+NOT_FOUND, NOT_UNDERSTOOD, INNER_ERROR, NOT_EXIST = -1, -2, -8005, -8008
+HEALTH = {'OK': 0, 'WARNING': 1, 'ALARM': 2, 'CRITICAL': 3, 'UNKNOWN': 3}
 #: The two rows of a chip in the overview; chips without HBM lack the last pair, A3 has a physical id beside the chip.
 FIRST = re.compile(r'^\|\s*(\d+)\s+(\S[^|]*?)\s*\|\s*(\w+)\s*\|\s*([\d.]+|-|NA)\s+(\d+|-|NA)\s')
 SECOND = re.compile(r'^\|\s*(\d+)(?:\s+\d+)?\s*\|\s*([0-9A-Fa-f]{4}:[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}\.[0-9A-Fa-f])\s*\|'
@@ -21,6 +21,7 @@ SECOND = re.compile(r'^\|\s*(\d+)(?:\s+\d+)?\s*\|\s*([0-9A-Fa-f]{4}:[0-9A-Fa-f]{
 PROCESS = re.compile(r'^\|\s*(\d+)\s+(\d+)\s*\|\s*(\d+)\s*\|\s*\S[^|]*\|\s*\d+\s*\|')
 VNPU = re.compile(r'^\|\s*(\d+)\s*\|\s*(\S+)\s*\|\s*\S+\s*\|\s*(\d+)\s*\|\s*(\S+)\s*\|')
 TEMPLATE = re.compile(r'^\|(\S+)\s+(\d+)\s+(\d+)\s+([\d.]+)\s+\d+\s+\d+\s+(\d+)\s*\|')
+BUS_ID = re.compile(r'\|\s*[0-9A-Fa-f]{4}:[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}\.')
 VERSION = re.compile(r'Version:\s*(\S+)')
 
 _seen: dict[tuple[int, int], dict[str, Any]] = {}
@@ -49,7 +50,7 @@ def run(program: str, *arguments: str) -> str:
 
 
 def overview(text: str) -> dict[tuple[int, int], dict[str, Any]]:
-    """Return what ``npu-smi info`` says of each chip."""
+    """Return what ``npu-smi info`` says of each chip; one whose health is a word of another language is left out."""
     chips: dict[tuple[int, int], dict[str, Any]] = {}
     first: re.Match[str] | None = None
     for line in text.splitlines():
@@ -58,14 +59,14 @@ def overview(text: str) -> dict[tuple[int, int], dict[str, Any]]:
                 continue
             used, total = (second[6], second[7]) if second[7] and int(second[7]) else (second[4], second[5])
             chips[int(first[1]), int(second[1])] = {
-                'name': first[2], 'health': HEALTH.get(first[3].upper(), 3), 'power_watts': _number(first[4]),
+                'name': first[2], 'health': HEALTH[first[3].upper()], 'power_watts': _number(first[4]),
                 'temperature': _number(first[5]), 'pci': second[2].lower(), 'utilization': int(second[3]),
                 'memory': int(total), 'memory_used': int(used), 'processes': []}
         elif found := PROCESS.match(line):
             if chip := chips.get((int(found[1]), int(found[2]))):
                 chip['processes'].append(int(found[3]))
         elif found := FIRST.match(line):
-            first = found
+            first = found if found[3].upper() in HEALTH else None
     return chips
 
 
@@ -93,11 +94,13 @@ def rows_of_templates(text: str) -> dict[str, list[int]]:
 
 
 def host(program: str) -> dict[str, Any]:
-    """Look at all chips."""
+    """Look at all chips.  :raises Failed: of some it does not say what is understood"""
     text = run(program, 'info')
     version = VERSION.search(text)
     _seen.clear()
     _seen.update(overview(text))
+    if len(_seen) < len(BUS_ID.findall(text)):
+        raise Failed(NOT_UNDERSTOOD, f'the chips that {program} info lists')
     mode = values(_maybe(program, 'info', '-t', 'vnpu-mode')).get('vnpu-mode')
     return {'driver': version and version[1], 'dcmi': None, 'mode': None if mode is None else int(mode == 'vm'),
             'chips': sorted(_seen)}

@@ -135,8 +135,7 @@ EXPORT int dcmi_get_device_id_in_card(int card, int *most, int *mcu, int *cpu) {
 
 EXPORT int dcmi_get_device_type(int card, int chip, int *type) {
     ENTER(device);
-    (void)device;
-    *type = 0;
+    *type = (int)device->unit;
     return OK;
 }
 
@@ -216,9 +215,8 @@ EXPORT int dcmi_get_device_health(int card, int chip, unsigned *health) {
 }
 
 int error_codes(const struct state_device *device, int *count, unsigned *codes, unsigned room) {
-    *count = device->error && room ? 1 : 0;
-    if (*count)
-        codes[0] = device->error;
+    for (*count = 0; *count < STATE_ERRORS && (unsigned)*count < room && device->errors[*count]; ++*count)
+        codes[*count] = device->errors[*count];
     return OK;
 }
 
@@ -292,9 +290,36 @@ EXPORT int dcmi_get_npu_work_mode(int card, unsigned char *mode) {
     return DEVICE_NOT_EXIST;
 }
 
+// Who may do what with vNPUs, and where, differs between the families of chips (hicann/driver, dcmi_virtual_intf.c).
+static int may_split(unsigned chip) {
+    switch (chip) {
+    case 0xd500:
+        return state->root;
+    case 0xd801:
+        return state->root && state->place != STATE_VM;
+    case 0xd802:
+    case 0xd803:
+        return state->root && (state->place == STATE_METAL || state->place == STATE_PRIVILEGED);
+    default:
+        return state->root && state->place == STATE_METAL;
+    }
+}
+
+// The modes are the host's: its first chip says of which family it is.
+static int may_set_modes(void) {
+    return state->root && (state->place == STATE_METAL
+                           || (state->place == STATE_PRIVILEGED && state->devices[0].pci_id == 0xd802));
+}
+
+static int may_read_modes(void) {
+    return may_set_modes() || (state->root && state->place == STATE_VM && state->devices[0].pci_id == 0xd500);
+}
+
 EXPORT int dcmi_set_vdevice_mode(int mode) {
     if (!initialised)
         return NOT_READY;
+    if (!may_set_modes())
+        return NOT_PERMITTED;
     if (mode != 0 && mode != 1)
         return INVALID_PARAMETER;
     int answer = obey(__func__, 0xffffffffu);
@@ -312,6 +337,8 @@ EXPORT int dcmi_set_vdevice_mode(int mode) {
 EXPORT int dcmi_get_vdevice_mode(int *mode) {
     if (!initialised)
         return NOT_READY;
+    if (!may_read_modes())
+        return NOT_PERMITTED;
     int answer = obey(__func__, 0xffffffffu);
     if (answer == OK)
         *mode = (int)state->mode;
@@ -323,6 +350,8 @@ EXPORT int dcmi_get_vnpu_config_recover_mode(unsigned *mode) {
         return NOT_READY;
     if (state->v2)
         return NOT_SUPPORT;
+    if (!may_read_modes())
+        return NOT_PERMITTED;
     int answer = obey(__func__, 0xffffffffu);
     if (answer == OK)
         *mode = state->recover;
@@ -430,6 +459,8 @@ static int choose_group(const struct state_device *device, unsigned aicore, unsi
 
 EXPORT int dcmi_create_vdevice(int card, int chip, const struct create *wanted, struct created *made) {
     ENTER(device);
+    if (!may_split(device->pci_id))
+        return NOT_PERMITTED;
     if (state->mode || device->smp)
         return RESOURCE_OCCUPIED;
     int answer = NOT_SUPPORT;
@@ -466,6 +497,8 @@ EXPORT int dcmi_create_vdevice(int card, int chip, const struct create *wanted, 
 
 EXPORT int dcmi_set_destroy_vdevice(int card, int chip, unsigned id) {
     ENTER(device);
+    if (!may_split(device->pci_id))
+        return NOT_PERMITTED;
     for (unsigned i = 0; i < STATE_VDEVICES; i++)
         if (device->vdevices[i].used && device->vdevices[i].id == id) {
             if (device->vdevices[i].container)

@@ -36,6 +36,7 @@ class Host(statefile.StateFile):
         state.driver, state.dcmi = found['driver'].encode(), found['dcmi'].encode()
         state.mode, state.init_code = found.get('mode', 0), found.get('init_code', 0)
         state.v2, state.recover = found.get('v2', 0), found.get('recover', 1)
+        state.root, state.place = found.get('root', 1), getattr(layout, found.get('place', 'metal').upper())
         entries = found.get('devices', [])
         for index, entry in enumerate(entries):
             self._fill(index, {**statefile.models(HERE)[entry['model']], **entry})
@@ -114,7 +115,7 @@ class Host(statefile.StateFile):
 
     def _fill(self, index: int, given: dict[str, Any]) -> None:
         device = self.state.devices[index]
-        for name in ('card', 'chip', 'pci_id', 'aicore', 'aicpu', 'jpegd', 'memory', 'hbm', 'health', 'island', 'smp',
+        for name in ('card', 'chip', 'pci_id', 'aicore', 'aicpu', 'jpegd', 'memory', 'hbm', 'health', 'unit', 'island', 'smp',
                      'groups', 'group_cores'):
             setattr(device, name, given.get(name, 0))
         device.name, device.vendor, device.pci_bus = given['name'].encode(), 0x19e5, given['bus']

@@ -5,14 +5,15 @@ On a host with an Ascend NPU, its driver, CANN and, in ``ACCELPOOL_NPU_PYTHON``,
 
     python -m tests.hardware.ascend
 
-``ACCELPOOL_HW_EMULATED=1`` rehearses on an emulated device: the programs are tested, not the device.
+``ACCELPOOL_HW_EMULATED=1`` rehearses on an emulated device and a stand-in of DCMI: the programs are tested, not the device.
+``ACCELPOOL_HW_MUTATE=1`` splits a chip, too.
 """
 
 import os
 import sys
 import unittest
 
-from tests.hardware.ascend import slices
+from tests.hardware.ascend import driver, slices
 
 
 def main() -> int:
@@ -20,7 +21,8 @@ def main() -> int:
     if not slices.EMULATED and not os.path.exists('/dev/davinci_manager'):
         print('ascend suite: 0 tests: no NPU here (/dev/davinci_manager is missing)')
         return 0
-    result = unittest.TextTestRunner(verbosity=2).run(unittest.defaultTestLoader.loadTestsFromModule(slices))
+    suite = unittest.TestSuite(map(unittest.defaultTestLoader.loadTestsFromModule, (driver, slices)))
+    result = unittest.TextTestRunner(verbosity=2).run(suite)
     for test, reason in result.skipped:
         print(f'skipped: {test}: {reason}')
     failed = len(result.failures) + len(result.errors)

@@ -20,6 +20,36 @@ class Places(unittest.TestCase):
             '0-1,8', '12-15', '3-4', None, '')])
 
 
+class Templates(unittest.TestCase):
+    """The vendor's tables (hicann/driver: dcmi_inner_info_get.c, dcmi_virtual_intf.c, dvt.c), row by row."""
+
+    A310P = {'vir01': (1, 1, 2, 1), 'vir02': (2, 2, 4, 2), 'vir04': (4, 4, 8, 4), 'vir02_1c': (2, 1, 4, 2),
+             'vir04_3c': (4, 3, 8, 4), 'vir04_3c_ndvpp': (4, 3, 0, 4), 'vir04_4c_dvpp': (4, 4, 16, 4)}
+    A910A = {'vir02': (2, 1, 1, 2), 'vir04': (4, 1, 2, 4), 'vir08': (8, 3, 4, 8), 'vir16': (16, 7, 8, 16)}
+    #: Chip, its AI cores, its memory in MB, a unit in MB; of each template AI cores, AI CPUs, JPEG decoders and units of memory.
+    CHIPS = (
+        ('310P3', 8, 21527, 3072, A310P), ('310P1', 8, 24576, 3072, A310P), ('310P3', 8, 43693, 6144, A310P),
+        ('910A', 32, 32768, 1024, A910A), ('910ProA', 30, 32768, 1024, A910A),
+        ('910A', 32, 16384, 512, A910A), ('Ascend910', 30, 16384, 512, A910A),
+        ('910B2', 24, 65536, 1024, {'vir06_1c_16g': (6, 1, 7, 15), 'vir12_3c_32g': (12, 3, 14, 30)}),
+        ('910B3', 20, 65536, 1024, {'vir05_1c_16g': (5, 1, 6, 15), 'vir10_3c_32g': (10, 3, 12, 30)}),
+        ('910B4', 20, 32768, 1024, {'vir05_1c_8g': (5, 1, 6, 7), 'vir10_3c_16g': (10, 3, 12, 14),
+                                    'vir10_3c_16g_nm': (10, 3, 0, 14), 'vir10_4c_16g_m': (10, 4, 24, 14)}))
+
+    def test_every_row(self) -> None:
+        for name, aicore, memory, unit, rows in self.CHIPS:
+            with self.subTest(name, aicore=aicore, memory=memory):
+                found = describe.geometry({'name': name, 'aicore': aicore, 'memory': memory},
+                                          {'capacity': Limits.PLENTY, 'vdevices': []}, {})
+                assert found is not None
+                self.assertEqual(
+                    {template: (*row[:3], row[3] * unit) for template, row in rows.items()},
+                    {one.name: tuple(one.needs[resource] for resource in ('aicore', 'aicpu', 'jpegd', 'memory'))
+                     for one in found.templates})
+                self.assertEqual({one.name: one.needs['memory'] for one in found.templates},
+                                 {one.name: one.memory for one in found.templates})
+
+
 class Limits(unittest.TestCase):
     """Each limit of a chip alone: of the others there is plenty."""
 
@@ -117,5 +147,5 @@ class Errors(unittest.TestCase):
             detail = DcmiError(number, f'a call answered {number}').detail
             self.assertGreater(len(detail), len(f'a call answered {number}: '))
         reserved = {-8018, -8019, -8021}
-        self.assertEqual({*range(-8023, -8000), -8255, remedies.NOT_FOUND} - reserved, set(remedies.REMEDIES))
+        self.assertEqual({*range(-8023, -8000), -8255, remedies.NOT_FOUND, remedies.NOT_UNDERSTOOD} - reserved, set(remedies.REMEDIES))
         self.assertEqual({remedies.UNKNOWN}, {remedies.remedy(number) for number in reserved})

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How a session gets at an Ascend chip."""
 
+import dataclasses
 import os
 import pathlib
 import tempfile
@@ -15,7 +16,7 @@ from accelpool.remoting import artefacts
 from accelpool.types import Device, Slice
 
 DEVICE = Device(id='d', driver='ascend', vendor='huawei', model='Ascend910B3', memory=65536,
-                options={'logic_id': 2, 'phy_id': 5})
+                options={'logic_id': 2, 'phy_id': 5, 'pci_id': '19e5:d802'})
 
 
 class Remoting(unittest.TestCase):
@@ -34,6 +35,26 @@ class Remoting(unittest.TestCase):
         (self.place / 'lib64/libascendcl.so').touch()
         with mock.patch.dict('os.environ', {'ASCEND_HOME_PATH': str(self.place)}):
             self.assertEqual(self.place / 'lib64/libascendcl.so', remoting.library(None))
+
+    def test_each_family_has_its_nodes(self) -> None:
+        """Those that only some releases of its driver have are named where they are."""
+        present = ('dvpp_cmdlist', 'svm0', 'davinci_manager_docker', 'venc')
+        for pci, always, optional in (
+                ('19e5:d500', {'davinci_manager', 'devmm_svm', 'hisi_hdc'}, {'dvpp_cmdlist'}),
+                ('19e5:d802', {'davinci_manager', 'devmm_svm', 'hisi_hdc'}, {'dvpp_cmdlist'}),
+                ('19e5:d105', {'davinci_manager'}, set(present)),
+                ('19e5:d806', {'davinci_manager', 'hisi_hdc'}, {'uburma/udma0', 'ummu/tid'})):
+            with self.subTest(pci), tempfile.TemporaryDirectory() as place:
+                device = dataclasses.replace(DEVICE, options={**DEVICE.options, 'pci_id': pci})
+                dev = pathlib.Path(place, 'dev')
+                dev.mkdir()
+                self.assertEqual({'davinci5', *always}, {
+                    node.removeprefix(f'{dev}/') for node in remoting.nodes_of(device, pathlib.Path(place))})
+                for name in (*present, *(() if pci != '19e5:d806' else ('uburma/udma0', 'ummu/tid'))):
+                    (dev / name).parent.mkdir(exist_ok=True)
+                    (dev / name).touch()
+                self.assertEqual({'davinci5', *always, *optional}, {
+                    node.removeprefix(f'{dev}/') for node in remoting.nodes_of(device, pathlib.Path(place))})
 
     def nodes(self, **modes: tuple[int, int]) -> int | None:
         """Make nodes of a mode and a group; return the group that a session is told."""

@@ -4,7 +4,8 @@
 
 enum { HCCL_E_NOT_SUPPORT = 5 }; /* HcclResult */
 
-#define REFUSED_HERE(name) REFUSED(name, HCCL_E_NOT_SUPPORT, "devices of different slices do not talk to each other")
+#define REASON "devices of different slices do not talk to each other"
+#define REFUSED_HERE(name) REFUSED(name, HCCL_E_NOT_SUPPORT, REASON)
 
 REFUSED_HERE(HcclAllGather)
 REFUSED_HERE(HcclAllGatherV)
@@ -13,11 +14,19 @@ REFUSED_HERE(HcclAlltoAll)
 REFUSED_HERE(HcclAlltoAllV)
 REFUSED_HERE(HcclBatchSendRecv)
 REFUSED_HERE(HcclBroadcast)
+REFUSED_HERE(HcclCommActivateCommMemory)
+REFUSED_HERE(HcclCommDeactivateCommMemory)
+REFUSED_HERE(HcclCommDeregister)
 REFUSED_HERE(HcclCommDestroy)
+REFUSED_HERE(HcclCommExchangeMem)
 REFUSED_HERE(HcclCommInitAll)
 REFUSED_HERE(HcclCommInitClusterInfoConfig)
 REFUSED_HERE(HcclCommInitRootInfo)
 REFUSED_HERE(HcclCommInitRootInfoConfig)
+REFUSED_HERE(HcclCommRegister)
+REFUSED_HERE(HcclCommResume)
+REFUSED_HERE(HcclCommSetMemoryRange)
+REFUSED_HERE(HcclCommUnsetMemoryRange)
 REFUSED_HERE(HcclCommWorkingDevNicSet)
 REFUSED_HERE(HcclCreateSubCommConfig)
 REFUSED_HERE(HcclGetCommAsyncError)
@@ -30,3 +39,5 @@ REFUSED_HERE(HcclReduceScatterV)
 REFUSED_HERE(HcclScatter)
 REFUSED_HERE(HcclSend)
 REFUSED_HERE(HcclSetConfig)
+
+REFUSED(HcclGetCommConfigCapability, 0, REASON) /* answers how many settings a communicator takes */
