@@ -59,6 +59,7 @@ class NvidiaCase(unittest.TestCase):
         self.addCleanup(inventory._channel.close)
         self.addCleanup(lambda: inventory._watch.close())
         mig: Any = driver.need_slicing()._ways['mig']  # type: ignore[attr-defined]
+        mig._boot = lambda: self.boot
         self.addCleanup(lambda: [channel.close() for channel in mig._channels.values()])
         vf: Any = driver.need_slicing()._ways['vf']  # type: ignore[attr-defined]
         vf._kernel = self.write

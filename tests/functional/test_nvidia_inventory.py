@@ -431,6 +431,16 @@ class Health_(nvidia.NvidiaCase):
         self.host.end_process(1, 4711)
         self.assertEqual(Health.OK, self.health(1)[0])
 
+    def test_programs_that_draw_on_a_shared_device_are_foreign_too(self) -> None:
+        self.host.start_process(1, 4711, kind=1)
+        self.assertEqual((Health.DEGRADED, 'used by processes outside the pool (4711): end them, or disable the device'),
+                         self.health(1))
+        self.host.start_process(1, 4711)  # it computes, too
+        self.assertIn('(4711)', self.health(1)[1])
+        self.assertEqual(1.0, self.driver.inventory.metrics()[self.look()[1].id]['processes'])
+        self.host.end_process(1, 4711)
+        self.assertEqual(Health.OK, self.health(1)[0])
+
     def test_processes_on_a_device_that_serves_vgpus_are_those_of_vms(self) -> None:
         (self.dir / 'nvidia-devices.json').unlink()
         self.describe('l4')

@@ -197,9 +197,57 @@ class MigSlices(SlicingCase):
             self.assertEqual(set(), self.slices())
         line, = logged.output
         self.assertIn(f'Slice s1 of device {self.device.id} is not there: somebody else destroyed its MIG instance', line)
-        after = self.carve(self.device, chosen)
-        self.assertNotEqual(before.env, after.env)
+        self.assertEqual(before, self.carve(self.device, chosen), 'the driver gives the same UUID at the same place')
         self.assertEqual({'s1'}, self.slices())
+
+    def test_somebody_made_the_same_instance_after_the_host_started_again(self) -> None:
+        """As nvidia-mig-parted does at each start: none of the pool's instances has outlived that."""
+        for name in ('3g.20gb', '1c.3g.20gb'):
+            with self.subTest(name):
+                chosen = self.scheduled(self.device, 's1', name=name)
+                self.carve(self.device, chosen)
+                self.host.destroy_instance(6, 4)
+                self.host.add_instance(6, 'MIG 3g.20gb', 4)
+                self.boot += '+'
+                self.driver = self.start()
+                self.look()
+                self.assertEqual(set(), self.slices())
+                theirs = self.host.instances(6)
+                with self.assertRaisesRegex(errors.DriverError, 'somebody else has it'):
+                    self.carve(self.device, chosen)
+                self.driver.need_slicing().destroy('s1')
+                self.assertEqual(theirs, self.host.instances(6))
+                self.host.destroy_instance(6, 4)
+
+    def test_somebody_made_the_same_instance_and_its_uuid_tells(self) -> None:
+        self.carve(self.device, self.scheduled(self.device, 's1', 30))
+        self.host.destroy_instance(6, 4)
+        self.host.add_instance(6, 'MIG 3g.20gb', 4)
+        theirs, = (one for one in self.host.device(6).instances if one.used)
+        theirs.computes[0].uuid = b'MIG-a65afc88-50b5-5ccf-b0a8-f93b3247ae9e'
+        self.assertEqual(set(), self.slices())
+        self.driver.need_slicing().destroy('s1')
+        self.assertEqual([('MIG 3g.20gb', 4)], [one[:2] for one in self.host.instances(6)])
+
+    def test_slices_are_made_again_when_the_host_has_started_again(self) -> None:
+        used: list[tuple[str, int | None]] = []
+        chosen = []
+        for number in range(2):
+            chosen.append(self.scheduled(self.device, f's{number}', name='1c.3g.20gb', used=tuple(used)))
+            used.append((chosen[-1].template or '', chosen[-1].position))
+            self.carve(self.device, chosen[-1])
+        self.host.destroy_instance(6, 4)
+        self.boot = 'boot-2'
+        self.driver = self.start()
+        device = self.look()[6]
+        self.assertEqual(set(), self.slices())
+        for one in chosen:
+            self.carve(device, one)
+        self.assertEqual((1, 2), (len(self.host.instances(6)), len(self.host.computes(6))))
+        self.assertEqual({'s0', 's1'}, self.slices())
+        for one in chosen:
+            self.driver.need_slicing().destroy(one.id)
+        self.assertEqual([], self.host.instances(6))
 
     def test_a_lost_device_is_no_reason_to_carve_or_destroy(self) -> None:
         self.carve(self.device, self.scheduled(self.device, 's1', 30))

@@ -14,7 +14,7 @@ from accelpool.conf import nvidia as options
 from accelpool.drivers import base
 from accelpool.drivers.book import Book
 from accelpool.drivers.nvidia.channel import Channel
-from accelpool.drivers.nvidia.inventory import NvidiaInventory
+from accelpool.drivers.nvidia.inventory import NvidiaInventory, boot_id
 from accelpool.drivers.nvidia.mdev import VgpuMdev
 from accelpool.drivers.nvidia.mig import Mig
 from accelpool.drivers.nvidia.mps import Mps
@@ -36,8 +36,8 @@ class NvidiaDriver(base.Driver):
         book = Book(state_dir / 'nvidia-slices.json')
         sysfs = pathlib.Path(chosen.mdev_root)
         mdev, vf = VgpuMdev(sysfs, book.of_device), VgpuVf(sysfs, book)
-        mig = Mig(lambda: channel(chosen.mig_deadline), book.of_device, reading=chosen.deadline,
-                  retry=chosen.retry_interval)
+        mig = Mig(lambda: channel(chosen.mig_deadline), book, reading=chosen.deadline, retry=chosen.retry_interval,
+                  boot=boot_id)
 
         def channel(deadline: float) -> Channel:
             return Channel(deadline, chosen.library_dir, opening=max(deadline, chosen.open_deadline))

@@ -5,6 +5,12 @@ The scheduler has chosen profile and place (:mod:`accelpool.partitions`).  Insta
 since their numbers change with a reset; a place that holds another profile, or an instance that the book does not
 know, belongs to somebody else.
 
+So does an instance of the same profile at the same place that was there when the host had started again - none of the
+pool's outlives that (NVIDIA MIG User Guide) - or whose compute instance has another UUID.  One that somebody makes
+within the same start, after the pool's was destroyed, is mostly taken for the pool's: the driver derives UUIDs from the
+GPU, the number of the GPU instance and the engine (nvGenerateSmcUuid of NVIDIA's open kernel modules), and gives both
+numbers by the place.
+
 Each GPU has a process of its own that asks NVML: a creation that hangs keeps no other GPU from being cut.
 """
 
@@ -16,7 +22,7 @@ from typing import Any
 
 from accelpool import errors
 from accelpool.drivers import base
-from accelpool.drivers.book import Entry, Unfinished
+from accelpool.drivers.book import Book, Entry, Unfinished
 from accelpool.drivers.nvidia.channel import Channel, Hung, NvmlError, explain
 from accelpool.drivers.nvidia.slicing import COMMON_NODES
 from accelpool.partitions import Geometry, split
@@ -34,18 +40,21 @@ class Mig:
 
     lost = 'somebody else destroyed its MIG instance (nvidia-smi mig -lgi), or the GPU was reset'
 
-    def __init__(self, channel: Callable[[], Channel], booked: Callable[[str], Iterable[Entry]], *, reading: float,
-                 retry: float, minors: pathlib.Path = MINORS, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, channel: Callable[[], Channel], book: Book, *, reading: float, retry: float,
+                 boot: Callable[[], str], minors: pathlib.Path = MINORS,
+                 clock: Callable[[], float] = time.monotonic) -> None:
         """
         :param channel: makes a way to a new process, whose deadline is long enough for the creation of an instance
-        :param booked: gives what the book has of a device (by its id)
+        :param book: where it is noted in which start of the host an instance was made, and with which UUID
         :param reading: seconds that a question may take
         :param retry: seconds that a device is taken for failed after a call that hung
+        :param boot: gives what changes with every start of the host
         """
         self._channels: defaultdict[str, Channel] = defaultdict(channel)  # UUID of the GPU ->
-        self._booked = booked
+        self._book = book
         self._reading = reading
         self._retry = retry
+        self._boot = boot
         self._minors = minors
         self._clock = clock
         self._hung: dict[str, tuple[str, float]] = {}  # UUID -> what hung, until when that counts
@@ -68,37 +77,39 @@ class Mig:
         profile = next(one for one in self._ask('identity', uuid, deadline=self._reading)['profiles']
                        if one['name'] == (template.within or template.name))
         start, offset = split(wanted.position)
-        entry = {'uuid': uuid, 'minor': device.options['minor'], 'profile': profile['id'], 'name': profile['name'],
-                 'start': start, 'size': profile['size'], 'length': template.length, 'offset': offset}
-        if self._find(entry) is not None and not self._sharers(device.id, start):
-            raise errors.DriverError(
-                f'MIG instance {wanted.template} at {start} cannot be made: {explain(TAKEN, "somebody else has it")}')
+        entry = {'device': device.id, 'uuid': uuid, 'minor': device.options['minor'], 'profile': profile['id'],
+                 'name': profile['name'], 'start': start, 'size': profile['size'], 'length': template.length,
+                 'offset': offset, 'boot': self._boot(), 'made': None}
+        self._present(entry)
         return entry
 
     def make(self, entry: Entry) -> base.Carved:
-        found = self._find(entry)
-        if found is None or self._compute(entry, found) is None:
+        found = self._present(entry)
+        compute = found and self._compute(entry, found)
+        if found is None or compute is None:
+            self._note(entry, None)
             try:  # without its compute instance: somebody took it away, or others share the instance
-                found = self._ask('create_instance', entry['uuid'], entry['profile'], entry['start'],
-                                  entry['size'], entry.get('length', 0), entry.get('offset', 0))
+                made = self._ask('create_instance', entry['uuid'], entry['profile'], entry['start'],
+                                 entry['size'], entry.get('length', 0), entry.get('offset', 0))
             except NvmlError as error:
-                left = found is None and self._find(entry) is not None
+                left = found is None and self._ours(entry, self._instances(entry)) is not None
                 raise (Unfinished if left else errors.DriverError)(
                     f'MIG instance {_name(entry)} cannot be made: {error.detail}') from error
-        compute = self._compute(entry, found)
-        if compute is None:
-            raise errors.DriverError(f'MIG instance {_name(entry)} was made and is not there')
+            found, compute = made, self._compute(entry, made)
+            if compute is None:
+                raise errors.DriverError(f'MIG instance {_name(entry)} was made and is not there')
+        self._note(entry, compute['uuid'])
         return base.Carved(
             slice_id=entry['slice'], device_id=entry['device'], env={'CUDA_VISIBLE_DEVICES': compute['uuid']},
             nodes=(f'/dev/nvidia{entry["minor"]}', *COMMON_NODES,
                    *self._capabilities(entry['minor'], found['id'], compute['id'])))
 
     def unmake(self, entry: Entry) -> None:
-        found = self._find(entry)
+        found = self._ours(entry, self._instances(entry))
         if found is None:
             return
         compute = self._compute(entry, found)
-        alone = len(self._sharers(entry['device'], entry['start'])) <= 1
+        alone = len(self._sharers(entry)) <= 1
         try:
             self._ask('destroy_instance', entry['uuid'], found['id'], compute and compute['id'], alone)
         except NvmlError as error:
@@ -109,10 +120,46 @@ class Mig:
     def there(self, entries: Sequence[Entry]) -> list[Entry]:
         instances = self._instances(entries[0])
         return [entry for entry in entries
-                if (found := _found(entry, instances)) is not None and self._compute(entry, found) is not None]
+                if (found := self._ours(entry, instances)) is not None and self._compute(entry, found) is not None]
 
-    def _find(self, entry: Entry) -> dict[str, Any] | None:
-        return _found(entry, self._instances(entry))
+    def _note(self, entry: Entry, made: str | None) -> None:
+        """Note before an instance is made that it is one of this start of the host, and afterwards its UUID."""
+        noted = {**entry, 'boot': self._boot(), 'made': made}
+        if noted != entry:
+            entry.update(noted)
+            self._book.put(entry['slice'], entry)
+
+    def _present(self, entry: Entry) -> dict[str, Any] | None:
+        """Return the pool's GPU instance at a place; None: nothing is there.
+
+        :raises DriverError: somebody else's is
+        """
+        instances = self._instances(entry)
+        found = self._ours(entry, instances)
+        if found is None and _at(entry, instances) is not None:
+            raise errors.DriverError(
+                f'MIG instance {_name(entry)} cannot be made: {explain(TAKEN, "somebody else has it")}')
+        return found
+
+    def _ours(self, entry: Entry, instances: Iterable[dict[str, Any]]) -> dict[str, Any] | None:
+        """Return the GPU instance of a slice; None: it is not there, or it is somebody else's."""
+        found = _at(entry, instances)
+        ours = found is not None and any(
+            self._current(one) and (_placed(one, found) is None or self._compute(one, found) is not None)
+            for one in self._sharers(entry))
+        return found if ours else None
+
+    def _compute(self, entry: Entry, found: dict[str, Any]) -> dict[str, Any] | None:
+        """Return the compute instance of a slice; None: it is not there, or it is somebody else's."""
+        compute = _placed(entry, found)
+        if compute is None or not self._current(entry) or entry.get('made') not in (None, compute['uuid']):
+            return None
+        return compute
+
+    def _current(self, entry: Entry) -> bool:
+        """Return whether a slice was made since the host started; books of earlier releases do not tell."""
+        boot = self._boot()
+        return bool(entry.get('boot', boot) == boot)
 
     def _instances(self, entry: Entry) -> list[dict[str, Any]]:
         """Return what an entry's device carries."""
@@ -130,17 +177,10 @@ class Mig:
             self._hung[uuid] = error.detail, self._clock() + self._retry
             raise
 
-    def _compute(self, entry: Entry, found: dict[str, Any]) -> dict[str, Any] | None:
-        """Return the compute instance of a slice."""
-        length = entry.get('length', 0)
-        for one in found['computes']:
-            if (one['start'], one['size']) == (entry['offset'], length) if length else one['size'] >= found['slices']:
-                return dict(one)
-        return None
-
-    def _sharers(self, device_id: str, start: int) -> list[Entry]:
-        """Return the slices whose instance begins at a slot."""
-        return [one for one in self._booked(device_id) if one['way'] == 'mig' and one['start'] == start]
+    def _sharers(self, entry: Entry) -> list[Entry]:
+        """Return the slices whose instance begins at the slot of this one's."""
+        return [one for one in self._book.of_device(entry['device'])
+                if one['way'] == 'mig' and one['start'] == entry['start']]
 
     def _capabilities(self, minor: int, instance: int, compute: int) -> tuple[str, ...]:
         """Return the nodes that open an instance; none on a driver that does not use them."""
@@ -153,9 +193,19 @@ class Mig:
         return tuple(f'/dev/nvidia-caps/nvidia-cap{numbers[name]}' for name in wanted if name in numbers)
 
 
-def _found(entry: Entry, instances: Iterable[dict[str, Any]]) -> dict[str, Any] | None:
+def _at(entry: Entry, instances: Iterable[dict[str, Any]]) -> dict[str, Any] | None:
+    """Return the GPU instance at an entry's place, whosever it is."""
     return next((one for one in instances
                  if one['start'] == entry['start'] and one['profile'] == entry['name']), None)
+
+
+def _placed(entry: Entry, found: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the compute instance at an entry's place, whosever it is."""
+    length = entry.get('length', 0)
+    for one in found['computes']:
+        if (one['start'], one['size']) == (entry['offset'], length) if length else one['size'] >= found['slices']:
+            return dict(one)
+    return None
 
 
 def _name(entry: Entry) -> str:

@@ -335,14 +335,16 @@ def _links(device: Any) -> list[dict[str, Any]]:
 
 
 def _processes(device: Any) -> list[dict[str, Any]]:
-    """Return the processes with a compute context; ``mps``: clients of an MPS server."""
-    found = []
+    """Return the processes with a context, each once; ``mps``: clients of an MPS server."""
+    found: dict[tuple[int, int | None], dict[str, Any]] = {}
     for mps, function in ((False, pynvml.nvmlDeviceGetComputeRunningProcesses),
+                          (False, pynvml.nvmlDeviceGetGraphicsRunningProcesses),
                           (True, pynvml.nvmlDeviceGetMPSComputeRunningProcesses)):
-        found += [{'pid': process.pid, 'memory': (process.usedGpuMemory or 0) // MIB, 'mps': mps,
-                   'instance': None if process.gpuInstanceId in (NO_INSTANCE, None) else process.gpuInstanceId}
-                  for process in optional(function, device) or []]
-    return found
+        for process in optional(function, device) or []:
+            instance = None if process.gpuInstanceId in (NO_INSTANCE, None) else process.gpuInstanceId
+            found.setdefault((process.pid, instance), {
+                'pid': process.pid, 'memory': (process.usedGpuMemory or 0) // MIB, 'mps': mps, 'instance': instance})
+    return list(found.values())
 
 
 def _profiles(device: Any) -> list[dict[str, Any]]:

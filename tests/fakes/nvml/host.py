@@ -139,7 +139,7 @@ class Host(statefile.StateFile):
         one = next(one for one in self.device(device).instances if one.used and one.start == start)
         compute = next(compute for compute in one.computes if not compute.used)
         compute.used, compute.size, compute.profile, compute.start = 1, 1, 0, offset
-        compute.uuid = f'MIG-{uuid.uuid5(NAMESPACE, f"{device}/{start}/{offset}")}'.encode()
+        compute.uuid = self._mig_uuid(device, one, offset)
 
     def destroy_instance(self, device: int, start: int) -> None:
         """Somebody takes an instance apart."""
@@ -156,8 +156,13 @@ class Host(statefile.StateFile):
         compute = one.computes[0]
         compute.used, compute.size = 1, found.profiles[index].slices
         compute.profile = {1: 0, 2: 1, 3: 2, 4: 3, 7: 4}[compute.size]
-        self.state.serial += 1
-        compute.uuid = f'MIG-{uuid.uuid5(NAMESPACE, f"{device}/{self.state.serial}")}'.encode()
+        compute.uuid = self._mig_uuid(device, one, 0)
+
+    def _mig_uuid(self, device: int, instance: Any, offset: int) -> bytes:
+        """Return what the library gives a compute instance, too."""
+        found = self.device(device)
+        return (f'MIG-{found.pci_id:08x}-{found.minor:04x}-5{instance.profile:03x}-8{instance.start:03x}-'
+                f'{offset:012x}').encode()
 
     def _fill(self, description: dict[str, Any]) -> None:
         state = self.state

@@ -107,7 +107,7 @@ class State(ctypes.Structure):
 
     _fields_ = [
         ('version', c_uint32), ('size', c_uint32), ('devices_count', c_uint32), ('init_code', c_uint32),
-        ('cuda', c_uint32), ('serial', c_uint32), ('driver', c_char * 80), ('nvml', c_char * 80),
+        ('cuda', c_uint32), ('driver', c_char * 80), ('nvml', c_char * 80),
         ('events_count', c_uint64), ('calls', c_uint64), ('events', Event * EVENTS), ('rules', Rule * RULES),
         ('devices', Device * DEVICES)]
 

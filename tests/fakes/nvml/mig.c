@@ -327,10 +327,10 @@ static result create_compute(const struct handle *handle, struct state_device *d
         if (!instance->computes[i].used) {
             struct state_compute *compute = &instance->computes[i];
             *compute = (struct state_compute){1, id, start, slices, ""};
-            // New ones get new UUIDs, also in the same place.
+            // As the driver's, of the GPU and the place: what is made there again has the same.
             char uuid[sizeof compute->uuid];
             snprintf(uuid, sizeof uuid, "MIG-%08x-%04x-5%03x-8%03x-%012x", device->pci_id, device->minor,
-                     instance->id & 0xfff, i, ++state->serial);
+                     instance->profile & 0xfff, instance->start & 0xfff, start);
             memcpy(compute->uuid, uuid, sizeof uuid);
             *created = handle_of(COMPUTE_INSTANCE, handle->device, handle->instance, i);
             return SUCCESS;
