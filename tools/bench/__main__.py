@@ -8,7 +8,7 @@ import argparse
 import importlib
 import sys
 
-NAMES = ('allocate', 'run_overhead', 'data_path', 'shares', 'footprint', 'placement')
+NAMES = ('allocate', 'run_overhead', 'data_path', 'shares', 'footprint', 'health', 'placement')
 
 
 def main() -> int:
