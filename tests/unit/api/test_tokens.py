@@ -9,6 +9,7 @@ from typing import Any
 from unittest import mock
 
 from keystoneauth1 import fixture as tokens
+from keystoneauth1 import loading
 from keystonemiddleware import fixture
 from oslo_config import cfg
 
@@ -34,6 +35,9 @@ class Silent(unittest.TestCase):
         file = self.enterContext(tempfile.NamedTemporaryFile('w', suffix='.conf'))
         file.write(CONFIG.format(port=keystone.getsockname()[1]))
         file.flush()
+        # keystoneauth registers what the plugin asks for, some of it required, for as long as the process lives.
+        asked = loading.get_auth_plugin_conf_options('password')
+        self.addCleanup(cfg.CONF.unregister_opts, asked, group='keystone_authtoken')
         self.addCleanup(cfg.CONF.reset)
         cfg.CONF([], default_config_files=[file.name])
         memory = api_tokens.Memory(lambda *_: self.fail('it was let in'), 'accelpool')

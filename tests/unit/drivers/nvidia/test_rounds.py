@@ -30,7 +30,8 @@ class FakeChannel:
         if silent:
             self.time += seconds
             silent |= self.behind
-        return {uuid: {'condition': uuid, 'identity': anew} for uuid, anew in wanted.items() if uuid not in silent}
+        return {uuid: {'result': {'condition': uuid, 'identity': anew}}
+                for uuid, anew in wanted.items() if uuid not in silent}
 
     def close(self) -> None:
         self.closed += 1
