@@ -17,8 +17,9 @@ class Utilization:
 
     def note(self, used: int, now: int) -> None:
         """Remember what has been used since the beginning."""
-        if now - self._seen[-1][0] >= STEP_NS:
-            self._seen.append((now, used))
+        if len(self._seen) > 1 and now - self._seen[-2][0] < STEP_NS:
+            self._seen.pop()  # the last one always is: what it says was used is not used later
+        self._seen.append((now, used))
         self._forget(now)
 
     def percent(self, used: int, now: int) -> int:

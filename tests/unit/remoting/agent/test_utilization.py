@@ -31,6 +31,12 @@ class Percent(unittest.TestCase):
         self.assertEqual(100, one.percent(used, 3000 * MS))
         self.assertEqual(0, one.percent(used, 60_000 * MS))
 
+    def test_reports_that_follow_closely_are_not_used_again_for_ever(self) -> None:
+        for step in (10, 30, 45):
+            one = Utilization(0)
+            used = work(one, 0, 1000, 0, 1, step)
+            self.assertEqual(0, one.percent(used, 60_000 * MS), step)
+
     def test_work_after_a_pause_is_work_of_the_last_second(self) -> None:
         one = Utilization(0)
         used = work(one, 0, 1000, 0, 1)
