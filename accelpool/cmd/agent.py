@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                              'guest needs the API once in that time only (default: %(default)s; -1: never)')
     options = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format='%(asctime)s %(levelname)s %(name)s %(message)s')
-    faulthandler.register(signal.SIGUSR2)  # says on standard error where every thread is
+    faulthandler.register(signal.SIGUSR2)
     try:
         asyncio.run(app.run(options.host, options.state_dir, options.listen, options.advertise, options.door,
                             _policy(options), options.touched_limit_mib, options.start_timeout,

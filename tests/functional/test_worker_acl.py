@@ -12,7 +12,7 @@ from accelpool.remoting.agent import exports
 from accelpool.remoting.generator import model
 from tests.functional import worker_peer as peer
 from tests.functional.acl_arguments import NPU_MAGIC, arguments
-from tests.support.guest import until
+from tests.support.agent import wait_for
 
 ROOT = pathlib.Path(__file__).parents[2]
 PACK = {'i32': 'i', 'u32': 'I', 'u64': 'Q', 'f32': 'f'}
@@ -205,7 +205,8 @@ class WorkerAcl(unittest.TestCase):
         self.assertEqual(0, self.session.call(CLOSE, struct.pack('<64sQQ', key, place, size)).status)
         self.assertEqual(INVALID_VALUE, self.session.call(CLOSE, struct.pack('<64sQQ', key, place, size)).status)
         self.assertEqual(INVALID_VALUE, self.session.copy_out(place + 4096, 16).status)
-        until(lambda: self.session.agent.free == free)  # what is given back, the agent hears of after the program
+        # What is given back, the agent hears of after the program.
+        wait_for(lambda: self.session.agent.free == free, 'what was given back')
         self.assertEqual(0, self.session.call(CLOSE, struct.pack('<64sQQ', key, 0, 0)).status)
         self.assertEqual(INVALID_VALUE, self.session.call(IMPORT, struct.pack('<64siIQ', key, 1, 0, 0)).status)
         self.assert_alive()
