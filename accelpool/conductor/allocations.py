@@ -19,7 +19,7 @@ from accelpool.conductor.standing import Standing
 from accelpool.db import allocation as db_allocation
 from accelpool.db import session as db_session
 from accelpool.db import slice as db_slice
-from accelpool.types import Device, Slice
+from accelpool.types import Device, Isolation, Slice
 
 LOG = logging.getLogger(__name__)
 
@@ -34,11 +34,12 @@ class Allocations:
     """Serves ``accelpool.conductor`` on one host."""
 
     def __init__(self, host: str, slices: Slices, agent: Agent, *, device: Callable[[str], Device],
-                 lifetime: int, release_on: Callable[[str, str], None]) -> None:
+                 lifetime: int, release_on: Callable[[str, str], None], let_go: Callable[[], None]) -> None:
         """
         :param device: finds a device of this host by its id
         :param lifetime: seconds in which a credential must be used
         :param release_on: asks another host's conductor to release: (host, allocation id)
+        :param let_go: has the drivers let go of what instances get, as the database says
         """
         self._host = host
         self._slices = slices
@@ -46,6 +47,7 @@ class Allocations:
         self._device = device
         self._lifetime = lifetime
         self._release_on = release_on
+        self._let_go = let_go
         self._locks = tuple(threading.Lock() for _ in range(STRIPES))
 
     def bind(self, allocation_id: str) -> None:
@@ -68,6 +70,8 @@ class Allocations:
                 self._fail(allocation_id, error.detail)
                 return
             if standing.state != State.ACTIVE:
+                if any(wanted.isolation == Isolation.WHOLE for wanted in standing.slices):
+                    self._let_go()  # an instance takes the device from the host's driver as soon as it is bound
                 bound = [wanted.id for wanted in standing.slices]
                 db_session.retrying(lambda session: db_allocation.bound(session, allocation_id, bound, handles))
 

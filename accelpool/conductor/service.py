@@ -9,7 +9,7 @@ import dataclasses
 import functools
 import pathlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 from oslo_config import cfg
@@ -17,7 +17,7 @@ from oslo_log import log as logging
 
 from accelpool import errors
 from accelpool.allocations.states import Event, State
-from accelpool.conductor import drift, inventory
+from accelpool.conductor import drift, inventory, resting
 from accelpool.conductor.agentclient import AgentClient
 from accelpool.conductor.allocations import Allocations
 from accelpool.conductor.slices import Slices
@@ -59,8 +59,11 @@ class Conductor:
         self._slices = Slices(self._drivers, self.agent)
         self.allocations = Allocations(
             host, self._slices, self.agent, device=self._device, lifetime=conf.agent.credential_lifetime,
-            release_on=lambda other, allocation_id: client.ConductorClient(other).release(allocation_id))
+            release_on=lambda other, allocation_id: client.ConductorClient(other).release(allocation_id),
+            let_go=self.let_go)
         self._devices: dict[str, Device] = {}
+        self._resting: Set[str] = frozenset()
+        self._letting_go = threading.Lock()
         self._advertise: list[Any] | None = None
         self._renewals: dict[str, int] = {}
         self._lost: set[str] = set()
@@ -73,6 +76,7 @@ class Conductor:
 
     def start(self) -> None:
         """Publish the inventory, then serve."""
+        self.let_go()
         self.sync_inventory()
         self._server = server.start(
             transport.CONDUCTOR_TOPIC, self._host, self.allocations, threads=cfg.CONF.conductor.threads)
@@ -105,8 +109,22 @@ class Conductor:
             found |= driver.inventory.metrics()
         return found
 
+    def let_go(self) -> None:
+        """Have the drivers let go of the devices that somebody else needs for himself."""
+        with self._letting_go:  # what was read earlier is not to come later
+            with db_session.reader() as session:
+                holdings = [resting.Holding(*row) for row in db_device.holdings(session, self._host)]
+            sessions: dict[str, int] | None = {}
+            if any(one.slice_id is not None and not one.enabled for one in holdings):
+                usage = self._usage()
+                sessions = None if usage is None else {one['slice_id']: one['sessions'] for one in usage['slices']}
+            self._resting = resting.resting(self._host, holdings, sessions)
+            for driver in self._drivers.values():
+                driver.inventory.rest(self._resting)
+
     def sync_inventory(self) -> None:
         """Write what has changed of the devices to the database."""
+        rested = self._resting
         found, looked = [], []
         for name, driver in self._drivers.items():
             try:
@@ -117,9 +135,12 @@ class Conductor:
             looked.append(name)
             found += [dataclasses.replace(device, modes=driver.slicing.modes(device) if driver.slicing else ())
                       for device in devices]
+        self.let_go()
+        if rested - self._resting:
+            self._inventory.poke()
         with db_session.reader() as session:
             known = db_device.of_host(session, self._host)
-        changed = inventory.delta(known, found, looked)
+        changed = inventory.delta(known, found, looked, rested | self._resting)
         if changed:
             db_session.retrying(lambda session: self._save(session, changed, known))
         self._devices = known | {device.id: device for device in changed}

@@ -10,7 +10,7 @@ from sqlalchemy import orm
 from accelpool import errors, types
 from accelpool.db import changes, models, paging
 
-_d, _h, _s = (models.table(model).c for model in (models.Device, models.Host, models.Slice))
+_d, _h, _s, _q = (models.table(model).c for model in (models.Device, models.Host, models.Slice, models.Arq))
 #: What a short list shows of devices: no objects, no lists of traits.
 Listed: TypeAlias = sa.Row[*tuple[Any, ...]]
 _LISTED = sa.select(
@@ -18,6 +18,14 @@ _LISTED = sa.select(
     _d.created_at, _d.updated_at, _h.name.label('hostname'),
 ).select_from(  # an outer join, though every device has a host: so a page begins with the devices, in their order
     models.table(models.Device).outerjoin(models.table(models.Host), _d.host_id == _h.id))
+
+_HOLDINGS = sa.select(
+    _d.id, sa.and_(_d.enabled, _h.enabled), _s.id, _s.isolation, _s.handle.is_not(None), _q.hostname,
+).select_from(
+    models.table(models.Device).join(models.table(models.Host), _d.host_id == _h.id)
+    .outerjoin(models.table(models.Slice), _s.device_id == _d.id)
+    .outerjoin(models.table(models.Arq), _q.allocation_id == _s.allocation_id)
+).where(_h.name == sa.bindparam('on'))
 
 
 def get(session: orm.Session, identifier: str) -> models.Device:
@@ -75,6 +83,11 @@ def of_host(session: orm.Session, host: str) -> dict[str, types.Device]:
     names = types.Device.__dataclass_fields__
     return {device.id: types.Device.from_dict({name: getattr(device, name) for name in names})
             for device in found}
+
+
+def holdings(session: orm.Session, host: str) -> list[sa.Row[*tuple[Any, ...]]]:
+    """Return a host's devices with each of their slices: the fields of the conductor's ``Holding``."""
+    return list(session.execute(_HOLDINGS, {'on': host}))
 
 
 def save(session: orm.Session, host: models.Host, device: types.Device) -> None:

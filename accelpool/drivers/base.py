@@ -10,7 +10,7 @@ needed: on a host without them ``discover()`` returns nothing.  ``drivers/mock``
 import abc
 import dataclasses
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from typing import Any, ClassVar
 
 from stevedore import driver as stevedore
@@ -88,6 +88,13 @@ class Inventory(abc.ABC):
         as ``missing``).  Called every few seconds: cheap, and it changes nothing.
 
         :raises DriverError: the vendor's library failed; what was known before stays valid
+        """
+
+    def rest(self, device_ids: Set[str]) -> None:  # noqa: B027  # most drivers have nothing to do
+        """Let go of devices, and look at those again that rest no more.
+
+        When this returns nothing of the driver has one of them open, and :meth:`discover` leaves them out: an instance
+        gets them, or an operator resets them.  A driver that holds nothing open inherits this one.
         """
 
     def metrics(self) -> dict[str, dict[str, float]]:

@@ -38,7 +38,8 @@ class Channel:
     """One such process at a time, started when it is needed; threads take turns."""
 
     def __init__(self, name: str, program: pathlib.Path, deadline: float, library: str | None,
-                 refused: Callable[[int, str], VendorError] = VendorError, *, opening: float | None = None) -> None:
+                 refused: Callable[[int, str], VendorError] = VendorError, *, opening: float | None = None,
+                 given: Callable[[], tuple[Any, ...]] = tuple) -> None:
         """
         :param name: of the library, for messages
         :param program: what runs it; its first call is ``open``
@@ -46,10 +47,12 @@ class Channel:
         :param library: directory of the library, None: where the loader finds it
         :param refused: makes the exception of an answer with an error
         :param opening: seconds that its first call may take, None: as long as the others
+        :param given: returns the arguments of its first call
         """
         self._name = name
         self._program = program
         self._refused = refused
+        self._given = given
         self.deadline = deadline
         self._opening = deadline if opening is None else opening
         self._library = library
@@ -67,18 +70,23 @@ class Channel:
         with self._lock:
             if self._process is None:
                 self._start()
-                if call != 'open':
-                    self._exchange('open', (), self._opening)
-            usual = self._opening if call == 'open' else self.deadline
-            return self._exchange(call, arguments, usual if deadline is None else deadline)
+                self._exchange('open', self._given(), self._opening)
+            return self._exchange(call, arguments, self.deadline if deadline is None else deadline)
 
     def stuck(self) -> bool:
         """Return whether a process that was given up still hangs in the kernel; asked while another thread waits."""
         return any(process.poll() is None for process in self._given_up)
 
-    def close(self) -> None:
-        with self._lock:
-            self._give_up()
+    def close(self, *, wait: bool = True) -> None:
+        """End the process.
+
+        :param wait: for a call that another thread makes; otherwise the process is left to it
+        """
+        if self._lock.acquire(blocking=wait):
+            try:
+                self._give_up()
+            finally:
+                self._lock.release()
 
     def _start(self) -> None:
         env = dict(os.environ)

@@ -14,7 +14,7 @@ from oslo_config import cfg
 
 from accelpool import conf
 from accelpool.drivers import mdev
-from accelpool.drivers.nvidia import NvidiaDriver
+from accelpool.drivers.nvidia import NvidiaDriver, describe
 from accelpool.partitions import Geometry
 from accelpool.types import Device, Isolation, Slice
 from tests.fakes.nvml.host import Host
@@ -31,6 +31,8 @@ class NvidiaCase(unittest.TestCase):
         self.boot = 'boot-1'
         self.programs: dict[int, str] = {}
         self.functions: VirtualFunctions | None = None
+        self._closing: list[Callable[[], object]] = []
+        self.addCleanup(self.stop)
         conf.register_all()
         self.configure(deadline=1.0, open_deadline=3.0, mig_deadline=5.0, retry_interval=0.1, session_overhead_mib=0,
                        mdev_root=str(self.dir / 'sys'))
@@ -43,6 +45,7 @@ class NvidiaCase(unittest.TestCase):
     def describe(self, description: str | dict[str, Any]) -> Host:
         """Make the host, and the driver on it."""
         self.host = Host(description, self.dir / 'nvml-state')
+        self.host.sysfs(self.dir / 'sys')
         self.addCleanup(self.host.close)
         patched = mock.patch.dict(os.environ, self.host.env)
         patched.start()
@@ -51,19 +54,25 @@ class NvidiaCase(unittest.TestCase):
         return self.host
 
     def start(self) -> NvidiaDriver:
-        """Start a driver, as a conductor that was killed does."""
+        """Start a driver, as a conductor that was killed does: its processes have ended with it."""
+        self.stop()
         driver = NvidiaDriver('host-n', self.dir)
         inventory: Any = driver.inventory
         inventory._boot = lambda: self.boot
         inventory._program = lambda pid: self.programs.get(pid, 'python3')
-        self.addCleanup(inventory._channel.close)
-        self.addCleanup(lambda: inventory._watch.close())
         mig: Any = driver.need_slicing()._ways['mig']  # type: ignore[attr-defined]
         mig._boot = lambda: self.boot
-        self.addCleanup(lambda: [channel.close() for channel in mig._channels.values()])
+        self._closing = [inventory._channel.close, inventory._watch.close,
+                         lambda: [channel.close() for channel in mig._channels.values()]]
         vf: Any = driver.need_slicing()._ways['vf']  # type: ignore[attr-defined]
         vf._kernel = self.write
         return driver
+
+    def stop(self) -> None:
+        """End a driver's processes."""
+        for close in self._closing:
+            close()
+        self._closing = []
 
     def write(self, path: pathlib.Path, text: str) -> None:
         """Write to a virtual function, as the driver and others do."""
@@ -76,6 +85,16 @@ class NvidiaCase(unittest.TestCase):
         found = self.driver.inventory.discover()
         return sorted((Device.from_dict({**one.to_dict(), 'modes': slicing.modes(one)}) for one in found),
                       key=lambda one: one.pci_address or '')
+
+    def rest(self, *indices: int) -> None:
+        """Have the driver let go of these GPUs, and of no others."""
+        self.driver.inventory.rest({describe.device_id(self.host.uuid(index)) for index in indices})
+
+    def reset(self, index: int) -> None:
+        """Reset a GPU, as an operator does who knows that somebody has it open."""
+        self.rest(index)
+        self.host.reset(index)
+        self.rest()
 
     def until(self, condition: Callable[[list[Device]], bool]) -> list[Device]:
         """Look until something is so: looks, not seconds, limit it."""

@@ -10,7 +10,9 @@ from oslo_config import cfg
 
 from accelpool import errors, types
 from accelpool.conductor.service import Conductor
+from accelpool.consumers import instance as instances
 from accelpool.db import allocation as db_allocation
+from accelpool.db import arq as db_arq
 from accelpool.db import device as db_device
 from accelpool.db import event as db_event
 from accelpool.db import pool as db_pool
@@ -101,6 +103,11 @@ class PoolCase(nvidia.NvidiaCase):
     def events(self, identifier: str) -> list[tuple[str, str]]:
         with db_session.reader() as session:
             return [(one.event, one.detail or '') for one in db_event.list_page(session, allocation_id=identifier)]
+
+    def enable(self, enabled: bool) -> None:
+        """An operator enables or disables the first device."""
+        with db_session.writer() as session:
+            db_device.update(session, db_device.get(session, self.devices()[0].id), enabled=enabled)
 
     def devices(self) -> list[Any]:
         with db_session.reader() as session:
@@ -281,8 +288,18 @@ class Health_(PoolCase):
         self.assertEqual('active', database.state_of(identifier))
         refused = self.ask()
         self.assertIn('its health is failed', self.allocation(refused).reason)
-        self.host.reset(0)
+        self.agent.sessions[self.slice_of(identifier).id] = 1
+        self.enable(False)
         self.conductor.sync_inventory()
+        self.assertEqual(2, len(self.host.held(0)), 'it is watched while it is used')
+        del self.agent.sessions[self.slice_of(identifier).id]
+        for _ in range(2):
+            self.conductor.sync_inventory()
+            self.assertEqual((Health.FAILED, device.health_reason), (self.devices()[0].health, self.devices()[0].health_reason))
+        self.host.reset(0)
+        self.enable(True)
+        for _ in range(2):
+            self.conductor.sync_inventory()
         self.assertEqual(('device', 'H100 80GB HBM3 on host-n is ok'), self.events(identifier)[-1])
         self.assertEqual('active', database.state_of(self.ask()))
 
@@ -461,6 +478,44 @@ class ForInstances(PoolCase):
         (self.dir / 'lib/libcuda.so.1').touch()
         self.assertEqual(1, len(self.conductor.allocations.attach(identifier)))
         self.assertEqual({self.slice_of(identifier).id}, set(self.agent.slices))
+
+    def test_a_whole_device_of_an_instance_is_let_go_of_before_nova_hears_of_it(self) -> None:
+        self.serve('h100')
+        with db_session.writer() as session:
+            (request,) = db_arq.create(
+                session, [(0, types.Request(compute=100, isolation=Isolation.WHOLE))], profile='whole', project_id='p',
+                user_id='u')
+        self.assertEqual(2, len(self.host.held(0)))
+        with mock.patch('accelpool.rpc.later.cast', lambda function, identifier: None):
+            instances.bind({request.id: instances.Binding(
+                hostname=f'{HOST}.example.org', device_rp_uuid='r', instance_uuid='i')}, visible='p')
+
+        note = db_allocation.bound
+
+        def bound(*arguments: Any) -> bool:
+            self.host.detach(0, self.dir / 'sys')  # Nova's libvirt driver may do so from now on
+            return note(*arguments)
+
+        with db_session.reader() as session:
+            identifier = str(db_arq.show(session, request.id, 'p').allocation_id)
+        with mock.patch.object(db_allocation, 'bound', bound):
+            self.conductor.allocations.bind(identifier)
+        self.assertEqual('active', database.state_of(identifier), self.allocation(identifier).reason)
+        for conductor in (self.conductor, self.new_conductor()):
+            conductor.let_go()
+            for _ in range(2):
+                conductor.sync_inventory()
+                self.assertEqual([(Health.OK, None)], [(one.health, one.health_reason) for one in self.devices()])
+        self.host.give_back(0, self.dir / 'sys')
+        conductor.sync_inventory()
+        self.assertEqual([], self.host.held(0))
+        with db_session.writer() as session:
+            db_allocation.release(session, identifier)
+        conductor.allocations.release(identifier)
+        for _ in range(2):
+            conductor.sync_inventory()
+        self.assertEqual(2, len(self.host.held(0)))
+        self.assertEqual([Health.OK], [one.health for one in self.devices()])
 
     def test_it_is_not_bound_again_and_again(self) -> None:
         self.serve('h100')

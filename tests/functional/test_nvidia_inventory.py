@@ -216,16 +216,16 @@ class Health_(nvidia.NvidiaCase):
         self.host.xid(0, 109)
         health, reason = self.health()
         self.assertEqual(Health.FAILED, health)
-        self.assertIn('XID 109 (context switch timeout error): end all programs on it and reset it', reason)
+        self.assertIn('XID 109 (context switch timeout error): disable it, end all programs on it and reset it', reason)
         self.driver = self.start()  # a conductor that starts again has not forgotten it
         self.assertEqual(Health.FAILED, self.health()[0])
-        self.host.reset(0)
+        self.reset(0)
         self.assertEqual((Health.OK, ''), self.health())
 
     def test_restart_host_lasts_until_the_host_was_started_again(self) -> None:
         self.host.xid(0, 79)
         self.assertEqual((Health.FAILED, 'XID 79 (GPU has fallen off the bus): restart the host'), self.health())
-        self.host.reset(0)
+        self.reset(0)
         self.assertEqual(Health.FAILED, self.health()[0])
         self.boot = 'boot-2'
         self.driver = self.start()
@@ -244,7 +244,7 @@ class Health_(nvidia.NvidiaCase):
         health, reason = self.health(2)
         self.assertEqual(Health.FAILED, health)
         self.assertIn('uncorrectable memory error', reason)
-        self.host.reset(2)
+        self.reset(2)
         self.assertEqual(Health.OK, self.health(2)[0])
 
     def test_what_the_driver_itself_asks_for(self) -> None:
@@ -267,7 +267,7 @@ class Health_(nvidia.NvidiaCase):
         self.assertEqual(8, len(self.look()))
         self.driver = self.start()
         self.assertEqual(Health.FAILED, self.health(3)[0])
-        self.host.reset(3)
+        self.reset(3)
         self.until(lambda found: found[3].health == Health.OK)
 
     def test_a_lost_gpu_that_answers_with_an_unknown_error_is_not_forgotten(self) -> None:
@@ -352,7 +352,7 @@ class Health_(nvidia.NvidiaCase):
             self.assertEqual(found[0].traits, found[1].traits)
             self.host.lose(3)
             self.assertEqual(Health.FAILED, self.health(3)[0])
-        self.host.reset(3)
+        self.reset(3)
         self.until(lambda found: all(one.health == Health.OK for one in found))
 
     def test_what_happens_around_a_hang_is_not_lost(self) -> None:
@@ -366,7 +366,7 @@ class Health_(nvidia.NvidiaCase):
                          [device.health for device in found])
         for index in (0, 5):
             self.assertIn('XID 109', found[index].health_reason or '')
-            self.host.reset(index)
+            self.reset(index)
         self.until(lambda found: (found[0].health, found[5].health) == (Health.OK, Health.OK))
 
     def test_what_happens_to_a_device_while_it_hangs_is_over_with_its_reset(self) -> None:
@@ -374,7 +374,7 @@ class Health_(nvidia.NvidiaCase):
             self.assertEqual(Health.FAILED, self.health(5)[0])
             self.host.xid(5, 109)
             self.look()  # it is told now, though the device does not answer
-            self.host.reset(5)
+            self.reset(5)
         self.until(lambda found: found[5].health == Health.OK)
 
     def test_what_happens_while_another_process_begins_to_watch(self) -> None:
@@ -413,15 +413,21 @@ class Health_(nvidia.NvidiaCase):
         self.assertEqual([Health.OK] * 8, [device.health for device in self.look()])
 
     def test_a_driver_that_is_unloaded_and_loaded(self) -> None:
-        with self.host.failing('nvmlDeviceGetCount_v2', code=9):
-            self.host.state.init_code = 9
-            health, reason = self.health()
-            self.assertEqual(Health.FAILED, health)
-            self.assertIn('modprobe nvidia', reason)
-            self.assertEqual(8, len(self.look()))
-        self.host.state.init_code = 0
+        self.host.xid(0, 109)
+        self.assertEqual(Health.FAILED, self.health()[0])
+        self.rest(*range(8))
+        self.assertEqual([], self.look())
         self.host.reload()
+        self.host.state.init_code = 9
+        self.rest()
+        health, reason = self.health()
+        self.assertEqual(Health.FAILED, health)
+        self.assertIn('modprobe nvidia', reason)
+        self.assertEqual(8, len(self.look()))
+        self.host.state.init_code = 0
         self.until(lambda found: all(device.health == Health.OK for device in found))
+        self.host.xid(1, 109)
+        self.assertEqual(Health.FAILED, self.health(1)[0])
 
     def test_foreign_processes_drain_a_shared_device(self) -> None:
         self.host.start_process(1, 4711)
@@ -469,8 +475,8 @@ class WhileNoConductorRan(nvidia.NvidiaCase):
         for _ in range(2):
             self.driver = self.start()
             self.assertEqual(Health.FAILED, self.health()[0])
-            self.assertIn('its driver asks for recovery: end all programs on it and reset it', self.health()[1])
-        self.host.reset(0)
+            self.assertIn('its driver asks for recovery: disable it, end all programs on it and reset it', self.health()[1])
+        self.reset(0)
         self.assertEqual((Health.OK, ''), self.health())
 
     def test_memory_errors_of_a_driver_that_asks_for_nothing(self) -> None:
@@ -484,8 +490,8 @@ class WhileNoConductorRan(nvidia.NvidiaCase):
             self.driver = self.start()
             health, reason = self.health()
             self.assertEqual(Health.FAILED, health)
-            self.assertIn('uncorrectable memory error while the conductor did not run: end all programs on it', reason)
-        self.host.reset(0)
+            self.assertIn('uncorrectable memory error while the conductor did not run: disable it, end all programs on it', reason)
+        self.reset(0)
         self.assertEqual((Health.OK, ''), self.health())
         self.driver = self.start()
         self.assertEqual((Health.OK, ''), self.health())

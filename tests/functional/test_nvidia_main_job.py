@@ -150,5 +150,10 @@ class MainJob(unittest.TestCase):
         sick = [one for one in self.devices(lambda found: any(one['health'] != 'ok' for one in found))
                 if one['health'] != 'ok']
         self.assertEqual(['failed'], [one['health'] for one in sick])
-        self.assertIn('XID 119 (GSP RPC timeout): end all programs on it and reset it', sick[0]['health_reason'])
+        self.assertIn('XID 119 (GSP RPC timeout): disable it, end all programs on it and reset it', sick[0]['health_reason'])
+        self.cli('device', 'set', sick[0]['id'], '--disable', '--reason', 'to be reset')
+        while self.host.held(2) or not all(self.host.held(index) for index in range(8) if index != 2):
+            time.sleep(0.05)
         self.host.reset(2)
+        self.cli('device', 'set', sick[0]['id'], '--enable')
+        self.devices(lambda found: all(one['health'] == 'ok' for one in found))

@@ -21,28 +21,122 @@ from tests.functional.nvidia import SlicingCase, wanted
 
 
 class Whole(SlicingCase):
-    def test_a_device_that_an_instance_has_is_not_broken(self) -> None:
-        self.describe('h100')
-        device, = self.look()
-        self.carve(device, wanted(device, isolation=Isolation.WHOLE))
-        function = self.dir / 'sys/bus/pci/devices/0000:19:00.0'
-        function.mkdir(parents=True)
-        (function / 'driver').symlink_to('../../drivers/vfio-pci')
-        self.host.pull(0)  # that is what NVML sees of it
-        self.assertEqual([(device.id, Health.OK, None)], [(one.id, one.health, one.health_reason) for one in self.look()])
-        self.driver = self.start()
-        self.assertEqual([(device.id, Health.OK)], [(one.id, one.health) for one in self.look()])
-        (function / 'driver').unlink()
-        (function / 'driver').symlink_to('../../drivers/nvidia')
-        self.host.put_back(0)
-        self.assertEqual(device, self.until(lambda found: found[0].traits == device.traits)[0])
-
-    def test_a_whole_device_that_nobody_has_and_that_is_not_there_is_gone(self) -> None:
+    def test_a_whole_device_that_is_not_there_is_gone(self) -> None:
         self.describe('h100')
         device, = self.look()
         self.carve(device, wanted(device, isolation=Isolation.WHOLE))
         self.host.pull(0)
         self.assertEqual([], self.look())
+
+
+class Resting(SlicingCase):
+    """A GPU that rests is nobody's: it can be reset, or be detached from the driver."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.describe('dgx-a100')
+        self.before = self.look()
+
+    def test_who_looks_holds_what_he_sees(self) -> None:
+        self.assertEqual([2] * 8, [len(self.host.held(index)) for index in range(8)], 'for the looks, and for the events')
+        with self.assertRaisesRegex(AssertionError, 'In use by another client'):
+            self.host.reset(3)
+
+    def test_the_others_are_looked_at(self) -> None:
+        self.host.xid(0, 109)
+        self.rest(3)
+        self.host.xid(1, 109)
+        for _ in range(2):
+            found = self.look()
+            self.assertEqual([], self.host.held(3))
+            self.assertEqual([one.id for one in self.before if one != self.before[3]], [one.id for one in found])
+            self.assertEqual([Health.FAILED] * 2 + [Health.OK] * 5, [one.health for one in found], 'no event is lost')
+        self.assertEqual(7, len(self.driver.inventory.metrics()))
+        self.rest()
+        self.assertEqual([one.id for one in self.before], [one.id for one in self.look()])
+
+    def test_a_guest_has_it_meanwhile(self) -> None:
+        self.rest(3)
+        self.host.detach(3, self.dir / 'sys')
+        self.assertEqual(7, len(self.look()))
+        self.driver = self.start()
+        self.rest(3)
+        self.assertEqual(7, len(self.look()))
+        self.host.give_back(3, self.dir / 'sys')
+        self.assertEqual(7, len(self.look()))
+        self.assertEqual([], self.host.held(3))
+        self.rest()
+        self.assertEqual(self.before, self.look())
+
+    def test_all_of_them(self) -> None:
+        self.rest(*range(8))
+        self.assertEqual([], self.look())
+        self.assertEqual([], [index for index in range(8) if self.host.held(index)])
+        self.assertEqual({}, self.driver.inventory.metrics())
+        self.host.reload()
+        self.rest()
+        self.assertEqual(self.before, self.look())
+        self.host.xid(5, 109)
+        self.assertEqual(Health.FAILED, self.look()[5].health)
+
+    def test_one_hangs_that_does_not_rest(self) -> None:
+        self.rest(3)
+        with self.host.hanging(device=5):
+            found = self.look()
+            self.assertEqual([Health.OK] * 4 + [Health.FAILED] + [Health.OK] * 2, [one.health for one in found])
+            self.driver = self.start()
+            self.rest(3)
+            found = self.look()
+            self.assertEqual([Health.OK] * 4 + [Health.FAILED] + [Health.OK] * 2, [one.health for one in found])
+            self.assertIn('NVML did not answer within 1 s for the GPU at 0000:90:00.0', found[4].health_reason or '')
+        self.until(lambda found: len(found) == 7 and all(one.health == Health.OK for one in found))
+
+    def test_the_operators_word_counts_where_no_reset_can_be_seen(self) -> None:
+        with self.host.failing('nvmlDeviceGetTotalEnergyConsumption', code=3):
+            self.host.xid(3, 109)
+            self.assertEqual(Health.FAILED, self.look()[3].health)
+            self.rest(3)
+            self.look()
+            self.driver = self.start()
+            self.rest(3)
+            self.rest()
+            self.assertEqual(Health.OK, self.look()[3].health)
+            self.host.xid(3, 79)
+            self.rest(3)
+            self.rest()
+            self.assertEqual(Health.FAILED, self.look()[3].health, 'the host was not restarted')
+
+    def test_who_cuts_lets_go_too(self) -> None:
+        chosen = self.scheduled(self.before[6], 's1', 30)
+        self.carve(self.before[6], chosen)
+        self.assertEqual(3, len(self.host.held(6)))
+        self.assertEqual(2, len(self.host.held(7)), 'who cuts a GPU has no other open')
+        self.rest(6)
+        self.assertEqual({'s1'}, self.slices(), 'nobody looks')
+        self.assertEqual([], self.host.held(6))
+        self.host.destroy_instance(6, 4)
+        self.host.reset(6)
+        self.rest()
+        self.look()
+        self.assertEqual(set(), self.slices())
+        self.carve(self.before[6], chosen)
+        self.assertEqual(1, len(self.host.instances(6)))
+
+    def test_a_slice_is_given_back_meanwhile(self) -> None:
+        self.carve(self.before[6], self.scheduled(self.before[6], 's1', 30))
+        self.rest(6)
+        self.driver.need_slicing().destroy('s1')
+        self.assertEqual(([], []), (self.host.instances(6), self.host.held(6)))
+
+    def test_a_process_that_cuts_sees_a_gpu_as_it_was_until_a_new_one_does(self) -> None:
+        self.carve(self.before[6], self.scheduled(self.before[6], 's1', 30))
+        before = set(self.host.held(6))
+        self.host.lose(6)
+        with self.assertRaisesRegex(errors.DriverError, 'fallen off the bus'):
+            self.driver.need_slicing().destroy('s1')
+        self.host.device(6).lost = 0
+        self.driver.need_slicing().destroy('s1')
+        self.assertEqual(1, len(set(self.host.held(6)) - before))
 
 
 class MigSlices(SlicingCase):
@@ -255,7 +349,7 @@ class MigSlices(SlicingCase):
         self.assertEqual({'s1'}, self.slices())
         with self.assertRaisesRegex(errors.DriverError, 'fallen off the bus'):
             self.driver.need_slicing().destroy('s1')
-        self.host.reset(6)
+        self.reset(6)
         self.driver.need_slicing().destroy('s1')
         self.assertEqual([], self.host.instances(6))
 

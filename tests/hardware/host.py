@@ -4,6 +4,7 @@
 A test knows neither: it asks the driver, and NVIDIA's own tool what the driver should have said.
 """
 
+import contextlib
 import os
 import pathlib
 import shutil
@@ -31,6 +32,7 @@ class HostCase(unittest.TestCase):
     description: str | None = None
 
     def setUp(self) -> None:
+        self.stand_in: nvml.Host | None = None
         if self.description is None and not support.target().startswith('nvidia'):
             self.skipTest('rehearsed on an emulated device, which this concerns not' if support.EMULATED else support.target())
         self.dir = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory(prefix='acp-', dir='/tmp')))
@@ -46,6 +48,7 @@ class HostCase(unittest.TestCase):
     def _pretend(self, description: str) -> tuple[str, str]:
         """Become a host of the stand-in; return the directory of its libraries, and its control program of MPS."""
         host, control = nvml.Host(description, self.dir / 'nvml-state'), mps.Mps(self.dir)
+        self.stand_in = host
         self.addCleanup(host.close)
         self.addCleanup(control.end)
         host.smi()
@@ -73,6 +76,19 @@ class HostCase(unittest.TestCase):
     def devices(self) -> dict[str, Device]:
         """Return the devices by their UUIDs."""
         return {device.options['uuid']: device for device in self.driver.inventory.discover()}
+
+    def held(self, device: Device) -> set[int]:
+        """Return the processes of the driver that have a device open."""
+        if self.stand_in is not None:
+            return set(self.stand_in.held(device.options['minor']))
+        node, found = f'/dev/nvidia{device.options["minor"]}', set()
+        if not os.path.exists(node):
+            self.skipTest('the stand-in has no device nodes')
+        for process in pathlib.Path(f'/proc/self/task/{os.getpid()}/children').read_text().split():
+            with contextlib.suppress(OSError):
+                if node in {os.readlink(file) for file in pathlib.Path(f'/proc/{process}/fd').iterdir()}:
+                    found.add(int(process))
+        return found
 
     def offering(self, isolation: str) -> Device:
         """Return a device that can be cut in a way."""

@@ -39,7 +39,8 @@ def target() -> str:
         return 'emulated'
     channel = Channel(20.0, LIBRARIES)
     try:
-        found = [one for one in channel.ask('host', channel.deadline, deadline=2 * channel.deadline)['devices'] if isinstance(one, str)]
+        host = channel.ask('host', channel.deadline, deadline=2 * channel.deadline)
+        found = [uuid for _, uuid in host['devices'] if isinstance(uuid, str)]
     except errors.DriverError as error:
         return f'no NVIDIA GPU: {error.detail}'
     finally:

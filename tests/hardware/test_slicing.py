@@ -63,6 +63,17 @@ class WholeAndShared(SlicingCase):
         carved = self.carve(device, wanted(device, isolation=Isolation.WHOLE))
         self.assertEqual([], [node for node in carved.nodes[:2] if not pathlib.Path(node).is_char_device()])
 
+    def test_a_device_that_rests_is_open_nowhere(self) -> None:
+        before = self.devices()
+        device = self.offering(Isolation.SHARED)
+        self.assertNotEqual(set(), self.held(device))
+        self.driver.inventory.rest({device.id})
+        self.assertEqual(set(), self.held(device))
+        self.assertEqual(before.keys() - {device.options['uuid']}, self.devices().keys())
+        self.assertEqual(set(), self.held(device))
+        self.driver.inventory.rest(set())
+        self.assertEqual(before, self.devices())
+
     def test_shared_changes_nothing_and_survives_a_restart(self) -> None:
         device = self.offering(Isolation.SHARED)
         first = self.carve(device, wanted(device, 's1'))

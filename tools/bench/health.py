@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Seconds until the API's list of devices shows what happens to an NVIDIA GPU, with the options as they are by default.
 
-NVML is the stand-in (a DGX A100); service, driver and database are real.  Each thing happens once, at a random
-moment of the conductor's interval.
+NVML is the stand-in (a DGX A100); service, driver and database are real.  Things happen at random moments of the
+conductor's interval; of several rounds the slowest counts.
 """
 
 import contextlib
@@ -12,6 +12,7 @@ import random
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from typing import TypeAlias
 from unittest import mock
 
 import requests
@@ -22,6 +23,7 @@ from tools.bench import service
 from tools.bench.figure import Figure
 
 TARGET = 5.0
+ROUNDS = 5
 #: Seconds between two looks at the list.
 POLL = 0.02
 #: Seconds from one look of the conductor to the next ([conductor] inventory_interval).
@@ -39,13 +41,14 @@ def measure(quick: bool = False) -> Iterator[Figure]:
                 service.running(options) as running:
             devices = Devices(running)
             devices.until(lambda found: len(found) == 8)
-            for what, (happens, over) in _things(host).items():
-                seconds = _seen(devices, happens, over)
-                yield Figure(f'{what} -> device list', f'{seconds:.1f} s', f'{TARGET:g} s', seconds <= TARGET)
+            for what, (begin, end) in _things(host, devices).items():
+                seen, well = zip(*(_seen(devices, begin, end) for _ in range(1 if quick else ROUNDS)), strict=True)
+                for name, seconds in ((what, max(seen)), (f'{what} is over', max(well))):
+                    yield Figure(f'{name} -> device list', f'{seconds:.1f} s', f'{TARGET:g} s', seconds <= TARGET)
 
 
 class Devices:
-    """The list of devices, as a client of the API has it."""
+    """The devices as a client of the API has them."""
 
     def __init__(self, running: service.Service) -> None:
         auth = yaml.safe_load(running.clouds.read_text())['clouds']['accelpool']['auth']
@@ -55,43 +58,68 @@ class Devices:
 
     def until(self, condition: Callable[[list[str]], bool]) -> None:
         """Wait until the healths of the devices are so."""
-        while not condition(self._healths()):
+        while not condition([one['health'] for one in self._listed()]):
             time.sleep(POLL)
 
-    def _healths(self) -> list[str]:
+    def enable(self, enabled: bool, *addresses: str) -> None:
+        """Enable or disable the devices at PCI addresses; none: all."""
+        for one in self._listed():
+            if not addresses or one['pci_address'] in addresses:
+                self._session.patch(f'{self._url}/{one["id"]}', json={'enabled': enabled}).raise_for_status()
+
+    def _listed(self) -> list[dict[str, str]]:
         response = self._session.get(self._url)
         response.raise_for_status()
-        return [one['health'] for one in response.json()['devices']]
+        found: list[dict[str, str]] = response.json()['devices']
+        return found
 
 
-def _things(host: Host) -> dict[str, tuple[Callable[[], object], Callable[[], object]]]:
+#: Prepares that something happens, and returns what makes it happen.
+Preparation: TypeAlias = Callable[[], Callable[[], object]]
+
+
+def _things(host: Host, devices: Devices) -> dict[str, tuple[Preparation, Preparation]]:
     """Return what happens, and what ends it."""
     hanging = contextlib.ExitStack()
 
-    def unload() -> None:
+    def idle(*indices: int) -> None:
+        while any(host.held(index) for index in indices):
+            time.sleep(POLL)
+
+    def reset(index: int) -> Callable[[], object]:
+        address = f'0000:{host.device(index).pci_bus:02x}:00.0'
+        devices.enable(False, address)
+        idle(index)
+        host.reset(index)
+        return lambda: devices.enable(True, address)
+
+    def unload() -> Callable[[], object]:
+        devices.enable(False)
+        idle(*range(8))
         host.state.init_code = NOT_LOADED
-        hanging.enter_context(host.failing('nvmlDeviceGetCount_v2', code=NOT_LOADED))
+        return lambda: devices.enable(True)
 
     def load() -> None:
         host.state.init_code = 0
-        hanging.close()
-        host.reload()
 
     return {
-        'XID': (lambda: host.xid(0, 119), lambda: host.reset(0)),
-        'uncorrectable memory error': (lambda: host.ecc(1), lambda: host.reset(1)),
-        'fallen off the bus': (lambda: host.lose(2), lambda: host.reset(2)),
-        'pulled out': (lambda: host.pull(3), lambda: host.put_back(3)),
-        'hangs': (lambda: hanging.enter_context(host.hanging(device=5)), hanging.close),
-        'driver unloaded': (unload, load)}
+        'XID': (lambda: lambda: host.xid(0, 119), lambda: reset(0)),
+        'uncorrectable memory error': (lambda: lambda: host.ecc(1), lambda: reset(1)),
+        'fallen off the bus': (lambda: lambda: host.lose(2), lambda: reset(2)),
+        'pulled out': (lambda: lambda: host.pull(3), lambda: lambda: host.put_back(3)),
+        'hangs': (lambda: lambda: hanging.enter_context(host.hanging(device=5)), lambda: hanging.close),
+        'driver unloaded': (unload, lambda: load)}
 
 
-def _seen(devices: Devices, happens: Callable[[], object], over: Callable[[], object]) -> float:
+def _seen(devices: Devices, begin: Preparation, end: Preparation) -> list[float]:
+    """Return seconds until what happens is seen, and until it is seen that it is over."""
     devices.until(lambda found: set(found) == {'ok'})
-    time.sleep(random.uniform(0.0, INTERVAL))
-    started = time.monotonic()
-    happens()
-    devices.until(lambda found: set(found) != {'ok'})
-    seconds = time.monotonic() - started
-    over()
-    return seconds
+    found = []
+    for prepare, well in ((begin, False), (end, True)):
+        happens = prepare()
+        time.sleep(random.uniform(0.0, INTERVAL))
+        started = time.monotonic()
+        happens()
+        devices.until(lambda healths: (set(healths) == {'ok'}) == well)  # noqa: B023
+        found.append(time.monotonic() - started)
+    return found

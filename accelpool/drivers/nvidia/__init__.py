@@ -7,6 +7,7 @@ one.  NVML is only called in a process of its own (:mod:`~accelpool.drivers.nvid
 """
 
 import pathlib
+from collections.abc import Callable, Sequence
 
 from oslo_config import cfg
 
@@ -35,17 +36,25 @@ class NvidiaDriver(base.Driver):
         chosen = conf[options.GROUP]
         book = Book(state_dir / 'nvidia-slices.json')
         sysfs = pathlib.Path(chosen.mdev_root)
+
+        def channel(deadline: float, only: Callable[[], Sequence[str] | None]) -> Channel:
+            return Channel(deadline, chosen.library_dir, opening=max(deadline, chosen.open_deadline), addresses=only)
+
+        def addresses() -> Sequence[str] | None:
+            return inventory.addresses()
+
+        def looking() -> Channel:
+            return channel(chosen.deadline, addresses)
+
+        def cutting(uuid: str) -> Channel:
+            return channel(chosen.mig_deadline, lambda: inventory.address(uuid))
+
         mdev, vf = VgpuMdev(sysfs, book.of_device), VgpuVf(sysfs, book)
-        mig = Mig(lambda: channel(chosen.mig_deadline), book, reading=chosen.deadline, retry=chosen.retry_interval,
-                  boot=boot_id)
-
-        def channel(deadline: float) -> Channel:
-            return Channel(deadline, chosen.library_dir, opening=max(deadline, chosen.open_deadline))
-
-        self.inventory = NvidiaInventory(
-            host, state_dir / 'nvidia-devices.json', channel(chosen.deadline), Watch(lambda: channel(chosen.deadline)),
+        mig = Mig(cutting, book, reading=chosen.deadline, retry=chosen.retry_interval, boot=boot_id)
+        inventory = self.inventory = NvidiaInventory(
+            host, state_dir / 'nvidia-devices.json', looking(), Watch(looking),
             ours=lambda device_id: {entry['start'] for entry in book.of_device(device_id) if entry['way'] == 'mig'},
-            isolations=book.isolations, hung=mig.hung,
+            isolations=book.isolations, hung=mig.hung, resting=mig.rest,
             types=lambda device: vf.geometry(device) or mdev.geometry(device),
             retry_interval=chosen.retry_interval, drain_foreign=chosen.drain_foreign,
             overhead=chosen.session_overhead_mib, sysfs=sysfs)

@@ -2,6 +2,7 @@
 """Asking NVML, and what its errors mean for an operator."""
 
 import pathlib
+from collections.abc import Callable, Sequence
 
 from accelpool.drivers import vendor
 from accelpool.drivers.vendor import Hung
@@ -15,6 +16,9 @@ class NvmlError(vendor.VendorError):
     def __init__(self, number: int, text: str) -> None:
         super().__init__(number, explain(number, text))
 
+
+#: NVML's errors that concern the driver, or a device, as a whole: a new process may see more than the one that got it.
+REOPEN = {1, 4, 9, 12, 15, 16, 18, 999}
 
 #: NVML's error numbers and what an operator should do about them.
 REMEDIES = {
@@ -42,11 +46,13 @@ def explain(number: int, text: str) -> str:
 class Channel(vendor.Channel):
     """To :mod:`~accelpool.drivers.nvidia.nvml`."""
 
-    def __init__(self, deadline: float, library: str | None, *, opening: float | None = None) -> None:
+    def __init__(self, deadline: float, library: str | None, *, opening: float | None = None,
+                 addresses: Callable[[], Sequence[str] | None] = lambda: None) -> None:
         """
         :param deadline: seconds that a call may take
         :param library: directory of libnvidia-ml.so.1, None: where the loader finds it
         :param opening: seconds that opening it may take, with the initialisation of every GPU; None: the same
+        :param addresses: gives the PCI addresses of the GPUs that a new process may open; None: all
         """
         super().__init__('NVML', pathlib.Path(__file__).with_name('nvml.py'), deadline, library, NvmlError,
-                         opening=opening)
+                         opening=opening, given=lambda: (addresses(),))

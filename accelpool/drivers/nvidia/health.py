@@ -38,6 +38,7 @@ class Look:
     remap_failure: bool = False
     mig_pending: bool = False
     hung: str | None = None                    # a call about its MIG instances that did not return
+    rested: bool = False                       # nothing had it open: an instance had it, or it could be reset
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,11 +86,14 @@ def missed(before: int | None, look: Look) -> list[Ailment]:
 
 
 def cured(ailment: Ailment, look: Look) -> bool:
-    """Return whether the action that an ailment asks for has been taken."""
+    """Return whether the action that an ailment asks for has been taken.
+
+    Who has had a device rest and lets it be used again says that it was reset.
+    """
     if look.boot != ailment.boot:
         return True
     reset = (ailment.energy is not None and look.energy is not None and look.energy < ailment.energy) \
-        or bool(ailment.recovery and look.recovery == 0)
+        or bool(ailment.recovery and look.recovery == 0) or look.rested
     match ailment.action:
         case Action.RESTART_HOST:
             return False

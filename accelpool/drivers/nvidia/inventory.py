@@ -6,12 +6,16 @@ not return in time makes its device failed, and the look lasts one deadline howe
 (:mod:`~accelpool.drivers.nvidia.rounds`).  What the driver must remember - which devices there were, and what ails
 them - is in the file ``nvidia-devices.json``, so that a conductor that starts again neither forgets a sick device nor
 takes a lost one for one that never was.  What happened while none ran is read back as far as NVML still shows it.
+
+A process that has asked NVML for a device has it open until it ends, and what is open can neither be reset nor be
+detached from the driver.  So devices that rest are asked nothing, by processes that are told which others there are.
 """
 
 import dataclasses
 import json
 import os
 import pathlib
+import threading
 import time
 from collections.abc import Callable, Sequence, Set
 from typing import Any
@@ -21,7 +25,7 @@ from oslo_log import log as logging
 from accelpool import errors
 from accelpool.drivers import base, programs
 from accelpool.drivers.nvidia import describe, health, rounds
-from accelpool.drivers.nvidia.channel import Channel, Hung, NvmlError, explain
+from accelpool.drivers.nvidia.channel import REOPEN, Channel, Hung, NvmlError, explain
 from accelpool.drivers.nvidia.rounds import Answer
 from accelpool.drivers.nvidia.watch import Watch
 from accelpool.partitions import Geometry
@@ -29,8 +33,6 @@ from accelpool.types import Device, Health, Isolation
 
 LOG = logging.getLogger(__name__)
 
-#: NVML errors that concern the driver as a whole: a new process may see more than this one.
-REOPEN = {1, 4, 9, 12, 15, 16, 18, 999}
 NOT_FOUND, LIBRARY_NOT_FOUND = 6, 12
 
 #: What an operator does about a host without GPUs.
@@ -41,10 +43,6 @@ MPS_SERVER = 'nvidia-cuda-mps-server'
 
 #: Why clocks may be low (:mod:`accelpool.drivers.nvidia.nvml`).
 THROTTLE = ('power-cap', 'hardware', 'thermal-software', 'thermal-hardware', 'power-brake')
-
-#: The kernel's driver of a PCI function that an instance has; NVML does not see the device meanwhile.
-PASSTHROUGH = 'vfio-pci'
-
 
 #: Events that are kept for devices that nothing is known of yet.
 MOST_WAITING = 64
@@ -59,6 +57,7 @@ class Known:
     device: Device | None = None           # as last reported
     look: health.Look | None = None        # the last one that it answered to
     ecc: int | None = None                 # uncorrectable errors that it had counted by then
+    rested: bool = False                   # since then
 
 
 def boot_id() -> str:
@@ -74,7 +73,8 @@ class NvidiaInventory(base.Inventory):
 
     def __init__(self, host: str, state_file: pathlib.Path, channel: Channel, watch: Watch, *,
                  ours: Callable[[str], Set[int]], isolations: Callable[[str], set[str]],
-                 types: Callable[[Device], Geometry | None], hung: Callable[[str], str | None], retry_interval: float,
+                 types: Callable[[Device], Geometry | None], hung: Callable[[str], str | None],
+                 resting: Callable[[Set[str]], None], retry_interval: float,
                  drain_foreign: bool, overhead: int, sysfs: pathlib.Path, boot: Callable[[], str] = boot_id,
                  program_of: Callable[[int], str] = programs.program) -> None:
         """
@@ -82,6 +82,7 @@ class NvidiaInventory(base.Inventory):
         :param isolations: gives the isolations of the slices that a device carries
         :param types: gives what a device can be cut in beside MIG, None: nothing
         :param hung: gives what hung when instances were made or taken apart on a GPU (by its UUID), None: nothing
+        :param resting: is told which GPUs (by their UUIDs) rest
         :param overhead: MiB that the context of a slice's session takes of a device
         :param sysfs: where it is mounted
         """
@@ -94,6 +95,7 @@ class NvidiaInventory(base.Inventory):
         self._isolations = isolations
         self._types = types
         self._hung = hung
+        self._resting = resting
         self._retry = retry_interval
         self._drain_foreign = drain_foreign
         self._overhead = overhead
@@ -106,8 +108,44 @@ class NvidiaInventory(base.Inventory):
         self._waiting: list[dict[str, Any]] = []  # events of devices that nothing is known of yet
         self._conditions: dict[str, dict[str, Any]] = {}
         self._last_xid: dict[str, int] = {}
+        self._at_rest: Set[str] = frozenset()  # UUIDs
+        self._lock = threading.Lock()
 
     def discover(self) -> list[Device]:
+        with self._lock:
+            return [] if self.addresses() == [] else self._discover()
+
+    def rest(self, device_ids: Set[str]) -> None:
+        with self._lock:
+            before, self._at_rest = self._at_rest, frozenset(
+                uuid for uuid in self._known if describe.device_id(uuid) in device_ids)
+            if before == self._at_rest:
+                return
+            for uuid in self._at_rest - before:
+                LOG.info('%s at %s is let go of', self._known[uuid].identity['name'], self._address(uuid))
+                self._conditions.pop(uuid, None)
+                self._known[uuid].rested = True
+            self._channel.close()
+            if self.addresses() == []:
+                self._watch.close()
+            else:
+                self._watch.renew()
+            self._resting(self._at_rest)
+
+    def addresses(self) -> list[str] | None:
+        """Return the PCI addresses of the devices that may be opened; None: of all."""
+        if not self._at_rest:
+            return None
+        bound = {path.name for path in (self._sysfs / 'bus/pci/drivers/nvidia').glob('*:*:*.*')
+                 if not (path / 'physfn').exists()}
+        bound = bound or {self._address(uuid) for uuid in self._known}  # sysfs is not to be seen here
+        return sorted(bound - {self._address(uuid) for uuid in self._at_rest})
+
+    def address(self, uuid: str) -> list[str] | None:
+        """Return the PCI address of the only device that a process for it may open; None: nothing is known of it."""
+        return [self._address(uuid)] if uuid in self._known else None
+
+    def _discover(self) -> list[Device]:
         boot = self._boot()
         try:
             host = self._open()
@@ -116,14 +154,17 @@ class NvidiaInventory(base.Inventory):
         except Hung as error:
             self._reopen_at = time.monotonic() + self._retry
             return self._failed_all(f'{error.detail}; its processes may have to be ended, or the host restarted')
-        present = [uuid for uuid in host['devices'] if isinstance(uuid, str)]
+        present = [uuid for _, uuid in host['devices'] if isinstance(uuid, str)]
         silent, strange = self._silent(host['devices'])
         self._say((strange or describe.no_sessions(host)) if host['devices'] or self._known else NO_GPU)
         happened, self._waiting = self._waiting + self._events(set(present)), []
         self._last_xid |= {one['uuid']: one['data'] for one in happened if one['kind'] == 'xid'}
         answers, failures, hung = self._rounds.ask(present, self._anew)
         looks = {uuid: self._seen(uuid, answer, boot) for uuid, answer in answers.items()}
-        absent = self._known.keys() - set(present) - silent.keys()
+        for index, uuid in host['devices']:
+            if isinstance(index, int) and uuid in looks:  # it moves when another one comes or goes
+                self._known[uuid].identity['index'] = index
+        absent = self._known.keys() - set(present) - silent.keys() - self._at_rest
         failures |= silent | ({uuid: self._unasked(uuid) for uuid in absent} if hung else self._absent(absent))
         if (failures or strange) and self._reopen_at is None:
             self._reopen_at = time.monotonic() + self._retry
@@ -131,7 +172,7 @@ class NvidiaInventory(base.Inventory):
             known = self._known[uuid]
             if known.look is None:
                 known.ailments = health.merged(known.ailments, health.missed(known.ecc, look))
-            known.look, known.ecc = look, look.ecc
+            known.look, known.ecc, known.rested = look, look.ecc, False
             known.ailments = [one for one in known.ailments if not health.cured(one, look)]
         self._contract(happened)
         domains = describe.islands(self._host, [self._known[uuid].identity for uuid in present if uuid in self._known])
@@ -141,7 +182,7 @@ class NvidiaInventory(base.Inventory):
             known.device = self._device(known.identity, host, domains.get(uuid), *health.verdict(known.ailments, look))
             found.append(known.device)
         found += [self._failed(uuid, reason) for uuid, reason in failures.items() if uuid in self._known]
-        self._forget(set(looks) | set(failures))
+        self._forget(set(looks) | set(failures) | self._at_rest)
         self._write()
         return found
 
@@ -188,7 +229,7 @@ class NvidiaInventory(base.Inventory):
 
     def _failed_all(self, reason: str) -> list[Device]:
         self._conditions.clear()
-        return [self._failed(uuid, reason) for uuid in self._known]
+        return [self._failed(uuid, reason) for uuid in self._known if uuid not in self._at_rest]
 
     def _say(self, trouble: str | None, quietly: bool = False) -> None:
         """Log what is wrong with the driver once, not at every look."""
@@ -231,7 +272,8 @@ class NvidiaInventory(base.Inventory):
         return health.Look(
             boot=boot, energy=seen['energy'], recovery=seen['recovery'], ecc=seen['ecc_uncorrected'], processes=pids,
             foreign=self._foreign(uuid, seen), remap_failure=seen['remap_failure'],
-            mig_pending=seen['mig'] is not None and seen['mig'] != seen['mig_pending'], hung=self._hung(uuid))
+            mig_pending=seen['mig'] is not None and seen['mig'] != seen['mig_pending'], hung=self._hung(uuid),
+            rested=self._known[uuid].rested)
 
     def _foreign(self, uuid: str, seen: dict[str, Any]) -> tuple[int, ...]:
         """Return the processes that are not the pool's.
@@ -248,15 +290,17 @@ class NvidiaInventory(base.Inventory):
                             if process['instance'] not in own and process['instance'] is None
                             and self._program(process['pid']) not in (programs.WORKER, MPS_SERVER)))
 
-    def _silent(self, listed: Sequence[str | int | None]) -> tuple[dict[str, str], str | None]:
+    def _silent(self, listed: Sequence[tuple[int | str, str | int | None]]) -> tuple[dict[str, str], str | None]:
         """Return why NVML does not answer for known devices, and for others.
 
-        The one that was known at an index is what hangs there, unless it answers at another.
+        The one that was known at an index, or is at a PCI address, is what hangs there, unless it answers at another.
         """
-        said = {index: f'NVML did not answer within {self._channel.deadline:g} s for the GPU of index {index}; it is '
-                'asked again soon' for index, one in enumerate(listed) if one is None}
-        known = {uuid: said.pop(index) for uuid, one in self._known.items()
-                 if uuid not in listed and (index := one.identity['index']) in said}
+        said = {place: f'NVML did not answer within {self._channel.deadline:g} s for the GPU '
+                f'{"of index" if isinstance(place, int) else "at"} {place}; it is asked again soon'
+                for place, one in listed if one is None}
+        answering = {one for _, one in listed}
+        known = {uuid: said.pop(place) for uuid, one in self._known.items() if uuid not in answering
+                 for place in (one.identity['index'], self._address(uuid)) if place in said}
         return known, '; '.join(said.values()) or None
 
     def _absent(self, uuids: Set[str]) -> dict[str, str]:
@@ -277,7 +321,7 @@ class NvidiaInventory(base.Inventory):
             answer = answers.get(address)
             if answer is None:
                 found[uuid] = f'NVML did not answer within {deadline:g} s for the GPU at {_pci(address)}'
-            elif 'code' in answer and (answer['code'] != NOT_FOUND or self._handed_over(uuid)):
+            elif 'code' in answer and answer['code'] != NOT_FOUND:
                 found[uuid] = explain(answer['code'], answer['error'])
             elif answer.get('result') == uuid:
                 found[uuid] = 'it came back at this moment'
@@ -288,15 +332,9 @@ class NvidiaInventory(base.Inventory):
         device = self._known[uuid].device
         return (device and device.health_reason) or 'NVML does not list it, and hangs'
 
-    def _handed_over(self, uuid: str) -> bool:
-        """Return whether an instance has a device: it is a whole slice, and the host's own driver has let it go."""
-        if Isolation.WHOLE not in self._isolations(describe.device_id(uuid)):
-            return False
-        link = self._sysfs / 'bus/pci/devices' / _pci(self._known[uuid].identity['bus_id']) / 'driver'
-        try:
-            return os.path.basename(os.readlink(link)) == PASSTHROUGH
-        except OSError:
-            return False
+    def _address(self, uuid: str) -> str:
+        """Return a known device's PCI address."""
+        return _pci(self._known[uuid].identity['bus_id'])
 
     def _device(self, identity: dict[str, Any], host: dict[str, Any], domain: str | None, condition: Health,
                 reason: str | None) -> Device:
@@ -328,7 +366,7 @@ class NvidiaInventory(base.Inventory):
         return device if geometry is None else dataclasses.replace(device, partitions=geometry.to_dict())
 
     def _failed(self, uuid: str, reason: str) -> Device:
-        """Return a device that NVML does not answer for: failed, unless an instance has it."""
+        """Return a device that NVML does not answer for."""
         known = self._known[uuid]
         self._conditions.pop(uuid, None)
         if known.device is None:  # remembered from before a restart
@@ -337,8 +375,7 @@ class NvidiaInventory(base.Inventory):
                 model=known.identity['name'].removeprefix('NVIDIA '), memory=known.identity['memory'],
                 pci_address=_pci(known.identity['bus_id']), numa_node=known.identity['numa_node'],
                 options={'uuid': uuid})
-        condition, why = (Health.OK, None) if self._handed_over(uuid) else (Health.FAILED, reason[:255])
-        known.device = dataclasses.replace(known.device, health=condition, health_reason=why)
+        known.device = dataclasses.replace(known.device, health=Health.FAILED, health_reason=reason[:255])
         return known.device
 
     def _forget(self, seen: set[str]) -> None:

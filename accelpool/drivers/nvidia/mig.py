@@ -11,19 +11,20 @@ within the same start, after the pool's was destroyed, is mostly taken for the p
 GPU, the number of the GPU instance and the engine (nvGenerateSmcUuid of NVIDIA's open kernel modules), and gives both
 numbers by the place.
 
-Each GPU has a process of its own that asks NVML: a creation that hangs keeps no other GPU from being cut.
+Each GPU has a process of its own that asks NVML and opens no other GPU: a creation that hangs keeps no other from being
+cut.  The process ends when the GPU rests, and when NVML's answer shows that the GPU, or the driver, is not what
+it was when the process began: only a new one sees it as it is after a reset.
 """
 
 import pathlib
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from typing import Any
 
 from accelpool import errors
 from accelpool.drivers import base
 from accelpool.drivers.book import Book, Entry, Unfinished
-from accelpool.drivers.nvidia.channel import Channel, Hung, NvmlError, explain
+from accelpool.drivers.nvidia.channel import REOPEN, Channel, Hung, NvmlError, explain
 from accelpool.drivers.nvidia.slicing import COMMON_NODES
 from accelpool.partitions import Geometry, split
 from accelpool.types import Device, Slice
@@ -40,17 +41,20 @@ class Mig:
 
     lost = 'somebody else destroyed its MIG instance (nvidia-smi mig -lgi), or the GPU was reset'
 
-    def __init__(self, channel: Callable[[], Channel], book: Book, *, reading: float, retry: float,
+    def __init__(self, channel: Callable[[str], Channel], book: Book, *, reading: float, retry: float,
                  boot: Callable[[], str], minors: pathlib.Path = MINORS,
                  clock: Callable[[], float] = time.monotonic) -> None:
         """
-        :param channel: makes a way to a new process, whose deadline is long enough for the creation of an instance
+        :param channel: makes a way to a new process for a GPU (by its UUID), whose deadline is long enough for the
+            creation of an instance
         :param book: where it is noted in which start of the host an instance was made, and with which UUID
         :param reading: seconds that a question may take
         :param retry: seconds that a device is taken for failed after a call that hung
         :param boot: gives what changes with every start of the host
         """
-        self._channels: defaultdict[str, Channel] = defaultdict(channel)  # UUID of the GPU ->
+        self._make = channel
+        self._channels: dict[str, Channel] = {}  # UUID of the GPU ->
+        self._resting: Set[str] = frozenset()  # UUIDs of GPUs
         self._book = book
         self._reading = reading
         self._retry = retry
@@ -58,6 +62,12 @@ class Mig:
         self._minors = minors
         self._clock = clock
         self._hung: dict[str, tuple[str, float]] = {}  # UUID -> what hung, until when that counts
+
+    def rest(self, uuids: Set[str]) -> None:
+        """Let go of GPUs; one whose instances are being made or taken apart is let go of as soon as that is done."""
+        self._resting = uuids
+        for uuid in uuids & self._channels.keys():
+            self._channels[uuid].close(wait=False)
 
     def hung(self, uuid: str) -> str | None:
         """Return what hung on a GPU, a moment ago or still; None: nothing."""
@@ -118,6 +128,8 @@ class Mig:
             raise errors.DriverError(f'MIG instance {_name(entry)} cannot be taken apart: {error.detail}') from error
 
     def there(self, entries: Sequence[Entry]) -> list[Entry]:
+        if entries[0]['uuid'] in self._resting:
+            raise errors.DriverError('The GPU rests')
         instances = self._instances(entries[0])
         return [entry for entry in entries
                 if (found := self._ours(entry, instances)) is not None and self._compute(entry, found) is not None]
@@ -168,7 +180,7 @@ class Mig:
 
     def _ask(self, call: str, uuid: str, *arguments: Any, deadline: float | None = None) -> Any:
         """Ask a GPU's own process; never another one while the kernel keeps what hung: that would hang, too."""
-        channel = self._channels[uuid]
+        channel = self._channels.get(uuid) or self._channels.setdefault(uuid, self._make(uuid))
         if channel.stuck():
             raise Hung(STUCK)
         try:
@@ -176,6 +188,13 @@ class Mig:
         except Hung as error:
             self._hung[uuid] = error.detail, self._clock() + self._retry
             raise
+        except NvmlError as error:
+            if error.number in REOPEN:
+                channel.close()
+            raise
+        finally:
+            if uuid in self._resting:
+                channel.close()
 
     def _sharers(self, entry: Entry) -> list[Entry]:
         """Return the slices whose instance begins at the slot of this one's."""

@@ -37,6 +37,7 @@ LACKING = {pynvml.NVML_ERROR_NOT_SUPPORTED, pynvml.NVML_ERROR_FUNCTION_NOT_FOUND
 PATIENCE = 2.0
 
 _events: Any = None
+_addresses: Sequence[str] | None = None  # of the GPUs that may be opened; None: all
 _handles: dict[str, Any] = {}  # UUID -> handle
 _watched: dict[int, str] = {}  # handle -> UUID
 _asked: dict[int | str, threading.Thread] = {}  # what it is asked of -> who waits for the answer
@@ -90,33 +91,40 @@ def at_once(questions: Mapping[Any, Callable[[], Any]], seconds: float, *, patie
     return answers
 
 
-def open_() -> None:
+def open_(addresses: Sequence[str] | None) -> None:
     """Open the library, once in a process: a driver that was reloaded, or a GPU that came back, is only seen then.
 
     The first handle of a GPU may initialise it, which takes time; one that hangs is not waited for when others do not.
+    It also opens the GPU until the process ends (NVML, "Initialization and Cleanup"), and what is open can neither be
+    reset nor be detached from the driver.
+
+    :param addresses: PCI addresses of the GPUs that this process may open; None: all
     """
-    global _events  # noqa: PLW0603
+    global _addresses, _events  # noqa: PLW0603
+    _addresses = addresses
     pynvml.nvmlInit()
     _events = pynvml.nvmlEventSetCreate()
     at_once(_each(attach), PATIENCE, patient=True)
 
 
-def attach(index: int) -> str:
+def attach(key: int | str) -> str:
     """Return the UUID of a GPU; its handle is kept, since NVML may ask all GPUs for a handle by UUID."""
-    handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+    handle = _handle(key)
     uuid: str = text(pynvml.nvmlDeviceGetUUID(handle))
     _handles[uuid] = handle
     return uuid
 
 
 def host(seconds: float) -> dict[str, Any]:
-    """Return versions, and for each index the device's UUID, the number of the error, or None: it does not answer."""
+    """Return versions, and of each device its index or PCI address with its UUID, the number of the error, or None: it
+    does not answer.
+    """
     questions = _each(attach)
     answers = at_once(questions, seconds)
-    found = [answers.get(index, {'result': None}) for index in questions]
+    found = [(key, answers.get(key, {'result': None})) for key in questions]
     return {'driver': text(pynvml.nvmlSystemGetDriverVersion()), 'nvml': text(pynvml.nvmlSystemGetNVMLVersion()),
             'cuda': pynvml.nvmlSystemGetCudaDriverVersion(),
-            'devices': [one['code'] if 'code' in one else one['result'] for one in found]}
+            'devices': [(key, one['code'] if 'code' in one else one['result']) for key, one in found]}
 
 
 def probes(bus_ids: Sequence[str], seconds: float) -> dict[str, Any]:
@@ -193,8 +201,9 @@ def events(seconds: float) -> list[dict[str, Any]]:
 
     Those that are not watched yet are asked for some seconds at most: one may hang, and the others are to be heard of.
     """
-    if pynvml.nvmlDeviceGetCount() > len(_watched):
-        at_once(_each(watch), seconds)  # of a sick one, what it says of itself is enough
+    unheard = _each(watch)
+    if len(unheard) > len(_watched):
+        at_once(unheard, seconds)  # of a sick one, what it says of itself is enough
     found: list[dict[str, Any]] = []
     while True:
         try:
@@ -213,9 +222,9 @@ def events(seconds: float) -> list[dict[str, Any]]:
                           'instance': None if event.gpuInstanceId == NO_INSTANCE else event.gpuInstanceId})
 
 
-def watch(index: int) -> None:
+def watch(key: int | str) -> None:
     """Have a device's events told."""
-    device = pynvml.nvmlDeviceGetHandleByIndex(index)
+    device = _handle(key)
     if _address(device) not in _watched:
         uuid = text(pynvml.nvmlDeviceGetUUID(device))
         supported = pynvml.nvmlDeviceGetSupportedEventTypes(device)
@@ -260,12 +269,24 @@ def destroy_instance(uuid: str, instance: int, compute: int | None, alone: bool)
         pynvml.nvmlGpuInstanceDestroy(found)
 
 
-def _each(question: Callable[[int], Any]) -> dict[int, Callable[[], Any]]:
-    """Return a question for every GPU, by its index."""
-    return {index: functools.partial(question, index) for index in range(pynvml.nvmlDeviceGetCount())}
+def _each(question: Callable[[Any], Any]) -> dict[Any, Callable[[], Any]]:
+    """Return a question for every GPU that may be opened: by its index, by its PCI address where not all may be."""
+    keys: Sequence[int | str] = range(pynvml.nvmlDeviceGetCount()) if _addresses is None else _addresses
+    return {key: functools.partial(question, key) for key in keys}
+
+
+def _handle(key: int | str) -> Any:
+    return pynvml.nvmlDeviceGetHandleByIndex(key) if isinstance(key, int) else \
+        pynvml.nvmlDeviceGetHandleByPciBusId(key)
 
 
 def _device(uuid: str) -> Any:
+    """Return a GPU's handle; NVML may open every GPU in search of a UUID."""
+    if uuid not in _handles and _addresses is not None:
+        answers = at_once(_each(attach), PATIENCE)
+        if uuid not in _handles:
+            raise pynvml.NVMLError(next((one['code'] for one in answers.values() if 'code' in one),
+                                        pynvml.NVML_ERROR_NOT_FOUND))
     return _handles.get(uuid) or pynvml.nvmlDeviceGetHandleByUUID(uuid)
 
 

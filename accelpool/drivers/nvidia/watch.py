@@ -23,6 +23,7 @@ class Watch:
         self._make = channel
         self._channel = channel()
         self._watched: Set[str] | None = None  # UUIDs; None: nothing yet
+        self._told: list[Event] = []
 
     def events(self, present: Set[str]) -> list[Event]:
         """Return what happened since the last time.
@@ -30,20 +31,29 @@ class Watch:
         :param present: the devices that NVML sees now; a process that has not seen one does not hear of it
         :raises DriverError: NVML does not tell
         """
-        before: list[Event] = []
         if self._watched is not None and present - self._watched:
-            before = self._renew()
-        found: list[Event] = _told(self._channel)
+            self._told += self._renew()
+        found, self._told = self._told + _told(self._channel), []
         self._watched = frozenset(present)
-        return before + found
+        return found
 
     def lapse(self) -> None:
         """Note that the driver has failed: what was registered with it is worth nothing when it comes back."""
         if self._watched is not None:
             self._watched = frozenset()
 
+    def renew(self) -> None:
+        """Go on with another process, so that the present one lets go of what it has open; no event is lost."""
+        if self._watched is None:
+            return
+        try:
+            self._told += self._renew()
+        except errors.DriverError:
+            self.close()
+
     def close(self) -> None:
         self._channel.close()
+        self._watched = None
 
     def _renew(self) -> list[Event]:
         """Begin to watch with a new process, and then stop with the old one: an event may be told twice, never not."""

@@ -22,7 +22,7 @@ class Action(enum.StrEnum):
 #: What an operator is told to do.
 ADVICE = {
     Action.RESTART_APPLICATION: 'restart the programs that use it',
-    Action.RESET_GPU: 'end all programs on it and reset it (nvidia-smi --gpu-reset)',
+    Action.RESET_GPU: 'disable it, end all programs on it and reset it (nvidia-smi --gpu-reset), then enable it',
     Action.RESTART_HOST: 'restart the host',
     Action.CONTACT_SUPPORT: 'contact the vendor; a reset, or a restart of the host, tries it again',
 }

@@ -27,7 +27,7 @@ NUMBER(nvmlDeviceGetEnforcedPowerLimit, unsigned, device->power_limit)
 NUMBER(nvmlDeviceGetPowerManagementLimit, unsigned, device->power_limit)
 NUMBER(nvmlDeviceGetCurrentClocksEventReasons, unsigned long long, device->throttle)
 NUMBER(nvmlDeviceGetCurrentClocksThrottleReasons, unsigned long long, device->throttle)
-NUMBER(nvmlDeviceGetTotalEnergyConsumption, unsigned long long, device->energy)
+NUMBER(nvmlDeviceGetTotalEnergyConsumption, unsigned long long, __atomic_add_fetch(&device->energy, 1, __ATOMIC_RELAXED))
 NUMBER(nvmlDeviceGetVirtualizationMode, unsigned, device->virtualization)
 
 EXPORT result nvmlDeviceGetIndex(const struct handle *handle, unsigned *index) {

@@ -4,6 +4,7 @@
 import ctypes
 import functools
 import pathlib
+import shutil
 import sys
 import uuid
 from typing import Any
@@ -94,8 +95,35 @@ class Host(statefile.StateFile):
     def put_back(self, device: int) -> None:
         self.device(device).gone = 0
 
+    def held(self, device: int) -> list[int]:
+        """Return the processes that have a GPU open, and so keep it from being reset or detached from its driver."""
+        return [one.pid for one in self.state.clients if one.pid and one.devices >> device & 1 and _alive(one.pid)]
+
+    def sysfs(self, root: pathlib.Path) -> None:
+        """Say in a directory that stands for sysfs which GPUs the kernel's driver has."""
+        driver = root / 'bus/pci/drivers/nvidia'
+        shutil.rmtree(driver, ignore_errors=True)
+        driver.mkdir(parents=True)
+        for one in self.state.devices[:self.state.devices_count]:
+            address = f'0000:{one.pci_bus:02x}:00.0'
+            (root / 'bus/pci/devices' / address).mkdir(parents=True, exist_ok=True)
+            (driver / address).symlink_to(f'../../devices/{address}')
+
+    def detach(self, device: int, root: pathlib.Path) -> None:
+        """Take a GPU from the kernel's driver, as libvirt does for a guest."""
+        assert not self.held(device), f'NVRM: Attempting to remove device with non-zero usage count: {self.held(device)}'
+        (root / f'bus/pci/drivers/nvidia/0000:{self.device(device).pci_bus:02x}:00.0').unlink()
+        self.pull(device)
+
+    def give_back(self, device: int, root: pathlib.Path) -> None:
+        """Give a GPU back to the kernel's driver."""
+        address = f'0000:{self.device(device).pci_bus:02x}:00.0'
+        (root / 'bus/pci/drivers/nvidia' / address).symlink_to(f'../../devices/{address}')
+        self.put_back(device)
+
     def reset(self, device: int) -> None:
         """Reset the GPU: what ``nvidia-smi --gpu-reset`` leaves."""
+        assert not self.held(device), f'In use by another client: {self.held(device)}'
         found = self.device(device)
         found.lost = found.recovery = found.remap_pending = found.throttle = 0
         found.ecc_corrected = found.ecc_uncorrected = 0
@@ -227,3 +255,10 @@ class Host(statefile.StateFile):
         for link, (kind, remote) in zip(device.links, remotes, strict=False):
             link.present = link.active = 1
             link.version, link.kind, link.remote = 6, kind, remote.encode()
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return pathlib.Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[0] != 'Z'
+    except FileNotFoundError:
+        return False

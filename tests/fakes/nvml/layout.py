@@ -18,6 +18,7 @@ LINKS = 18             # NVML_NVLINK_MAX_LINKS
 EVENTS = 256
 RULES = 16
 VGPUS = 8
+CLIENTS = 64
 
 
 class Profile(ctypes.Structure):
@@ -102,6 +103,12 @@ class Rule(ctypes.Structure):
                 ('function', c_char * 64)]
 
 
+class Client(ctypes.Structure):
+    """A process that has initialised the library; ``devices``: those that it has open, a bit each."""
+
+    _fields_ = [('pid', c_uint32), ('devices', c_uint32)]
+
+
 class State(ctypes.Structure):
     """The host."""
 
@@ -109,10 +116,10 @@ class State(ctypes.Structure):
         ('version', c_uint32), ('size', c_uint32), ('devices_count', c_uint32), ('init_code', c_uint32),
         ('cuda', c_uint32), ('driver', c_char * 80), ('nvml', c_char * 80),
         ('events_count', c_uint64), ('calls', c_uint64), ('events', Event * EVENTS), ('rules', Rule * RULES),
-        ('devices', Device * DEVICES)]
+        ('clients', Client * CLIENTS), ('devices', Device * DEVICES)]
 
 
-STRUCTURES = (Profile, Compute, Instance, Process, Link, Vgpu, Device, Event, Rule, State)
+STRUCTURES = (Profile, Compute, Instance, Process, Link, Vgpu, Device, Event, Rule, Client, State)
 CONSTANTS = {name: globals()[name] for name in (
     'VERSION', 'DEVICES', 'PROFILES', 'COMPUTE_PROFILES', 'INSTANCES', 'STARTS', 'PROCESSES', 'LINKS', 'EVENTS',
-    'RULES', 'VGPUS')}
+    'RULES', 'VGPUS', 'CLIENTS')}

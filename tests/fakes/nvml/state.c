@@ -2,8 +2,10 @@
 // The state file, named by FAKE_NVML_STATE: mapped when the library is initialised.
 #include "fake.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -116,6 +118,29 @@ const struct handle *device_handle(unsigned device) {
     return &devices[device];
 }
 
+// A process that has died is one no more.
+static struct state_client *client(void) {
+    struct state_client *room = NULL;
+    for (unsigned i = 0; i < STATE_CLIENTS; i++) {
+        struct state_client *one = &state->clients[i];
+        if (one->pid == (uint32_t)getpid())
+            return one;
+        if (!room && (!one->pid || (kill((pid_t)one->pid, 0) != 0 && errno == ESRCH)))
+            room = one;
+    }
+    if (room)
+        *room = (struct state_client){.pid = (uint32_t)getpid()};
+    return room;
+}
+
+void opened(unsigned device) {
+    state_lock();
+    struct state_client *mine = client();
+    if (mine)
+        mine->devices |= 1u << device;
+    state_unlock();
+}
+
 EXPORT result nvmlInitWithFlags(unsigned flags) {
     (void)flags;
     result answer = map();
@@ -135,6 +160,12 @@ EXPORT result nvmlInit_v2(void) {
 EXPORT result nvmlShutdown(void) {
     if (!initialised)
         return ERROR_UNINITIALIZED;
-    initialised--;
+    if (--initialised == 0) {
+        state_lock();
+        struct state_client *mine = client();
+        if (mine)
+            *mine = (struct state_client){0};
+        state_unlock();
+    }
     return SUCCESS;
 }

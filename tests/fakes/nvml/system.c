@@ -4,7 +4,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #define ENTER()                                                               \
     do {                                                                      \
@@ -58,9 +57,10 @@ EXPORT result nvmlDeviceGetCount_v2(unsigned *count) {
     return SUCCESS;
 }
 
-// Getting a handle asks the GPU itself, so it obeys the rules of that device.
+// Getting a handle opens the GPU and asks it, so it obeys the rules of that device.
 static result handle_of(const char *function, unsigned index, const struct handle **device) {
     *device = device_handle(index);
+    opened(index);
     result answer = enter(function, index);
     return answer == SUCCESS && state->devices[index].lost ? ERROR_GPU_IS_LOST : answer;
 }
@@ -86,11 +86,17 @@ EXPORT result nvmlDeviceGetHandleByUUID(const char *uuid, const struct handle **
     return ERROR_NOT_FOUND;
 }
 
+// An address has a domain of any length.
 EXPORT result nvmlDeviceGetHandleByPciBusId_v2(const char *bus_id, const struct handle **device) {
     ENTER();
     NEED(bus_id && device);
-    for (unsigned i = 0; i < state->devices_count; i++)
-        if (!state->devices[i].gone && strcasecmp(bus_id, state->devices[i].bus_id) == 0)
+    unsigned domain, bus, slot, function;
+    if (sscanf(bus_id, "%x:%x:%x.%x", &domain, &bus, &slot, &function) != 4)
+        return ERROR_INVALID_ARGUMENT;
+    for (unsigned i = 0; i < state->devices_count; i++) {
+        const struct state_device *one = &state->devices[i];
+        if (!one->gone && domain == one->pci_domain && bus == one->pci_bus && slot == one->pci_device && !function)
             return handle_of(__func__, i, device);
+    }
     return ERROR_NOT_FOUND;
 }
