@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The hardware suite, unchanged, on the stand-in of NVML: on a real host its own mistakes must not cost a visit."""
 
+import itertools
 import os
 import pathlib
 import re
@@ -10,10 +11,12 @@ import tempfile
 import time
 import unittest
 from unittest import mock
+from xml.etree import ElementTree
 
 from accelpool.remoting import artefacts
 from tests.fakes.mps import host as mps
 from tests.fakes.nvml import host as fake
+from tests.fakes.nvml import layout, nvidia_smi
 from tests.hardware import support, test_inventory
 from tests.hardware.__main__ import SUITE
 from tests.support import cubins
@@ -59,7 +62,7 @@ class Rehearsal(unittest.TestCase):
         said = self.run_suite('h100', 'test_inventory', 'test_slicing', 'test_session')
         self.assertRegex(said, r'skipped: \d+: MIG is off on every device')
         self.assertRegex(said, r'skipped: \d+: it makes MIG instances and MPS daemons: set ACCELPOOL_HW_MUTATE=1')
-        self.assertRegex(said, r'hardware suite: 1\d tests, 0 failed, [1-9] skipped')
+        self.assertRegex(said, r'hardware suite: 2\d tests, 0 failed, [1-9] skipped')
 
     def test_programs_on_slices(self) -> None:
         """On an emulated device: numbers and errors are right, figures say nothing."""
@@ -86,23 +89,85 @@ class Rehearsal(unittest.TestCase):
         self.assertIn(f'skipped: {len(tests)}: it makes something happen to a device, or wants a host of a kind', done.stdout)
 
 
+def busy(host: str, change: str = '') -> type[test_inventory.Inventory]:
+    """Return the tests of the inventory on a host whose first device has a past and something to do.
+
+    :param change: what sed does to what nvidia-smi prints
+    """
+    class Inventory(test_inventory.Inventory):
+        description = host
+
+        def _pretend(self, description: str) -> tuple[str, str]:
+            found = super()._pretend(description)
+            path = pathlib.Path(os.environ['FAKE_NVML_STATE'])
+            state = layout.State.from_buffer_copy(path.read_bytes())
+            device = state.devices[0]
+            device.ecc_corrected, device.ecc_uncorrected, device.throttle = 3, 2, nvidia_smi.REASONS['sw_power_cap']
+            device.utilization, device.utilization_memory = 37, 12
+            device.processes[0] = layout.Process(pid=os.getpid(), instance=nvidia_smi.NO_INSTANCE, memory=512)
+            with path.open('r+b') as file:
+                file.write(bytes(state))
+            tool = self.dir / 'nvidia-smi'
+            tool.write_text(tool.read_text().replace('exec ', '').replace('"$@"', f'"$@" | sed "{change}"'))
+            return found
+
+    return Inventory
+
+
 class BesideTheTool(unittest.TestCase):
-    """What the comparison with nvidia-smi says when the tool says something else, in either of its two answers."""
+    """What the comparison with nvidia-smi says when the tool says something else, in any of its answers."""
 
-    def test_not_equal(self) -> None:
-        for name, change in (('serial', 's/1654323012345/1/'), ('compute capability', 's/, 9.0/, 8.0/')):
-            class Inventory(test_inventory.Inventory):
-                description = 'h100'
+    def differ(self, case: type[test_inventory.Inventory], test: str) -> set[str]:
+        """Return the fields that a test finds to differ."""
+        result = unittest.TestResult()
+        case(test).run(result)
+        self.assertEqual(([], []), (result.errors, result.skipped))
+        return {name for _, said in result.failures for name in re.findall(r"'([\w ]+)'\)?: \(", said)}
 
-                def smi(self, *words: str, change: str = change) -> str:
-                    tool = self.dir / 'nvidia-smi'
-                    tool.write_text(tool.read_text().replace('exec ', '').replace('"$@"', f'"$@" | sed "{change}"'))
-                    return super().smi(*words)
+    def test_what_a_device_is(self) -> None:
+        for name, change in (('serial', 's/1654323012345/1/'), ('compute capability', 's/, 9.0/, 8.0/'),
+                             ('compute mode', 's/>Default</>Prohibited</')):
+            with self.subTest(name):
+                self.assertEqual({name}, self.differ(busy('h100', change), 'test_equals_nvidia_smi'))
 
-            result = unittest.TestResult()
-            Inventory('test_equals_nvidia_smi').run(result)
-            (_, said), = result.failures
-            self.assertIn(f"'{name}': (", said)
+    def test_what_moves(self) -> None:
+        for name, change in (
+                ('temperature_celsius', 's/38 C/58 C/'), ('power_watts', 's/61.00 W/610.00 W/'),
+                ('utilization_percent', 's/37 %/90 %/'), ('memory_used_mib', 's/<used>512 /<used>2048 /'),
+                ('ecc_corrected_errors', 's/dram_correctable>3/dram_correctable>4/'),
+                ('ecc_uncorrected_errors', 's/dram_uncorrectable>2/dram_uncorrectable>1/'),
+                ('throttled_power_cap', 's/sw_power_cap>Active/sw_power_cap>Not Active/'),
+                ('throttled_hardware', 's/hw_slowdown>Not Active/hw_slowdown>Active/'),
+                ('processes', 's/<pid>[0-9]*/<pid>1/'), ('memory of processes', 's/_memory>512 /_memory>1024 /')):
+            with self.subTest(name), mock.patch.object(test_inventory, 'MOMENTS', 1):
+                self.assertEqual({name}, self.differ(busy('h100', change), 'test_what_moves_equals_nvidia_smi'))
+
+    def test_what_moves_between_two_answers_is_looked_at_again(self) -> None:
+        answers = itertools.count()
+
+        class Spike(busy('h100')):  # type: ignore[misc]
+            def said(self) -> ElementTree.Element:
+                found = super().said()
+                if next(answers) < 2:
+                    found.findall('gpu/utilization/gpu_util')[0].text = '99 %'
+                return found
+
+        self.assertEqual(set(), self.differ(Spike, 'test_what_moves_equals_nvidia_smi'))
+        self.assertEqual(4, next(answers))
+
+    def test_what_is_near(self) -> None:
+        for description, name, change in (('h100', 'NUMA node', 's/\t0\t/\t1\t/'), ('h100', 'CPU affinity', 's/0-55/0-54/'),
+                                          ('dgx-a100', 'NVLinks', 's/NV12/NV11/')):
+            with self.subTest(name):
+                self.assertEqual({name}, self.differ(busy(description, change), 'test_topology'))
+
+    def test_parts(self) -> None:
+        for description, test, name, change in (
+                ('mixed', 'test_mig_devices', 'MIG devices', 's/MIG 2g.12gb/MIG 1g.6gb/'),
+                ('mixed', 'test_mig_devices', 'MIG instances', 's/multiprocessor_count>28/multiprocessor_count>14/'),
+                ('l4', 'test_vgpu_types', 'vGPU types', 's/L4-2Q/L4-3Q/')):
+            with self.subTest(name):
+                self.assertEqual({name}, self.differ(busy(description, change), test))
 
 
 class Together(unittest.TestCase):

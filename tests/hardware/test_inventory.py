@@ -3,12 +3,20 @@
 
 import pathlib
 import subprocess
+from collections.abc import Mapping
+from typing import Any
 
+from accelpool.drivers.nvidia import describe
 from accelpool.types import Health
-from tests.hardware import host, smi, support
+from tests.hardware import host, listings, moving, smi, support
+
+#: How many times it is looked whether what moves is right: a spike between two answers comes once.
+MOMENTS = 5
 
 
 class Inventory(host.HostCase):
+    maxDiff = None  # a visit to a machine is to tell all of it
+
     def test_equals_nvidia_smi(self) -> None:
         said, devices, capabilities = self.said(), self.devices(), self.capabilities()
         self.assertEqual({gpu.findtext('uuid') for gpu in said.findall('gpu')}, set(devices))
@@ -47,33 +55,75 @@ class Inventory(host.HostCase):
             well = Health.FAILED if gpu.findtext('remapped_rows/remapped_row_failure') == 'Yes' else Health.OK
             self.assertEqual(well, device.health, device.health_reason)
 
-    def test_metrics(self) -> None:
-        devices = self.devices()
-        for gpu in self.said().findall('gpu'):
-            seen = self.driver.inventory.metrics()[devices[gpu.findtext('uuid') or ''].id]
-            used = smi.number(gpu, 'fb_memory_usage/used') + smi.number(gpu, 'fb_memory_usage/reserved')
-            ranges = {  # a moment has passed between the two
-                'temperature_celsius': (max(10, smi.number(gpu, 'temperature/gpu_temp') - 15),
-                                        min(100, smi.number(gpu, 'temperature/gpu_temp') + 15)),
-                'power_watts': (1, 2 * smi.number(gpu, *smi.POWER_LIMITS)), 'utilization_percent': (0, 100),
-                'clock_mhz': (1, smi.number(gpu, 'max_clocks/sm_clock')), 'memory_used_mib': (used - 256, used + 256),
-                'memory_free_mib': (smi.number(gpu, 'fb_memory_usage/total') - seen['memory_used_mib'] - 1,
-                                    smi.number(gpu, 'fb_memory_usage/total') - seen['memory_used_mib'] + 1)}
-            with self.subTest(gpu.findtext('product_name')):
-                self.assertEqual({}, {name: (seen[name], span) for name, span in ranges.items()
-                                      if name in seen and not span[0] <= seen[name] <= span[1]})
+    def test_what_moves_equals_nvidia_smi(self) -> None:
+        wrong: dict[tuple[str, str], Any] | None = None
+        for _ in range(MOMENTS):
+            found = {(uuid, name): one for uuid, fields in self.moved().items() for name, one in fields.items()}
+            now = smi.wrong(found)
+            wrong = now if wrong is None else {key: now[key] for key in wrong if key in now}
+            if not wrong:
+                break
+        self.assertEqual({}, wrong)
+        support.note('inventory, what moves', compared=sorted({name for _, name in found}))
+
+    def moved(self) -> dict[str, dict[str, smi.Said]]:
+        """Return what moves, by UUID."""
+        before = {gpu.findtext('uuid'): gpu for gpu in self.said().findall('gpu')}
+        devices, metrics = self.devices(), self.driver.inventory.metrics()
+        return {uuid: moving.compare(before[uuid], gpu, metrics[devices[uuid].id], self.condition(uuid)['processes'],
+                                     lambda pid: pathlib.Path('/proc', str(pid)).exists())
+                for gpu in self.said().findall('gpu') if (uuid := gpu.findtext('uuid') or '') in before}
+
+    def test_topology(self) -> None:
+        rows, devices = listings.topology(self.smi('topo', '-m')), self.devices()
+        by_index = {device.options['index']: device for device in devices.values()}
+        self.assertEqual(set(rows), set(by_index))
+        identities = {index: self.identity(device.options['uuid']) for index, device in by_index.items()}
+        self.agree('topology', {device.options['uuid']: listings.near(
+            rows[index], device, identities[index], {other: one for other, one in identities.items() if other != index})
+            for index, device in by_index.items()})
+
+    def test_mig_devices(self) -> None:
+        self.devices()
+        listing = self.smi('-L')
+        self.agree('MIG devices', {uuid: listings.partitions(gpu, listing, self.identity(uuid), self.condition(uuid)['instances'])
+                                   for gpu in self.said().findall('gpu') if (uuid := gpu.findtext('uuid') or '')})
+
+    def test_vgpu_types(self) -> None:
+        serving = {uuid: device for uuid, device in self.devices().items()
+                   if device.options['virtualization'] == describe.HOST_VGPU}
+        if not serving:
+            self.skipTest('no device here serves vGPUs')
+        listing = self.smi('vgpu', '-s', '-v')
+        self.agree('vGPU types', {uuid: listings.vgpus(listing, device) for uuid, device in serving.items()})
 
     def test_devices_that_nvlinks_join_are_in_one_fabric(self) -> None:
         devices = sorted(self.devices().values(), key=lambda one: one.pci_address or '')
-        joined = smi.joined(self.smi('topo', '-m'))
-        self.assertEqual(len(joined), len(devices))
-        for index, others in joined.items():
+        rows = listings.topology(self.smi('topo', '-m'))
+        self.assertEqual(len(rows), len(devices))
+        for index, row in rows.items():
             fabric = devices[index].fabric
-            self.assertEqual(bool(others), fabric is not None, devices[index].pci_address)
-            for other in others:
+            self.assertEqual(bool(row.links), fabric is not None, devices[index].pci_address)
+            for other in row.links:
                 self.assertEqual(fabric, devices[other].fabric)
 
     def test_a_driver_that_starts_again_finds_the_same(self) -> None:
         before = self.devices()
         self.driver = self.start()
         self.assertEqual(before, self.devices())
+
+    def agree(self, what: str, found: Mapping[str, Mapping[str, smi.Said]]) -> None:
+        """Fail with what is not right, by the devices' UUIDs; keep which fields were compared."""
+        self.assertEqual({}, {uuid: differ for uuid, fields in found.items() if (differ := smi.wrong(fields))})
+        support.note(f'inventory, {what}', compared=sorted({name for fields in found.values() for name in fields}))
+
+    def condition(self, uuid: str) -> dict[str, Any]:
+        """Return how a device was when it was last looked at."""
+        found = self.driver.inventory.condition(uuid)  # type: ignore[attr-defined]
+        self.assertIsNotNone(found)
+        return dict(found)
+
+    def identity(self, uuid: str) -> dict[str, Any]:
+        found = self.driver.inventory.identity(uuid)  # type: ignore[attr-defined]
+        self.assertIsNotNone(found)
+        return dict(found)

@@ -152,6 +152,7 @@ class MigSlices(SlicingCase):
         again = self.devices()[device.options['uuid']]
         self.assertEqual(device.partitions, again.partitions, 'it is not taken for somebody else\'s')
         self.assertEqual(({'s1'}, carved), (self.slices(), self.carve(again, chosen)))
+        self.assertIn(f'(UUID: {carved.env["CUDA_VISIBLE_DEVICES"]})', self.smi('-L'))
 
 
 class MpsSlices(SlicingCase):

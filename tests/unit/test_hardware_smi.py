@@ -19,6 +19,7 @@ SAID = """<nvidia_smi_log>
     <mig_mode><current_mig>N/A</current_mig></mig_mode>
     <serial>1322623077002</serial>
     <minor_number>1</minor_number>
+    <compute_mode>Exclusive_Process</compute_mode>
     <gpu_virtualization_mode><virtualization_mode>Host VGPU</virtualization_mode></gpu_virtualization_mode>
     <fb_memory_usage><total>23034 MiB</total></fb_memory_usage>
     <ecc_mode><current_ecc>Disabled</current_ecc></ecc_mode>
@@ -31,7 +32,7 @@ SAID = """<nvidia_smi_log>
 DEVICE = Device(id='d', driver='nvidia', vendor='nvidia', model='L4', memory=23034, pci_address='0000:af:00.0', options={
     'driver': '570.124.06', 'cuda': '12.8', 'serial': '1322623077002', 'minor': 1, 'cc': '8.9', 'clock_max': 2041,
     'memory_clock_max': 6251, 'power_limit_watts': 60.0, 'ecc': False, 'persistence': True, 'mig': False,
-    'mig_capable': False, 'architecture': 'ada', 'virtualization': 3})
+    'mig_capable': False, 'architecture': 'ada', 'virtualization': 3, 'compute_mode': 3})
 
 
 def differences(said: str = SAID, capability: str | None = '8.9', device: Device = DEVICE, **options: Any) -> dict[str, Any]:
@@ -47,7 +48,7 @@ class Comparing(unittest.TestCase):
         tree = ElementTree.fromstring(SAID)
         self.assertEqual({
             'driver', 'CUDA', 'address', 'model', 'serial', 'minor', 'memory', 'SM clock', 'memory clock', 'power limit',
-            'ECC', 'MIG', 'persistence', 'MIG capability', 'architecture', 'virtualization'},
+            'ECC', 'MIG', 'persistence', 'MIG capability', 'architecture', 'compute mode', 'virtualization'},
             smi.compared(tree, tree.findall('gpu')[0], DEVICE))
 
     def test_each_field_that_differs_is_named(self) -> None:
@@ -62,6 +63,7 @@ class Comparing(unittest.TestCase):
                 self.assertEqual({name: (theirs, ours)}, differences(**{option: ours}))
         self.assertEqual({'virtualization': ('HOSTVGPU', 'NONE')}, differences(virtualization=0))
         self.assertEqual({'virtualization': ('HOSTVGPU', None)}, differences(virtualization=None))
+        self.assertEqual({'compute mode': ('EXCLUSIVEPROCESS', 'DEFAULT')}, differences(compute_mode=0))
         for name, change in (('model', {'model': 'L40'}), ('memory', {'memory': 23035}),
                              ('address', {'pci_address': '0000:3b:00.0'})):
             with self.subTest(name):
@@ -81,9 +83,20 @@ class Comparing(unittest.TestCase):
         self.assertEqual({'serial': (None, '1')}, differences(said, serial='1', power_limit_watts=None, clock_max=None,
                                                               memory_clock_max=None, virtualization=None))
 
+    def test_a_host_without_cuda_s_library(self) -> None:
+        said = SAID.replace('>12.8<', '>Not Found<')
+        self.assertEqual({}, differences(said), 'nvidia-smi finds no libcuda to ask')
+        tree = ElementTree.fromstring(said)
+        self.assertEqual(set(), {name for name in smi.traits(tree, tree.findall('gpu')[0], '8.9')[0] if 'SDK' in name})
+
     def test_modes_of_virtualization_as_they_are_spelled(self) -> None:
         for number, text in enumerate(('None', 'Pass-Through', 'VGPU', 'Host VGPU', 'Host VSGA')):
             self.assertEqual({}, differences(SAID.replace('Host VGPU', text), virtualization=number), text)
+
+    def test_the_power_limit_where_drivers_are_to_move_it(self) -> None:
+        said = SAID.replace('<current_power_limit>60.00 W</current_power_limit>', '<gpu_ceiling_power_limit><current_power_limit>'
+                            '60.00 W</current_power_limit></gpu_ceiling_power_limit>')
+        self.assertEqual({'power limit': (60.0, 72.0)}, differences(said, power_limit_watts=72.0))
 
     def test_the_power_limit_of_drivers_before_535(self) -> None:
         said = SAID.replace('gpu_power_readings', 'power_readings').replace('current_power_limit', 'enforced_power_limit')
@@ -102,13 +115,3 @@ class Traits(unittest.TestCase):
                               'CUSTOM_GPU_CUDA_COMPUTE_CAPABILITY_V8_9'}, has)
         self.assertEqual({'CUSTOM_GPU_ECC', 'CUSTOM_GPU_MIG_ENABLED', 'CUSTOM_GPU_MIG_CAPABLE'}, lacks)
         self.assertNotIn('CUSTOM_GPU_CUDA_COMPUTE_CAPABILITY_V7_0', smi.traits(said, gpu, '7.0')[0])
-
-
-class Joined(unittest.TestCase):
-    def test_a_matrix_with_other_devices_in_it(self) -> None:
-        """As nvidia-smi prints it: cells between tabs, a heading that is underlined."""
-        self.assertEqual({0: {1}, 1: {0}, 2: set()}, smi.joined(
-            '\x1b[4m\tGPU0\tGPU1\tGPU2\tNIC0\tCPU Affinity\tNUMA Affinity\tGPU NUMA ID\x1b[0m\n'
-            'GPU0\t X \tNV12\tSYS\tPXB\t48-63,176-191\t3\t\tN/A\nGPU1\tNV12\t X \tSYS\tPXB\t48-63\t3\t\tN/A\n'
-            'GPU2\tSYS\tSYS\t X \tSYS\t0-15\t0\t\tN/A\nNIC0\tPXB\tPXB\tSYS\t X \t\t\t\t\n\n'
-            'Legend:\n\n  X    = Self\n  NV#  = Connection traversing a bonded set of # NVLinks\n'))
