@@ -3,6 +3,7 @@
 
 import argparse
 import datetime
+import functools
 import logging
 import sys
 from collections.abc import Sequence
@@ -11,6 +12,9 @@ from oslo_config import cfg
 
 from accelpool import conf
 from accelpool.db import allocation, enrolment, migration, models, online, session
+
+#: Rows that one transaction of ``db purge`` deletes, with what belongs to them.
+PURGED = 1000
 
 
 def sync(_options: argparse.Namespace) -> int:
@@ -37,9 +41,8 @@ def migrate_online(options: argparse.Namespace) -> int:
 
 def purge(options: argparse.Namespace) -> int:
     before = models.utcnow() - datetime.timedelta(days=options.days)
-    with session.writer() as writer:
-        count = allocation.purge(writer, before)
-        guests = enrolment.purge(writer, before)
+    count = session.in_batches(functools.partial(allocation.purge, before=before), PURGED)
+    guests = session.in_batches(functools.partial(enrolment.purge, before=before), PURGED)
     print(f'{count} allocation(s) released before {before:%Y-%m-%d %H:%M} UTC deleted, with their events; '
           f'{guests} enrolment(s) of guests that have nothing since')
     return 0

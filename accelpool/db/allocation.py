@@ -359,12 +359,10 @@ def touch(session: orm.Session, identifiers: Iterable[str]) -> None:
             .values(expires_at=_expiry(now, row.ttl), updated_at=_a.updated_at))
 
 
-def purge(session: orm.Session, before: datetime.datetime) -> int:
-    """Delete allocations that were released before a time, with their events; returns how many."""
+def purge(session: orm.Session, limit: int, *, before: datetime.datetime) -> int:
+    """Delete up to ``limit`` allocations that were released before a time, with their events; returns how many."""
     old = session.scalars(sa.select(models.Allocation.id).where(
-        models.Allocation.state == State.RELEASED, models.Allocation.updated_at < before)).all()
-    for start in range(0, len(old), 500):
-        some = old[start:start + 500]
-        session.execute(sa.delete(models.Event).where(models.Event.allocation_id.in_(some)))
-        session.execute(sa.delete(models.Allocation).where(models.Allocation.id.in_(some)))
+        models.Allocation.state == State.RELEASED, models.Allocation.updated_at < before).limit(limit)).all()
+    session.execute(sa.delete(models.Event).where(models.Event.allocation_id.in_(old)))
+    session.execute(sa.delete(models.Allocation).where(models.Allocation.id.in_(old)))
     return len(old)

@@ -125,15 +125,15 @@ def consumers(session: orm.Session, project_id: str, consumer_id: str,
         .order_by(models.Allocation.created_at, models.Allocation.id)))
 
 
-def purge(session: orm.Session, before: datetime.datetime) -> int:
-    """Delete what was not used before a time, and enrolments of consumers that have nothing since; returns how many."""
+def purge(session: orm.Session, limit: int, *, before: datetime.datetime) -> int:
+    """Delete up to ``limit`` not used before a time, or of consumers that have nothing since; returns how many."""
     e, a = models.table(models.Enrolment).c, models.table(models.Allocation).c
     has_some = sa.select(sa.literal(1)).where(
         a.consumer_id == e.consumer_id, a.project_id == e.project_id, a.state.in_(LIVE)).exists()
     old = session.scalars(sa.select(e.id).where(
-        sa.or_(sa.and_(e.used_at.is_(None), e.expires_at < before), sa.and_(e.seen_at < before, ~has_some)))).all()
-    for start in range(0, len(old), 500):
-        session.execute(sa.delete(models.Enrolment).where(models.Enrolment.id.in_(old[start:start + 500])))
+        sa.or_(sa.and_(e.used_at.is_(None), e.expires_at < before), sa.and_(e.seen_at < before, ~has_some)))
+        .limit(limit)).all()
+    session.execute(sa.delete(models.Enrolment).where(models.Enrolment.id.in_(old)))
     return len(old)
 
 

@@ -3,7 +3,6 @@
 last service of the former release has gone.
 """
 
-import functools
 from collections.abc import Iterator
 from typing import Protocol
 
@@ -35,12 +34,6 @@ def run(limit: int | None = None) -> Iterator[tuple[str, int]]:
     """
     left = limit
     for name, migrate in MIGRATIONS:
-        count = 0
-        while left is None or left > 0:
-            batch = BATCH if left is None else min(BATCH, left)
-            done = db_session.retrying(functools.partial(migrate, limit=batch))
-            count += done
-            left = None if left is None else left - done
-            if done < batch:
-                break
+        count = db_session.in_batches(migrate, BATCH, left)
+        left = None if left is None else left - count
         yield name, count

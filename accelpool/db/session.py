@@ -177,6 +177,26 @@ def retrying(work: Callable[[orm.Session], T]) -> T:
     raise AssertionError('unreachable')
 
 
+def in_batches(work: Callable[[orm.Session, int], int], size: int, most: int | None = None) -> int:
+    """Have ``work`` change rows until there are no more, in transactions of their own; returns how many there were.
+
+    Between two of them others write, as long as these took: SQLite lets nobody queue, and replicas must keep up.
+
+    :param work: changes up to so many rows and says how many these were
+    :param size: rows in one transaction
+    :param most: rows in all of them; None: everything
+    """
+    count = 0
+    while (wanted := size if most is None else min(size, most - count)) > 0:
+        begun = time.monotonic()
+        done = retrying(lambda session, wanted=wanted: work(session, wanted))  # type: ignore[misc]
+        count += done
+        if done < wanted:
+            break
+        time.sleep(time.monotonic() - begun)
+    return count
+
+
 @contextlib.contextmanager
 def availability() -> Iterator[None]:
     """:raises ServiceUnavailable: instead of what SQLAlchemy raises when the database is away"""

@@ -146,8 +146,8 @@ class Allocation(unittest.TestCase):
         gone, kept = database.add_allocation(), database.add_allocation()
         with session.writer() as writer:
             allocation.release(writer, gone)
-            self.assertEqual(0, allocation.purge(writer, models.utcnow() - datetime.timedelta(days=1)))
-            self.assertEqual(1, allocation.purge(writer, models.utcnow() + datetime.timedelta(seconds=1)))
+            self.assertEqual(0, allocation.purge(writer, 9, before=models.utcnow() - datetime.timedelta(days=1)))
+            self.assertEqual(1, allocation.purge(writer, 9, before=models.utcnow() + datetime.timedelta(seconds=1)))
         self.assertEqual(State.PENDING, database.state_of(kept))
         self.assertRaises(errors.NotFound, database.state_of, gone)
 

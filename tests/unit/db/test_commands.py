@@ -6,6 +6,7 @@ import pathlib
 import sqlite3
 import tempfile
 import unittest
+from unittest import mock
 
 import sqlalchemy as sa
 from oslo_config import cfg, fixture
@@ -49,6 +50,18 @@ class Commands(unittest.TestCase):
             allocation.release(writer, identifier)
         self.assertIn('0 allocation(s)', self.manage('purge'))
         self.assertIn('1 allocation(s)', self.manage('purge', '--days', '0'))
+
+    def test_others_write_while_much_is_purged(self) -> None:
+        self.manage('sync')
+        for _ in range(5):
+            identifier = database.add_allocation()
+            with session.writer() as writer:
+                allocation.release(writer, identifier)
+        meanwhile: list[str] = []
+        with mock.patch.object(manage, 'PURGED', 2), mock.patch(
+                'time.sleep', lambda _: meanwhile.append(database.add_allocation())):
+            self.assertIn('5 allocation(s)', self.manage('purge', '--days', '0'))
+        self.assertEqual(['pending'] * 2, [database.state_of(identifier) for identifier in meanwhile])
 
     def test_online_migrations_go_on_where_they_stopped(self) -> None:
         self.manage('sync')

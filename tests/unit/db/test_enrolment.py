@@ -107,9 +107,9 @@ class Enrolments(unittest.TestCase):
         issue(consumer_id='vm-3')
         later = models.utcnow() + 20 * MINUTE
         with session.writer() as writer:
-            self.assertEqual(2, enrolment.purge(writer, later))
+            self.assertEqual(2, enrolment.purge(writer, 9, before=later))
             allocation.release(writer, mine)
-            self.assertEqual(1, enrolment.purge(writer, later))
+            self.assertEqual(1, enrolment.purge(writer, 9, before=later))
 
 
 if __name__ == '__main__':

@@ -68,7 +68,7 @@ class Upgrade(unittest.TestCase):
         self.assertEqual({(0, 0, 0)}, set(database.accounts().values()))
         self.assertEqual({(0, 0, 0)}, set(self.used().values()))
         with session.writer() as writer:
-            self.assertEqual(4, allocation.purge(writer, models.utcnow()))
+            self.assertEqual(4, allocation.purge(writer, 9, before=models.utcnow()))
 
     def used(self) -> dict[str, tuple[int, int, int]]:
         with session.reader() as reader:

@@ -120,7 +120,7 @@ class Charges(unittest.TestCase):
         identifier = database.add_allocation(REQUEST)
         with session.writer() as writer:
             allocation.release(writer, identifier)
-            allocation.purge(writer, models.utcnow() + datetime.timedelta(days=1))
+            allocation.purge(writer, 9, before=models.utcnow() + datetime.timedelta(days=1))
         self.assertEqual(Amounts(), used())
 
     def test_every_limit_is_a_limit(self) -> None:
