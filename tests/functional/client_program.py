@@ -8,6 +8,7 @@ import ctypes
 import os
 import signal
 import sys
+import threading
 import time
 from ctypes import c_int as Int
 from ctypes import c_size_t as Size
@@ -28,6 +29,7 @@ from tests.functional.driver_api import (
     NO_DEVICE,
     NOT_FOUND,
     NOT_INITIALIZED,
+    NOT_READY,
     NOT_SUPPORTED,
     OUT_OF_MEMORY,
     PTX,
@@ -198,6 +200,43 @@ def streams() -> None:
     expect(INVALID_HANDLE, 'cuEventDestroy_v2', event)
     call('cuStreamSynchronize', None)
     call('cuStreamSynchronize', Handle(2))
+
+
+def own_streams() -> None:
+    """CU_STREAM_PER_THREAD: one thread's work is waited for by that thread's calls, and by nobody else's."""
+    primary, own, stream, second = start(), Handle(2), Handle(), ctypes.c_ulonglong()
+    await_flag, flag = kernel(load(), 'await_flag'), allocate(8)
+    call('cuMemsetD8_v2', flag, ctypes.c_ubyte(0), Size(8))
+    call('cuStreamCreate', ctypes.byref(stream), 1)
+
+    def raise_flag() -> None:
+        call('cuCtxSetCurrent', primary)
+        call('cuStreamQuery', own)
+        call('cuStreamSynchronize', own)
+        call('cuStreamGetId', own, ctypes.byref(second))
+        time.sleep(0.3)                          # meanwhile the first thread waits
+        call('cuMemcpyHtoDAsync_v2', flag, b'\7\0\0\0', Size(4), stream)
+
+    for wait in ('copy', 'synchronize'):
+        call('cuMemsetD8Async_ptsz', flag, ctypes.c_ubyte(0), Size(8), None)
+        call('cuLaunchKernel_ptsz', await_flag, 1, 1, 1, 1, 1, 1, 0, None, parameters(flag), None)
+        expect(NOT_READY, 'cuStreamQuery', own)
+        data = ctypes.create_string_buffer(4)
+        thread = threading.Thread(target=raise_flag)
+        thread.start()
+        if wait == 'synchronize':
+            call('cuStreamSynchronize', own)
+            call('cuMemcpyDtoHAsync_v2', data, Pointer(flag.value + 4), Size(4), stream)
+        else:
+            call('cuMemcpyDtoHAsync_v2', data, Pointer(flag.value + 4), Size(4), own)
+        thread.join()
+        assert data.raw == b'\7\0\0\0', (wait, data.raw)
+    mine = ctypes.c_ulonglong()
+    call('cuStreamGetId', own, ctypes.byref(mine))
+    assert mine.value != second.value
+    expect(INVALID_HANDLE, 'cuStreamDestroy_v2', own)
+    call('cuDevicePrimaryCtxReset_v2', 0)
+    call('cuStreamSynchronize', own)             # a new one
 
 
 def modules() -> None:

@@ -11,7 +11,7 @@ from ctypes import c_void_p as Handle
 INVALID_VALUE, OUT_OF_MEMORY, NOT_INITIALIZED, NO_DEVICE, INVALID_DEVICE = 1, 2, 3, 100, 101
 INVALID_IMAGE, INVALID_CONTEXT, INVALID_PTX, INVALID_HANDLE, NOT_FOUND = 200, 201, 218, 400, 500
 LAUNCH_OUT_OF_RESOURCES, CONTEXT_IS_DESTROYED, NOT_SUPPORTED = 701, 709, 801
-ILLEGAL_ADDRESS = 700
+NOT_READY, ILLEGAL_ADDRESS = 600, 700
 MIB = 1 << 20
 
 PTX = b'''.version 7.0
@@ -42,6 +42,19 @@ done:
 }
 .visible .entry small() .maxntid 64, 1, 1
 {
+    ret;
+}
+.visible .entry await_flag(.param .u64 flag)
+{
+    .reg .pred %p;
+    .reg .b32 %r<2>;
+    .reg .b64 %d<2>;
+    ld.param.u64 %d1, [flag];
+again:
+    ld.volatile.global.u32 %r1, [%d1];
+    setp.eq.u32 %p, %r1, 0;
+    @%p bra again;
+    st.global.u32 [%d1+4], %r1;
     ret;
 }
 '''

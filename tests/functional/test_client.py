@@ -51,6 +51,9 @@ class WithWorker(unittest.TestCase):
     def test_streams_and_events(self) -> None:
         self.run_scenario('streams')
 
+    def test_streams_of_threads(self) -> None:
+        self.run_scenario('own_streams')
+
     def test_modules(self) -> None:
         self.run_scenario('modules')
 

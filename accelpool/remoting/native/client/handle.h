@@ -22,7 +22,7 @@ enum handle_kind {
 };
 
 #define HANDLE_LIMIT (1u << 20)
-#define HANDLE_FIRST 16u /* 0, 1 and 2 are the default streams */
+#define HANDLE_FIRST 16u /* the first numbers are the default streams */
 
 /* Returns an id, or 0 when there is no more room. device NULL: belongs to none. */
 uint64_t handle_new(enum handle_kind kind, struct device *device, void *object);

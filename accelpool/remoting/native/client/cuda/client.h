@@ -52,6 +52,13 @@ int module_global_at(struct device *device, CUdeviceptr address, uint64_t *start
 CUresult client_stream(struct device *device, CUstream stream, uint64_t *id);
 /* Stream 0 is the calling thread's own in the variants for per-thread default streams. */
 CUstream client_thread_stream(CUstream stream);
+CUresult stream_make(struct device *device, unsigned flags, int priority, CUstream *stream);
+void stream_end(struct device *device, uint64_t id);
+
+/* --- thread_stream.c ---------------------------------------------------------------------------------------------- */
+
+/* The calling thread's default stream on this device. */
+CUresult thread_stream(struct device *device, CUstream *stream);
 
 /* --- host.c ------------------------------------------------------------------------------------------------------- */
 

@@ -87,14 +87,6 @@ static CUresult current(struct context **context)
 
 /* --- the end of a device's last context --------------------------------------------------------------------------- */
 
-static void end_stream(struct device *device, uint64_t id)
-{
-    struct cuda_cuStreamDestroy_v2_call call = {id};
-
-    session_post(device, CUDA_OP_cuStreamDestroy_v2, &call, sizeof call, CALL_ALWAYS);
-    handle_free(HANDLE_STREAM, id);
-}
-
 static void end_event(struct device *device, uint64_t id)
 {
     struct cuda_cuEventDestroy_v2_call call = {id};
@@ -108,7 +100,7 @@ static void clear(struct device *device)
 {
     module_unload_all(device);
     handle_each(HANDLE_EVENT, device, NULL, end_event);
-    handle_each(HANDLE_STREAM, device, NULL, end_stream);
+    handle_each(HANDLE_STREAM, device, NULL, stream_end);
     heap_clear(device->heap);
 }
 

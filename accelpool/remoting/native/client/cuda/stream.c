@@ -15,19 +15,14 @@ CUstream client_thread_stream(CUstream stream)
 
 CUresult client_stream(struct device *device, CUstream stream, uint64_t *id)
 {
+    CUresult status = stream == CLIENT_STREAM_PER_THREAD ? thread_stream(device, &stream) : 0;
+
     *id = (uintptr_t)stream;
-    return *id <= (uintptr_t)CLIENT_STREAM_PER_THREAD ? 0 : handle_id(HANDLE_STREAM, device, stream, id);
+    return status || *id <= (uintptr_t)CLIENT_STREAM_LEGACY ? status : handle_id(HANDLE_STREAM, device, stream, id);
 }
 
-CUresult cuStreamCreateWithPriority(CUstream *phStream, unsigned int flags, int priority)
+CUresult stream_make(struct device *device, unsigned flags, int priority, CUstream *stream)
 {
-    struct device *device;
-    CUresult status = client_enter(&device);
-
-    if (status)
-        return status;
-    if (!phStream || flags & ~1u)
-        return CLIENT_INVALID_VALUE;
     if (priority > device->snapshot.priority_least)
         priority = device->snapshot.priority_least;
     if (priority < device->snapshot.priority_greatest)
@@ -36,12 +31,30 @@ CUresult cuStreamCreateWithPriority(CUstream *phStream, unsigned int flags, int 
         .phStream = handle_new(HANDLE_STREAM, device, pack(flags, priority)), .flags = flags, .priority = priority};
     if (!call.phStream)
         return CLIENT_OUT_OF_MEMORY;
-    status = session_post(device, CUDA_OP_cuStreamCreateWithPriority, &call, sizeof call, 0);
+    CUresult status = session_post(device, CUDA_OP_cuStreamCreateWithPriority, &call, sizeof call, 0);
     if (!status)
-        *phStream = handle_value(HANDLE_STREAM, call.phStream);
+        *stream = handle_value(HANDLE_STREAM, call.phStream);
     else
         handle_free(HANDLE_STREAM, call.phStream);
     return status;
+}
+
+void stream_end(struct device *device, uint64_t id)
+{
+    struct cuda_cuStreamDestroy_v2_call call = {id};
+
+    session_post(device, CUDA_OP_cuStreamDestroy_v2, &call, sizeof call, CALL_ALWAYS);
+    handle_free(HANDLE_STREAM, id);
+}
+
+CUresult cuStreamCreateWithPriority(CUstream *phStream, unsigned int flags, int priority)
+{
+    struct device *device;
+    CUresult status = client_enter(&device);
+
+    if (!status && (!phStream || flags & ~1u))
+        status = CLIENT_INVALID_VALUE;
+    return status ? status : stream_make(device, flags, priority, phStream);
 }
 
 CUresult cuStreamCreate(CUstream *phStream, unsigned int Flags)
@@ -57,7 +70,7 @@ static CUresult look_up(CUstream stream, struct device **device, uintptr_t *kept
 
     if (!status)
         status = client_stream(*device, stream, &id);
-    if (!status)
+    if (!status) /* nothing was kept with the default ones: no flags, no priority */
         *kept = (uintptr_t)handle_object(HANDLE_STREAM, stream);
     return status;
 }
@@ -91,14 +104,15 @@ CUresult cuStreamGetPriority(CUstream hStream, int *priority)
 CUresult cuStreamGetId(CUstream hStream, unsigned long long *streamId)
 {
     struct device *device;
-    uintptr_t kept;
-    CUresult status = look_up(hStream, &device, &kept);
+    uint64_t id;
+    CUresult status = client_enter(&device);
 
+    if (!status)
+        status = client_stream(device, hStream, &id);
     if (!status && !streamId)
         status = CLIENT_INVALID_VALUE;
     if (!status) /* a handle has its generation in it: unique */
-        *streamId = (uintptr_t)hStream > (uintptr_t)CLIENT_STREAM_PER_THREAD ? (uintptr_t)hStream
-                                                                           : (uintptr_t)hStream + 1;
+        *streamId = id > (uintptr_t)CLIENT_STREAM_LEGACY ? (uintptr_t)handle_value(HANDLE_STREAM, id) : id + 1;
     return status;
 }
 

@@ -90,7 +90,7 @@ static void snapshot_take(struct wire_snapshot *snapshot)
 
 const struct worker_api cuda_api = {
     .interface = "cuda",
-    .stream_literals = 2, /* the default, legacy and per-thread streams */
+    .stream_literals = 1, /* the default and the legacy stream */
     .load = load,
     .load_calls = cuda_vendor_load,
     .start = start,
