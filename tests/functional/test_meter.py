@@ -10,23 +10,28 @@ import sys
 import tempfile
 import time
 import unittest
+from collections.abc import Iterable
+from typing import ClassVar
 
 from accelpool.drivers.mock import ptx
 from accelpool.remoting import artefacts
+from accelpool.remoting.generator import model
 from tests.functional import loopback
 from tests.support import agent
 
 ROOT = pathlib.Path(__file__).parents[2]
 NATIVE = ROOT / 'accelpool/remoting/native'
+INTERFACES = ROOT / 'accelpool/remoting/interfaces'
 
 
-def build(place: pathlib.Path, interface: str) -> pathlib.Path:
-    """Build the library; whatever uid a session has can reach it."""
+def build(place: pathlib.Path, interface: str, lacks: Iterable[str] = ()) -> pathlib.Path:
+    """Build the library, without some of its symbols; whatever uid a session has can reach it."""
     place.chmod(0o755)
     emulated = place / artefacts.emulated_library(interface).name
     shutil.copy(artefacts.emulated_library(interface), emulated)
     library = place / 'libplain.so'
-    hidden = [f'-Wl,--defsym=accelpool_backend_{name}=0' for name in ('attach', 'idle', 'access', 'share', 'adopt')]
+    hidden = [f'-Wl,--defsym={name}=0' for name in (*lacks, *(
+        f'accelpool_backend_{name}' for name in ('attach', 'idle', 'access', 'share', 'adopt')))]
     subprocess.run(['gcc', '-std=c11', '-D_GNU_SOURCE', '-O1', '-Wall', '-Wextra', '-Werror', '-fPIC', '-shared', *hidden,
                     f'-I{NATIVE}/common', str(ROOT / 'tests/native/plain_vendor.c'), '-o', str(library),
                     '-Wl,--no-as-needed', str(emulated), f'-Wl,-rpath,{place}', '-ldl'], check=True)
@@ -37,10 +42,11 @@ class Plain(unittest.TestCase):
     """An agent whose sessions' library is such a one, of an interface."""
 
     interface = ''
+    lacks: ClassVar[list[str]] = []
 
     def setUp(self) -> None:
         self.place = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
-        self.library = build(self.place, self.interface)
+        self.library = build(self.place, self.interface, self.lacks)
         self.agent = agent.Agent(self, worker=artefacts.worker().parents[1])
 
     def bind(self, name: str, compute: int, *, memory: int = 64, strict: bool = False, **environment: str) -> None:
@@ -159,6 +165,15 @@ until(lambda gpu: gpu == 0)
         self.assertIn('CUDA_ERROR_CONTEXT_IS_DESTROYED', said)
 
 
+class OldDriver(Plain):
+    """The oldest driver that has sessions: 550, of CUDA 12.4."""
+
+    interface = 'cuda'
+    lacks: ClassVar[list[str]] = [symbol.name for symbol in model.load(INTERFACES / 'cuda.yaml').symbols if symbol.version > 12040]
+
+    def test_events_are_timed(self) -> None:
+        self.bind('slice', 50, memory=512)
+        self.finish(self.start('slice', '-m', 'tests.functional.client_program', 'streams'))
 
 
 class MeterAcl(Plain):

@@ -40,8 +40,17 @@ def worker_source(interface: Interface) -> str:
         lines += [*_handler(interface, function), '']
     lines += _table(interface)
     lines += [f'void {interface.name}_vendor_load(void *library)', '{']
-    lines += [f'    *(void **)&vendor_calls.{f.name} = dlsym(library, "{f.name}");' for f in generated]
+    for function in generated:
+        lines += _load(function)
     return '\n'.join([*lines, '}', ''])
+
+
+def _load(function: Function) -> list[str]:
+    lines = [f'    *(void **)&vendor_calls.{function.name} = dlsym(library, "{function.name}");']
+    if function.older:
+        lines += [f'    if (!vendor_calls.{function.name})',
+                  f'        *(void **)&vendor_calls.{function.name} = dlsym(library, "{function.older}");']
+    return lines
 
 
 def worker_header(interface: Interface) -> str:

@@ -73,6 +73,7 @@ class Function:
     opcode: int = 0         # 0: no frame of its own
     frames: tuple[str, ...] = ()
     variants: Mapping[str, int] = dataclasses.field(default_factory=dict)   # suffix -> ABI version
+    older: str = ''         # what the same call is named in a vendor's library that has not got this name
     blocks: bool = False
     work: bool = False
     idle: bool = False
@@ -203,14 +204,14 @@ def _check(interface: Interface) -> None:
     _unique('symbol', [*interface.undescribed, *(f.name for f in interface.functions),
                        *(f'{f.name}_{suffix}' for f in interface.functions for suffix in f.variants)])
     _unique('opcode', (f.opcode for f in interface.functions if f.opcode))
-    names = {f.name for f in interface.functions}
+    known = {f.name: f for f in interface.functions}
     for function in interface.functions:
-        problem = _problem(interface, function, names)
+        problem = _problem(interface, function, known)
         if problem:
             raise DescriptionError(f'{function.name}: {problem}')
 
 
-def _problem(interface: Interface, f: Function, names: set[str]) -> str:
+def _problem(interface: Interface, f: Function, known: Mapping[str, Function]) -> str:
     """What is wrong with one function, or nothing."""
     rules = {
         f'reply {f.reply!r} is not none, wait or local': f.reply not in {'none', 'wait', 'local'},
@@ -221,8 +222,10 @@ def _problem(interface: Interface, f: Function, names: set[str]) -> str:
             f.reply == 'local' and bool(f.opcode or f.custom),
         'it needs an opcode, or custom: client':
             f.reply != 'local' and not f.opcode and f.custom != 'client',
-        'it names an unknown frame': not set(f.frames) <= _FRAMES | names,
+        'it names an unknown frame': not set(f.frames) <= _FRAMES | known.keys(),
         'it answers with an unknown error': not set(f.refuse.values()) <= interface.errors.keys(),
+        f'{f.older} is not the same call':
+            bool(f.older) and not (f.generated_worker and f.older in known and _types(known[f.older]) == _types(f)),
         'only a call that waits may block': f.blocks and f.reply != 'wait',
         'a generated call returns values or creates one handle':
             sum(bool(a.creates) for a in f.args) + any(a.returns for a in f.args) > 1,
@@ -231,6 +234,10 @@ def _problem(interface: Interface, f: Function, names: set[str]) -> str:
     if problem or not f.opcode or f.by_hand:
         return problem
     return next(filter(None, (_argument_problem(interface, f, a) for a in f.args)), '')
+
+
+def _types(f: Function) -> list[str]:
+    return [a.ctype for a in f.args]
 
 
 def _argument_problem(interface: Interface, f: Function, a: Argument) -> str:

@@ -161,7 +161,7 @@ static CUresult elapsed(float *milliseconds, struct event *start, struct event *
     return CUDA_SUCCESS;
 }
 
-API CUresult cuEventElapsedTime_v2(float *milliseconds, CUevent start_handle, CUevent end_handle) {
+static CUresult elapsed_of(float *milliseconds, CUevent start_handle, CUevent end_handle) {
     struct event *start, *end;
     TRY(event_find(start_handle, &start));
     TRY(event_find(end_handle, &end));
@@ -175,8 +175,12 @@ API CUresult cuEventElapsedTime_v2(float *milliseconds, CUevent start_handle, CU
     return status;
 }
 
+API CUresult cuEventElapsedTime_v2(float *milliseconds, CUevent start, CUevent end) {
+    return elapsed_of(milliseconds, start, end);
+}
+
 API CUresult cuEventElapsedTime(float *milliseconds, CUevent start, CUevent end) {
-    return cuEventElapsedTime_v2(milliseconds, start, end);
+    return elapsed_of(milliseconds, start, end);
 }
 
 CUresult event_time(CUevent handle, uint64_t *ns) {

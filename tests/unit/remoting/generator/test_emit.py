@@ -32,6 +32,16 @@ class Emitted(unittest.TestCase):
         self.assertLess(handler.index('dec_done'), handler.index('memory_contains(s, to, count)'))
         self.assertLess(handler.index('memory_contains'), handler.index('vendor_calls.toySet_v2(to'))
 
+    def test_a_call_with_an_older_name_is_looked_for_under_both(self) -> None:
+        document = copy.deepcopy(DESCRIPTION)
+        document['functions'][0]['older'] = 'toySet'
+        document['functions'].append({'name': 'toySet', 'version': 2000, 'reply': 'none', 'custom': 'client',
+                                      'args': {'to': 'CUdeviceptr', 'count': 'size_t', 'stream': 'CUstream'}})
+        del document['undescribed']['toySet']
+        source = emit_worker.worker_source(model.parse(document))
+        loader = source[source.index('void toy_vendor_load'):]
+        self.assertLess(loader.index('dlsym(library, "toySet_v2")'), loader.index('dlsym(library, "toySet")'))
+
     def test_blocking_calls_are_marked_for_the_side_thread(self) -> None:
         source = emit_worker.worker_source(self.interface)
         self.assertIn('{handle_toyAsk, 1}', source)

@@ -88,6 +88,10 @@ class Refused(unittest.TestCase):
         self.refused(described(custom='nobody'), 'nobody')
         self.refused(described(frames=['NO_SUCH_FRAME']), 'unknown frame')
 
+    def test_an_older_name_is_of_the_same_call(self) -> None:
+        for name in ('toyAsk', 'toyOther'):
+            self.refused(described(older=name), f'{name} is not the same call')
+
     def test_unknown_error(self) -> None:
         self.refused(described(refuse={'to % 4': 'NO_SUCH_ERROR'}), 'unknown error')
 
@@ -129,6 +133,12 @@ class Accepted(unittest.TestCase):
         interface = model.load(INTERFACES / 'cuda.yaml')
         self.assertGreater(len(interface.functions), 150)
         self.assertGreater(len(interface.calls), 30)
+
+    def test_every_cuda_call_is_one_of_driver_550(self) -> None:
+        """Or has an older name there: the worker asks the host's driver, which may be that old."""
+        interface = model.load(INTERFACES / 'cuda.yaml')
+        version = {f.name: f.version for f in interface.functions}
+        self.assertEqual([], [f.name for f in interface.calls if version[f.older or f.name] > 12040])
 
     def test_opcodes_never_move(self) -> None:
         """A released opcode keeps its meaning; a new call gets a new line here."""
