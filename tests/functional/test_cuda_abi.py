@@ -57,6 +57,14 @@ class CudaAbi(unittest.TestCase):
     def test_constants_are_those_of_the_header(self) -> None:
         self.gcc('-fsyntax-only', f'-I{self.include}', *self.ours, str(SOURCES / 'constants.c'))
 
+    def test_occupancy_is_what_the_vendor_calculates(self) -> None:
+        client = ROOT / 'accelpool/remoting/native/client'
+        program = str(self.place / 'occupancy')
+        self.gcc(f'-I{self.include}', *self.ours, f'-I{client}', f'-I{client.parent}/common', '-D_GNU_SOURCE', '-O1',
+                 '-o', program, str(SOURCES / 'occupancy.c'), str(client / 'cuda/occupancy.c'))
+        result = subprocess.run([program], capture_output=True, text=True)
+        self.assertEqual((0, ''), (result.returncode, result.stdout))
+
     def test_layouts_are_those_of_the_header(self) -> None:
         outputs = []
         for flags in (['-DVENDOR', f'-I{self.include}'], self.ours):

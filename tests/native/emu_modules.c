@@ -213,6 +213,8 @@ static void occupancy(void) {
     EXPECT(blocks, 1);
     OK(cuOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, fill, 32, 0));
     EXPECT(blocks, 16);
+    OK(cuOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, bounded, 64, 7252)); /* and 2 KiB more, in units of 128 bytes */
+    EXPECT(blocks, 10);
     OK(cuOccupancyMaxPotentialBlockSize(&grid, &block, bounded, NULL, 0, 0));
     EXPECT(block, 64);
     EXPECT(grid, 16 * 16);

@@ -5,7 +5,8 @@
 #include "emu.h"
 #include "kernel.h"
 
-#define REGISTERS_PER_MULTIPROCESSOR 65536
+#define REGISTERS_OF_A_PART 16384 /* a multiprocessor has four; a warp has its registers in one of them */
+#define PARTS 4
 
 CUresult function_find(CUfunction handle, struct context *context, struct function **function) {
     if ((uint64_t)handle >> 56 == HANDLE_KERNEL)
@@ -149,22 +150,28 @@ API CUresult cuFuncIsLoaded(int *state, CUfunction handle) {
     return CUDA_SUCCESS;
 }
 
+static int round_up(int value, int unit) {
+    return (value + unit - 1) / unit * unit;
+}
+
 CUresult occupancy(const struct kernel_function *entry, int block_size, size_t dynamic_shared, int *blocks) {
     *blocks = 0;
     if (block_size <= 0)
         return CUDA_ERROR_INVALID_VALUE;
-    uint64_t shared = entry->shared_bytes + dynamic_shared + (emu_device.major >= 8 ? 1024 : 0);
-    if (block_size > (int)entry->max_threads || dynamic_shared > (size_t)emu_device.shared_optin ||
-        shared > (uint64_t)emu_device.shared_per_multiprocessor)
+    if (block_size > (int)entry->max_threads || dynamic_shared > (size_t)emu_device.shared_optin)
         return CUDA_SUCCESS;
-    int threads = (block_size + 31) / 32 * 32, best = emu_device.blocks_per_multiprocessor;
-    int registers = (int)(entry->registers ? entry->registers : 16) * threads;
-    if (emu_device.threads_per_multiprocessor / threads < best)
-        best = emu_device.threads_per_multiprocessor / threads;
-    if (REGISTERS_PER_MULTIPROCESSOR / registers < best)
-        best = REGISTERS_PER_MULTIPROCESSOR / registers;
-    if (shared && (uint64_t)emu_device.shared_per_multiprocessor / shared < (uint64_t)best)
-        best = (int)((uint64_t)emu_device.shared_per_multiprocessor / shared);
+    int shared = round_up((int)(entry->shared_bytes + dynamic_shared) + (emu_device.major >= 8 ? 1024 : 0),
+                          emu_device.major >= 8 ? 128 : 256);
+    int warps = round_up(block_size, 32) / 32, best = emu_device.blocks_per_multiprocessor;
+    int registers = round_up((int)(entry->registers ? entry->registers : 16) * 32, 256);
+    if (registers * round_up(warps, PARTS) > PARTS * REGISTERS_OF_A_PART)
+        return CUDA_SUCCESS;
+    if (emu_device.threads_per_multiprocessor / 32 / warps < best)
+        best = emu_device.threads_per_multiprocessor / 32 / warps;
+    if (REGISTERS_OF_A_PART / registers * PARTS / warps < best)
+        best = REGISTERS_OF_A_PART / registers * PARTS / warps;
+    if (shared && emu_device.shared_per_multiprocessor / shared < best)
+        best = emu_device.shared_per_multiprocessor / shared;
     *blocks = best;
     return CUDA_SUCCESS;
 }
