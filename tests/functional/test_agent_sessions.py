@@ -8,6 +8,7 @@ import stat
 import unittest
 
 from accelpool.remoting.agent import packets
+from tests.support import kernel
 from tests.support.agent import Agent, Control, ControlError, Refused, admit, wait_for
 
 MIB = 1 << 20
@@ -44,7 +45,7 @@ class Confinement(unittest.TestCase):
         self.assertEqual((facts['slice'], facts['memory_limit'], facts['compute']), ('slice-1', 512 * MIB, 30))
         self.assertEqual(self.session.order('env GREETING'), 'hello world')
         self.assertTrue(self.session.order('library').endswith(' ok'))
-        for name in ('thread', 'read-file', 'exec-map', 'limit'):
+        for name in ('thread', 'read-file', 'exec-map', 'limit', 'affinity'):
             self.assertEqual(self.session.order(f'call {name}'), 'ok', name)
 
     def test_a_session_cannot_do_what_it_need_not(self) -> None:
@@ -72,6 +73,15 @@ class Confinement(unittest.TestCase):
             if kind != 'CapBnd' or os.geteuid() == 0:
                 self.assertEqual(int(status[kind], 16), 0, kind)
         self.assertEqual(self.session.facts()['dumpable'], 0)
+
+    @unittest.skipUnless(os.geteuid() == 0, 'needs root')
+    def test_the_kernel_logs_what_it_denies_but_not_what_the_c_library_tries(self) -> None:
+        self.assertEqual('ENOSYS', self.session.order('call clone3'))
+        try:
+            logging = kernel.logging_filters(self.session.facts()['pid'])
+        except OSError as failure:
+            self.skipTest(f'the kernel does not tell what its filters log: {failure}')
+        self.assertEqual([False, True], logging)
 
     def test_descriptors_of_the_agent_do_not_leak(self) -> None:
         pid = self.session.facts()['pid']

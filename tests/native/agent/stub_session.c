@@ -57,6 +57,7 @@ static void try_call(const char *name)
     struct iovec part = {0};
     struct rlimit limit = {0};
 
+    cpu_set_t cpus;
     errno = 0;
     if (!strcmp(name, "socket"))
         result = socket(AF_INET, SOCK_STREAM, 0);
@@ -96,6 +97,10 @@ static void try_call(const char *name)
         result = open("/proc/self/maps", O_RDONLY) >= 0 ? 0 : -1;
     else if (!strcmp(name, "exec-map"))
         result = mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED ? -1 : 0;
+    else if (!strcmp(name, "affinity"))
+        result = sched_getaffinity(0, sizeof cpus, &cpus) || sched_setaffinity(0, sizeof cpus, &cpus) ? -1 : 0;
+    else if (!strcmp(name, "clone3")) /* the C library's first try for a thread */
+        result = (int)syscall(SYS_clone3, NULL, 0);
     else if (!strcmp(name, "limit"))
         result = getrlimit(RLIMIT_NOFILE, &limit);
     say(result >= 0 ? "ok" : strerrorname_np(errno));

@@ -3,9 +3,11 @@
  * The system calls that a session may make: an allow-list, so that what a later kernel adds is denied too.
  *
  * A session computes, waits, moves bytes over descriptors that it already has, maps memory, starts threads and opens
- * files for reading (dlopen); a vendor's library also opens the device's nodes again and again. It makes no sockets, programs, processes, namespaces or mounts, looks into no other
- * process and signals nobody else. What is denied returns EPERM; what the C library tries first and then replaces by an
- * allowed call returns ENOSYS.
+ * files for reading (dlopen); a vendor's library also opens the device's nodes again and again. It makes no sockets,
+ * programs, processes, namespaces or mounts, looks into no other process and signals nobody else. What is denied returns
+ * EPERM, and the kernel logs it, because a vendor's library may take it for the end and say no more than "operating
+ * system". What the C library tries first and then replaces by an allowed call returns ENOSYS. A filter logs all that it
+ * denies or nothing: so those calls have one of their own.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,13 +25,14 @@ static const int allowed[] = {
     SCMP_SYS(brk), SCMP_SYS(madvise), SCMP_SYS(mbind), SCMP_SYS(get_mempolicy), SCMP_SYS(set_mempolicy),
     SCMP_SYS(membarrier), SCMP_SYS(memfd_create), SCMP_SYS(mincore), SCMP_SYS(mlock), SCMP_SYS(mlock2), SCMP_SYS(mmap),
     SCMP_SYS(mprotect), SCMP_SYS(mremap), SCMP_SYS(msync), SCMP_SYS(munlock), SCMP_SYS(munmap),
-    /* threads and waiting */
+    /* Threads and waiting. The affinity: a library binds threads to CPUs near the device, and takes a refusal for the
+     * failure of the thread. The kernel lets nobody bind another user's. */
     SCMP_SYS(exit), SCMP_SYS(exit_group), SCMP_SYS(futex), SCMP_SYS(get_robust_list), SCMP_SYS(getcpu), SCMP_SYS(getpid),
     SCMP_SYS(getppid), SCMP_SYS(getrandom), SCMP_SYS(gettid), SCMP_SYS(getuid), SCMP_SYS(geteuid), SCMP_SYS(getgid),
     SCMP_SYS(getegid), SCMP_SYS(restart_syscall), SCMP_SYS(rseq), SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigpending),
     SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn), SCMP_SYS(rt_sigtimedwait), SCMP_SYS(sched_get_priority_max),
     SCMP_SYS(sched_get_priority_min), SCMP_SYS(sched_getaffinity), SCMP_SYS(sched_getparam),
-    SCMP_SYS(sched_getscheduler), SCMP_SYS(sched_yield), SCMP_SYS(set_robust_list), SCMP_SYS(set_tid_address),
+    SCMP_SYS(sched_getscheduler), SCMP_SYS(sched_setaffinity), SCMP_SYS(sched_yield), SCMP_SYS(set_robust_list), SCMP_SYS(set_tid_address),
     SCMP_SYS(sigaltstack),
     /* time */
     SCMP_SYS(clock_getres), SCMP_SYS(clock_gettime), SCMP_SYS(clock_nanosleep), SCMP_SYS(gettimeofday),
@@ -89,7 +92,7 @@ static int allow_calls(scmp_filter_ctx filter)
         if (allowed[i] >= 0) /* libseccomp's pseudo number: not on this architecture */
             code = known(seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed[i], 0));
     for (size_t i = 0; i < sizeof absent / sizeof *absent && !code; i++)
-        code = known(seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), absent[i], 0));
+        code = known(seccomp_rule_add(filter, SCMP_ACT_ALLOW, absent[i], 0)); /* the other filter's affair */
     return code;
 }
 
@@ -132,29 +135,46 @@ static int allow_with_arguments(scmp_filter_ctx filter, int device_nodes)
     return code;
 }
 
-int sandbox_enter(int device_nodes)
+/* 0 or -errno. */
+static int hide_absent(void)
+{
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+    int code = filter ? seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1) : -ENOMEM;
+
+    for (size_t i = 0; i < sizeof absent / sizeof *absent && !code; i++)
+        code = known(seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), absent[i], 0));
+    if (!code)
+        code = seccomp_load(filter);
+    seccomp_release(filter);
+    return code;
+}
+
+static int deny_others(int device_nodes)
 {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-    int code;
-
-    if (!filter) {
-        errno = ENOMEM;
-        return -1;
-    }
     /* All threads: a vendor library may have started some. A binary tree: a call passes some ten comparisons. */
-    code = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
+    int code = filter ? seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1) : -ENOMEM;
+
     if (!code)
         code = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-    if (!code)
+    if (!code) {
+        seccomp_attr_set(filter, SCMP_FLTATR_CTL_LOG, 1); /* kernels before 4.14 cannot */
         code = allow_calls(filter);
+    }
     if (!code)
         code = allow_with_arguments(filter, device_nodes);
     if (!code)
         code = seccomp_load(filter);
     seccomp_release(filter);
-    if (code) {
-        errno = -code;
-        return -1;
-    }
-    return 0;
+    return code;
+}
+
+int sandbox_enter(int device_nodes)
+{
+    int code = hide_absent(); /* the second filter lets no more be made */
+
+    if (!code)
+        code = deny_others(device_nodes);
+    errno = -code;
+    return code ? -1 : 0;
 }
