@@ -15,6 +15,7 @@ from tests.functional.worker_peer import BASE, GRANULE, MIB
 SYNCHRONIZE: Final = 64
 STREAM_CREATE, STREAM_DESTROY, STREAM_SYNCHRONIZE = 65, 67, 68
 MEMSET_D8: Final = 78
+EVENT_CREATE, EVENT_SYNCHRONIZE = 71, 75
 SET_LIMIT: Final = 92
 STUB_MODE: Final = 0x57
 BUSY, HIDDEN, LAUNCH_FAILS, FULL, HANG = 1, 2, 4, 8, 16
@@ -252,6 +253,15 @@ class TestStream(WorkerCase):
         self.assertEqual(INVALID_HANDLE, session.call(STREAM_SYNCHRONIZE, struct.pack('<Q', 16)).status)
         session.send(STREAM_CREATE, struct.pack('<QI', 17, 0))
         session.send(STREAM_CREATE, struct.pack('<QI', 17, 0))
+        self.assert_ended(session)
+
+    def test_who_waits_for_an_event_leaves_the_core_to_others(self) -> None:
+        """The stub makes no events that are waited for by spinning, and no such context."""
+        session = self.start()
+        session.send(EVENT_CREATE, struct.pack('<QI', 16, 0))
+        answer = session.call(EVENT_SYNCHRONIZE, struct.pack('<Q', 16))
+        self.assertEqual((0, 0, []), (answer.status, answer.sticky, session.deferred))
+        session.send(EVENT_CREATE, struct.pack('<QI', 16, 2))
         self.assert_ended(session)
 
     def test_frames_out_of_order_end_the_session(self) -> None:

@@ -45,7 +45,13 @@ API int cuInit(unsigned flags)
 }
 API int cuDeviceGetCount(int *count) { *count = 1; return 0; }
 API int cuDeviceGet(int *device, int ordinal) { *device = 0; return invalid(ordinal != 0); }
-API int cuDevicePrimaryCtxRetain(void **context, int device) { *context = &mode; return invalid(device != 0); }
+static unsigned schedule; /* of the primary context; 4: who waits for the device sleeps */
+API int cuDevicePrimaryCtxSetFlags_v2(int device, unsigned flags) { schedule = flags; return invalid(device != 0); }
+API int cuDevicePrimaryCtxRetain(void **context, int device)
+{
+    *context = &mode;
+    return invalid(device != 0 || schedule != 4);
+}
 API int cuCtxSetCurrent(void *context) { return invalid(context != &mode); }
 API int cuCtxSynchronize(void)
 {
@@ -206,7 +212,7 @@ API int cuStreamDestroy_v2(void *stream) { return invalid(!stream); }
 API int cuStreamSynchronize(void *stream) { (void)stream; return 0; }
 API int cuStreamQuery(void *stream) { (void)stream; return 0; }
 API int cuStreamWaitEvent(void *stream, void *event, unsigned flags) { (void)stream, (void)flags; return invalid(!event); }
-API int cuEventCreate(void **event, unsigned flags) { (void)flags; return new_object(event); }
+API int cuEventCreate(void **event, unsigned flags) { return invalid(!(flags & 1)) || new_object(event); } /* the same */
 API int cuEventRecord(void *event, void *stream) { (void)stream; return invalid(!event); }
 API int cuEventSynchronize(void *event) { return invalid(!event); }
 API int cuEventDestroy_v2(void *event) { return invalid(!event); }

@@ -55,7 +55,8 @@ class NvidiaRemoting(base.Remoting):
         if device.options.get('no_sessions'):
             raise errors.NotSupported(f'{device.model} at {device.pci_address}: {device.options["no_sessions"]}')
         env = {'CUDA_DEVICE_ORDER': 'PCI_BUS_ID', 'CUDA_VISIBLE_DEVICES': device.options['uuid'],
-               'CUDA_MODULE_LOADING': 'LAZY'}
+               'CUDA_MODULE_LOADING': 'LAZY',
+               'CUDA_CACHE_DISABLE': '1'}  # of compiled PTX: a session writes no files
         return base.Endpoint(
             interface='cuda', library=str(library(self._directory)), env=env,
             nodes=(f'/dev/nvidia{device.options["minor"]}', *COMMON_NODES))

@@ -94,7 +94,7 @@ static int staging_copy(struct staging *staging, uint64_t to, const uint8_t *fro
     int status = CU_SUCCESS;
 
     if (!mark->event)
-        status = vendor.event_create(&mark->event, 2); /* no timing */
+        status = vendor.event_create(&mark->event, VENDOR_EVENT_BLOCKING | VENDOR_EVENT_UNTIMED);
     if (!status)
         status = vendor.copy_in(to, from, length, stream);
     if (!status)

@@ -18,7 +18,6 @@
 #define METER_CALLS_MAX 256
 #define METER_SEGMENT_CALLS 8        /* calls that share a pair of events ... */
 #define METER_SEGMENT_GAP_NS 50000   /* ... when they follow each other this closely: gaps would count as work */
-#define METER_EVENT_FLAGS 1u         /* CU_EVENT_BLOCKING_SYNC, with timing */
 
 static uint64_t meter_now(void)
 {
@@ -92,10 +91,10 @@ int meter_open(struct session *s)
     if (vendor.attach || !vendor.event_elapsed)
         return 0;
     for (unsigned i = 0; i < METER_SEGMENTS; i++)
-        if (vendor.event_create(&m->segments[i].before, METER_EVENT_FLAGS) ||
-            vendor.event_create(&m->segments[i].after, METER_EVENT_FLAGS))
+        if (vendor.event_create(&m->segments[i].before, VENDOR_EVENT_BLOCKING) ||
+            vendor.event_create(&m->segments[i].after, VENDOR_EVENT_BLOCKING))
             return -1;
-    if (vendor.event_create(&m->base, METER_EVENT_FLAGS) || vendor.event_record(m->base, NULL) ||
+    if (vendor.event_create(&m->base, VENDOR_EVENT_BLOCKING) || vendor.event_record(m->base, NULL) ||
         pthread_create(&m->thread, NULL, meter_run, s))
         return -1;
     m->on = 1;

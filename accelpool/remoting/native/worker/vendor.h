@@ -23,6 +23,9 @@ enum {
     CU_SYSTEM_FAILURE = 999,
 };
 
+/* CUevent_flags. Who waits for an event without the first one keeps a core of the host busy meanwhile. */
+enum { VENDOR_EVENT_BLOCKING = 1, VENDOR_EVENT_UNTIMED = 2 };
+
 /* CUmemAllocationProp, CUmemAccessDesc, CUlaunchConfig: the layouts of the public header. */
 struct vendor_allocation_prop {
     int type, requested_handle_types;
@@ -82,6 +85,7 @@ _Static_assert(sizeof(struct vendor_launch_config) == 56, "CUlaunchConfig");
 #define VENDOR_OPTIONAL(X)                                                                              \
     X(launch, "cuLaunchKernelEx",                                                                       \
       (const struct vendor_launch_config *config, void *function, void **parameters, void **extra))     \
+    X(primary_flags, "cuDevicePrimaryCtxSetFlags_v2", (int device, unsigned flags))                     \
     X(event_elapsed, "cuEventElapsedTime", (float *milliseconds, void *start, void *end))               \
     X(stream_create, "cuStreamCreate", (void **stream, unsigned flags))                                 \
     X(memset, "cuMemsetD8Async", (uint64_t to, unsigned char value, size_t bytes, void *stream))        \

@@ -73,5 +73,5 @@ class Remoting(unittest.TestCase):
         found = self.put('libcuda.so.1')
         endpoint = remoting.NvidiaRemoting(str(self.place)).endpoint(DEVICE)
         self.assertEqual(('cuda', str(found)), (endpoint.interface, endpoint.library))
-        self.assertEqual('GPU-1', endpoint.env['CUDA_VISIBLE_DEVICES'])
+        self.assertEqual(('GPU-1', '1'), (endpoint.env['CUDA_VISIBLE_DEVICES'], endpoint.env['CUDA_CACHE_DISABLE']))
         self.assertEqual(('/dev/nvidia3', '/dev/nvidiactl'), endpoint.nodes[:2])

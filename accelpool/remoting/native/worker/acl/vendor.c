@@ -16,7 +16,6 @@
 #include "api.h"
 
 #define MEMORY_HBM_HUGE 4 /* aclrtMemAttr */
-#define NO_TIMES 2u /* what the shared files say, in CUDA's words: CU_EVENT_DISABLE_TIMING */
 #define GRANULARITY_MINIMUM 0
 
 struct acl_library acl;
@@ -149,7 +148,7 @@ static int stream_create(void **stream, unsigned flags)
 
 static int event_create(void **event, unsigned flags)
 {
-    return acl.event_create(event, flags & NO_TIMES ? ACL_EVENT_SYNC : ACL_EVENT_SYNC | ACL_EVENT_TIME_LINE);
+    return acl.event_create(event, flags & VENDOR_EVENT_UNTIMED ? ACL_EVENT_SYNC : ACL_EVENT_SYNC | ACL_EVENT_TIME_LINE);
 }
 
 static const char *load(void *library)

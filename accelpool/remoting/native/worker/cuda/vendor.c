@@ -27,6 +27,7 @@ static const char *load(void *library)
 }
 
 #define ATTRIBUTE_MPS_ENABLED 133
+#define SCHEDULE_BLOCKING 4u /* CU_CTX_SCHED_BLOCKING_SYNC */
 
 /*
  * Where MPS limits the slice and the library does not reach its daemon it runs without, silently, and then nothing limits the
@@ -49,6 +50,8 @@ static int start(void)
 
     if (!status)
         status = vendor.device_get(&vendor.device, 0);
+    if (!status && vendor.primary_flags) /* who waits leaves the core to others; a driver that refuses this spins, no more */
+        vendor.primary_flags(vendor.device, SCHEDULE_BLOCKING);
     if (!status)
         status = vendor.primary_retain(&vendor.context, vendor.device);
     if (!status)
