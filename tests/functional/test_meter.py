@@ -156,6 +156,18 @@ until(lambda gpu: gpu == 0)
         self.used('slice')
         self.assertEqual(0, self.agent.slice('slice')['charged_bytes'])
 
+    def test_programs_run_where_the_vendor_has_few_addresses_and_chooses_them(self) -> None:
+        for room, memory in ((64, 64), (64, 20 << 10), (1, 64)):
+            name = f'slice-{room}-{memory}'
+            self.bind(name, 50, memory=memory, PLAIN_VENDOR_RANGE=str(room))
+            program = self.start(name, '-m', 'tests.functional.tls_program', 'marker')
+            if room >= 64:
+                self.finish(program)
+                continue
+            _, said = program.communicate(timeout=60)
+            self.assertIn('no range of addresses is free on both sides', said)
+            self.assertIn('reserves no 64 GiB of addresses', self.agent.log())
+
     def test_a_waiting_session_ends_when_its_slice_does(self) -> None:
         self.bind('small', 1, strict=True)
         process = self.start('small', 'examples/share.py', '30')

@@ -93,10 +93,28 @@ class TestStart(WorkerCase):
     def test_a_range_that_is_taken_or_odd_can_be_tried_again(self) -> None:
         session = peer.Session(self.directory, self.directory / 'libstub.so')
         self.addCleanup(session.close)
-        for base in (0, BASE + 4096, 1 << 50, 2**64 - GRANULE):
+        for base in (BASE + 4096, 1 << 50, 2**64 - GRANULE):
             self.assertEqual(INVALID_VALUE, session.call(peer.RANGE, struct.pack('<QQ', base, session.range_size)).status)
         self.assertEqual(INVALID_VALUE, session.call(peer.RANGE, struct.pack('<QQ', BASE, GRANULE)).status)
         session.reserve_range()
+
+    def test_a_range_may_be_smaller_as_long_as_the_slice_fits(self) -> None:
+        gib = 1 << 30
+        for limit, size, status in ((100 * gib, 512 * gib, 0), (100 * gib, 128 * gib, 0), (100 * gib, 64 * gib, INVALID_VALUE),
+                                    (gib, 32 * gib, INVALID_VALUE), (gib, 128 * gib, INVALID_VALUE)):
+            with self.subTest(limit=limit, size=size), peer.Session(self.directory, self.directory / 'libstub.so',
+                                                                    limit=limit) as session:
+                self.assertEqual(status, session.call(peer.RANGE, struct.pack('<QQ', 1 << 45, size)).status)
+
+    def test_a_library_that_chooses_addresses_is_followed_only_when_asked_to_choose(self) -> None:
+        other = BASE + (1 << 40)
+        with mock.patch.dict(os.environ, {'STUB_HINT': f'{other:x}'}):
+            session = peer.Session(self.directory, self.directory / 'libstub.so')
+        self.assertEqual(OUT_OF_MEMORY, session.call(peer.RANGE, struct.pack('<QQ', BASE, session.range_size)).status)
+        answer = session.call(peer.RANGE, struct.pack('<QQ', 0, session.range_size))
+        self.assertEqual((0, struct.pack('<Q', other)), (answer.status, answer.body))
+        self.assertEqual(0, session.lease(other, GRANULE, MIB).status)
+        self.assertIn(f'reserves no 64 GiB of addresses at 0x{BASE:x}: code 0, at 0x{other:x}', session.close())
 
 
 class TestMemory(WorkerCase):

@@ -2,6 +2,7 @@
 /*
  * Makes the emulated CUDA library look like a vendor's own: the worker finds no accelpool_backend_* in it (the build defines
  * them as absolute zeros), so it meters by itself. PTX is not translated here: $PLAIN_VENDOR_MODULE is what every module is.
+ * $PLAIN_VENDOR_RANGE is how many GiB of addresses can be reserved, and where they lie is the library's choice then.
  */
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -44,6 +45,17 @@ static int touch(void *opaque, uint64_t bytes)
 static void untouch(void *opaque, uint64_t bytes)
 {
     (void)opaque, (void)bytes;
+}
+
+int cuMemAddressReserve(uint64_t *address, size_t bytes, size_t alignment, uint64_t at, uint64_t flags)
+{
+    int (*reserve)(uint64_t *, size_t, size_t, uint64_t, uint64_t);
+    const char *most = getenv("PLAIN_VENDOR_RANGE");
+
+    *(void **)&reserve = dlsym(RTLD_NEXT, "cuMemAddressReserve");
+    if (most && bytes > strtoull(most, NULL, 10) << 30)
+        return 2;
+    return reserve(address, bytes, alignment, most ? 0 : at, flags);
 }
 
 static void __attribute__((constructor)) start(void)

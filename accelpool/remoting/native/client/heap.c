@@ -126,36 +126,53 @@ static int reserve(uint64_t base, uint64_t size)
     return -1;
 }
 
-/* Reserves the range here and at the worker, whose vendor may have chosen another place; 0 or a CUresult. */
+/* The worker's range, where its vendor's library likes when base is 0: here it is reserved only at base. 0 or a CUresult. */
+static int ask(struct heap *h, uint64_t base)
+{
+    struct wire_range range = {base, h->size};
+    struct iovec part = {&range, sizeof range};
+    struct wire_range_reply answer = {.base = base};
+    struct channel_reply reply = {.head = &answer, .head_size = sizeof answer};
+    int error = channel_call(h->channel, WIRE_RANGE, &part, 1, &reply);
+
+    if (!error)
+        h->base = answer.base;
+    return error;
+}
+
+/* The worker has a range at h->base, where this process may have something else. */
+static int follow(struct heap *h)
+{
+    if (h->base && !(h->base % h->granule) && !reserve(h->base, h->size))
+        return SUCCESS;
+    h->base = 0;
+    return OUT_OF_MEMORY;
+}
+
+/* Reserves the range here and at the worker; 0 or a CUresult. A smaller one, when the worker refuses a second place. */
 static int agree(struct heap *h, unsigned ordinal)
 {
-    int error = OUT_OF_MEMORY;
+    const uint64_t least = h->size / 4 > WIRE_RANGE_MIN ? h->size / 4 : WIRE_RANGE_MIN;
+    int error = OUT_OF_MEMORY, refused = 0;
 
     for (unsigned i = 0; i < TRIES; i++) {
         uint64_t base = RANGE_BASE + (ordinal * TRIES + i) * RANGE_STRIDE;
-        struct wire_range range = {base, h->size};
-        struct iovec part = {&range, sizeof range};
-        struct wire_range_reply answer = {.base = base};
-        struct channel_reply reply = {.head = &answer, .head_size = sizeof answer};
 
         if (reserve(base, h->size))
             continue;
-        error = channel_call(h->channel, WIRE_RANGE, &part, 1, &reply);
-        if (!error && answer.base == base) {
-            h->base = base;
+        error = ask(h, base);
+        if (!error && h->base == base)
             return SUCCESS;
-        }
         munmap((void *)(uintptr_t)base, h->size);
-        if (!error && !(answer.base % h->granule) && !reserve(answer.base, h->size)) {
-            h->base = answer.base;
-            return SUCCESS;
-        }
         if (!error)
-            return OUT_OF_MEMORY; /* the program has something else there */
+            return follow(h);
         if (error == CHANNEL_LOST)
-            break;
+            return error;
+        if (error == OUT_OF_MEMORY && refused++ && h->size / 2 >= least)
+            h->size /= 2;
     }
-    return error;
+    error = ask(h, 0);
+    return error ? error : follow(h);
 }
 
 struct heap *heap_open(struct channel *channel, unsigned ordinal, uint64_t range_size, uint64_t granule, int *error)

@@ -169,13 +169,16 @@ struct wire_recall {
     uint64_t number; /* 1, 2, 3 ...: the LEASE_RETURN that answers it says this */
 } WIRE_PACKED;
 
+#define WIRE_RANGE_MIN (UINT64_C(64) << 30)
+
 struct wire_range {
-    uint64_t base, size;
+    uint64_t base; /* 0: wherever the vendor's library likes */
+    uint64_t size; /* WELCOME's range_size, or a half, a quarter ... of it: WIRE_RANGE_MIN and the slice's memory at least */
 } WIRE_PACKED;
 
 struct wire_range_reply {
     struct wire_reply reply;
-    uint64_t base; /* another one than was asked for where the vendor's library chooses itself */
+    uint64_t base; /* another one than was asked for where the vendor's library always chooses itself */
 } WIRE_PACKED;
 
 /*

@@ -5,8 +5,11 @@
  * allocation inside it cannot fail later. The client is not trusted with either: what it may touch is what the bitmap
  * says is mapped, and what is mapped is paid for from the ledger (account.c).
  */
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "granules.h"
 
@@ -14,7 +17,6 @@
 #define GIB (UINT64_C(1) << 30)
 #define MEMORY_TRIES 8u              /* RANGE frames of one session */
 #define MEMORY_ADDRESS_MAX (UINT64_C(1) << 47)
-#define MEMORY_RANGE_MIN (64 * GIB)
 #define MEMORY_RANGE_MAX (2048 * GIB)
 #define MEMORY_STREAM_FLAGS 1u       /* CU_STREAM_NON_BLOCKING */
 
@@ -29,7 +31,7 @@ struct memory_job {
 
 uint64_t memory_range_size(uint64_t limit)
 {
-    uint64_t size = MEMORY_RANGE_MIN;
+    uint64_t size = WIRE_RANGE_MIN;
 
     while (size < MEMORY_RANGE_MAX && size / 4 < limit)
         size *= 2; /* room for fragmentation of addresses, which cost nothing */
@@ -127,6 +129,39 @@ void memory_done(struct session *s)
 
 /* --- RANGE, BARRIER ---------------------------------------------------------------------------------------------- */
 
+/* The usual size, or a half, a quarter ... of it. */
+static int size_is_ours(uint64_t size, uint64_t limit)
+{
+    uint64_t usual = memory_range_size(limit);
+
+    while (usual > size)
+        usual /= 2;
+    return size == usual && size >= WIRE_RANGE_MIN && size >= limit;
+}
+
+static int range_is_possible(uint64_t base, uint64_t size)
+{
+    return base && base % vendor.granule == 0 && base < MEMORY_ADDRESS_MAX && size <= MEMORY_ADDRESS_MAX - base;
+}
+
+/* The address may be a hint to the vendor's library, which a client's range cannot be. */
+static int range_reserve(struct session *s, const struct wire_range *range, uint64_t *address)
+{
+    int status = vendor.reserve(address, range->size, 0, range->base, 0);
+
+    if (!status && (*address == range->base ||
+                    ((vendor.chooses_range || !range->base) && range_is_possible(*address, range->size))))
+        return CU_SUCCESS;
+    fprintf(stderr,
+            "accelpool-worker[%d] slice %s: the vendor's library reserves no %" PRIu64 " GiB of addresses at 0x%" PRIx64
+            ": code %d, at 0x%" PRIx64 "\n",
+            (int)getpid(), s->params->slice, range->size / GIB, range->base, status, *address);
+    if (status)
+        return status;
+    vendor.unreserve(*address, range->size);
+    return CU_OUT_OF_MEMORY;
+}
+
 void memory_range(struct session *s, const struct call *call)
 {
     struct memory *m = &s->memory;
@@ -139,16 +174,11 @@ void memory_range(struct session *s, const struct call *call)
         return;
     }
     memcpy(&range, call->payload, sizeof range);
-    if (range.size != memory_range_size(s->params->memory_limit) || range.base == 0 || range.base % vendor.granule ||
-        range.base >= MEMORY_ADDRESS_MAX || range.size > MEMORY_ADDRESS_MAX - range.base) {
+    if (!size_is_ours(range.size, s->params->memory_limit) || (range.base && !range_is_possible(range.base, range.size))) {
         call_status(s, call, CU_INVALID_VALUE);
         return;
     }
-    status = vendor.reserve(&address, range.size, 0, range.base, 0);
-    if (!status && address != range.base && (!vendor.chooses_range || address % vendor.granule)) {
-        vendor.unreserve(address, range.size);
-        status = CU_OUT_OF_MEMORY;
-    }
+    status = range_reserve(s, &range, &address);
     if (!status) {
         m->granules = calloc(range.size / vendor.granule / 64 + 1, sizeof *m->granules);
         m->foreign = calloc(range.size / vendor.granule / 64 + 1, sizeof *m->foreign);
