@@ -168,6 +168,11 @@ until(lambda gpu: gpu == 0)
             self.assertIn('no range of addresses is free on both sides', said)
             self.assertIn('reserves no 64 GiB of addresses', self.agent.log())
 
+    def test_programs_for_hopper(self) -> None:
+        self.bind('slice', 50, PLAIN_VENDOR_HOPPER='1')
+        for scenario in ('tensor_maps', 'clusters'):
+            self.finish(self.start('slice', '-m', 'tests.functional.hopper_program', scenario))
+
     def test_a_waiting_session_ends_when_its_slice_does(self) -> None:
         self.bind('small', 1, strict=True)
         process = self.start('small', 'examples/share.py', '30')

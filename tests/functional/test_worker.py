@@ -17,6 +17,7 @@ STREAM_CREATE, STREAM_DESTROY, STREAM_SYNCHRONIZE = 65, 67, 68
 MEMSET_D8: Final = 78
 EVENT_CREATE, EVENT_SYNCHRONIZE = 71, 75
 SET_LIMIT: Final = 92
+TENSOR_TILED: Final = 95
 STUB_MODE: Final = 0x57
 BUSY, HIDDEN, LAUNCH_FAILS, FULL, HANG = 1, 2, 4, 8, 16
 INVALID_VALUE, OUT_OF_MEMORY, INVALID_PTX, INVALID_HANDLE, LAUNCH_FAILED, NOT_SUPPORTED = 1, 2, 218, 400, 719, 801
@@ -393,6 +394,14 @@ class TestStream(WorkerCase):
         pointer = struct.pack('<14I', 1, 0, *[1] * 6, 0, 1, 0, 0, 0, 0) + struct.pack('<II64s', 1, 0, b'\xff' * 64)
         self.assertEqual(NOT_SUPPORTED, session.call(peer.LAUNCH, pointer).status)
         self.assertEqual(INVALID_HANDLE, session.call(peer.LAUNCH, struct.pack('<14I', 1, 2, *[1] * 6, *[0] * 6)).status)
+
+    def test_a_tensor_map_has_no_more_dimensions_than_there_is_room_for(self) -> None:
+        session = self.start()
+        for rank, status in ((0, INVALID_VALUE), (1, 0), (5, 0), (6, INVALID_VALUE), (2**32 - 1, INVALID_VALUE)):
+            tensor = struct.pack('<10Q', BASE, *[64] * 9) + struct.pack('<18I', *[1] * 18) + struct.pack('<6I', rank, *[0] * 5)
+            self.assertEqual(status, session.call(TENSOR_TILED, tensor).status)
+        session.send(TENSOR_TILED, tensor[:-1], peer.WANT_REPLY)
+        self.assert_ended(session)
 
     def test_a_module_that_does_not_compile_comes_with_the_log(self) -> None:
         session = self.start()

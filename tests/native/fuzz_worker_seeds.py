@@ -86,7 +86,11 @@ def seeds() -> dict[str, bytes]:
             + frame(19, struct.pack('<IIQII', 1, 1, len(image), 2, 0) + b'a\0', WANT) + frame(13, image)
             + frame(20, struct.pack('<II', 1, 0), WANT) + frame(21, struct.pack('<II', 1, 0)))
     busy = frame(92, struct.pack('<iQ', 0x57, 3), WANT)
+    tensor = struct.pack('<10Q20I', BASE, 64, 32, 8, 4, 2, 128, 4096, 32768, 65536, *[1] * 18, 5, 6) + bytes(16)
+    clusters = struct.pack('<2I3I3I4IQ', 1, 1, 8, 1, 1, 32, 1, 1, 0, 1, 0, 0, 0) + struct.pack('<II3I52s', 4, 0, 2, 1, 1, b'')
     return {
+        'tensors': (frame(95, tensor, WANT) + frame(96, tensor, WANT) + frame(97, struct.pack('<17Q', BASE, *range(16)), WANT)
+                    + lease + module(image) + frame(98, clusters, WANT) + frame(99, clusters, WANT)),
         'lease': lease + frame(11, struct.pack('<3Q', BASE, GRANULE, 256)) + frame(12, b'', WANT) + frame(14, b'', WANT),
         'copies': lease + copies,
         'staged': lease + busy + copies,

@@ -2,6 +2,7 @@
 /*
  * Makes the emulated CUDA library look like a vendor's own: the worker finds no accelpool_backend_* in it (the build defines
  * them as absolute zeros), so it meters by itself. PTX is not translated here: $PLAIN_VENDOR_MODULE is what every module is.
+ * It has the functions of compute capability 9.0, and attributes that say so with $PLAIN_VENDOR_HOPPER.
  * $PLAIN_VENDOR_RANGE is how many GiB of addresses can be reserved, and where they lie is the library's choice then.
  */
 #include <dlfcn.h>
@@ -9,6 +10,7 @@
 #include <stdlib.h>
 
 #include "backend.h"
+#include "hopper_vendor.h"
 
 static uint64_t enter(void *opaque)
 {
@@ -56,6 +58,17 @@ int cuMemAddressReserve(uint64_t *address, size_t bytes, size_t alignment, uint6
     if (most && bytes > strtoull(most, NULL, 10) << 30)
         return 2;
     return reserve(address, bytes, alignment, most ? 0 : at, flags);
+}
+
+int cuDeviceGetAttribute(int *value, int attribute, int device)
+{
+    int (*get)(int *, int, int);
+
+    *(void **)&get = dlsym(RTLD_NEXT, "cuDeviceGetAttribute");
+    if (!getenv("PLAIN_VENDOR_HOPPER") || (attribute != 120 && attribute != 127))
+        return get(value, attribute, device);
+    *value = 1; /* cluster launches, tensor maps */
+    return 0;
 }
 
 static void __attribute__((constructor)) start(void)

@@ -42,7 +42,7 @@ $(FUZZ)/fuzz_worker: tests/native/fuzz_worker.c $(SOURCES) $(HEADERS)
 	@mkdir -p $(FUZZ)
 	$(CLANG) $(FLAGS) -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined $< $(SOURCES) -o $@ -ldl -lssl -lcrypto
 STUB_FLAGS := -std=c11 -D_GNU_SOURCE -O1 -g -fPIC -shared -Wall -Wextra -Werror -I$(REMOTING)/common
-%/libstub.so: tests/native/worker_stub.c
+%/libstub.so: tests/native/worker_stub.c tests/native/hopper_vendor.h
 	@mkdir -p $(@D)
 	$(CC) $(STUB_FLAGS) $< -o $@
 %/libstub-acl.so: tests/native/worker_stub_acl.c

@@ -12,6 +12,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "hopper_vendor.h"
+
 #define API __attribute__((visibility("default")))
 #define GRANULE ((size_t)2 << 20)
 #define STUB_MODE 0x57

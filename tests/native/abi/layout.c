@@ -33,6 +33,8 @@ int main(void)
     FIELD(CUlaunchConfig, hStream);
     FIELD(CUlaunchConfig, attrs);
     FIELD(CUlaunchConfig, numAttrs);
+    SIZE(CUtensorMap);
+    SIZE(CUtensorMapDataType);
     SIZE(CUDA_MEMCPY2D);
     FIELD(CUDA_MEMCPY2D, srcHost);
     FIELD(CUDA_MEMCPY2D, srcPitch);

@@ -118,6 +118,18 @@ _Static_assert(sizeof(struct vendor_launch_config) == 56, "CUlaunchConfig");
     X(function_name, "cuFuncGetName", (const char **name, void *function))                              \
     X(function_param, "cuFuncGetParamInfo", (void *function, size_t index, size_t *offset, size_t *size)) \
     X(function_attribute, "cuFuncGetAttribute", (int *value, int attribute, void *function))            \
+    X(active_clusters, "cuOccupancyMaxActiveClusters",                                                  \
+      (int *count, void *function, const struct vendor_launch_config *config))                          \
+    X(cluster_size, "cuOccupancyMaxPotentialClusterSize",                                               \
+      (int *size, void *function, const struct vendor_launch_config *config))                           \
+    X(tensor_tiled, "cuTensorMapEncodeTiled",                                                           \
+      (uint64_t *map, int type, uint32_t rank, uint64_t address, const uint64_t *dimensions, const uint64_t *strides, \
+       const uint32_t *box, const uint32_t *element_strides, int interleave, int swizzle, int promotion, int fill)) \
+    X(tensor_im2col, "cuTensorMapEncodeIm2col",                                                         \
+      (uint64_t *map, int type, uint32_t rank, uint64_t address, const uint64_t *dimensions, const uint64_t *strides, \
+       const int32_t *lower, const int32_t *upper, uint32_t channels, uint32_t pixels, const uint32_t *element_strides, \
+       int interleave, int swizzle, int promotion, int fill))                                           \
+    X(tensor_replace, "cuTensorMapReplaceAddress", (uint64_t *map, uint64_t address))                   \
     X(device_name, "cuDeviceGetName", (char *name, int length, int device))                             \
     X(device_uuid, "cuDeviceGetUuid_v2", (void *uuid, int device))                                      \
     X(device_memory, "cuDeviceTotalMem_v2", (size_t *bytes, int device))                                \

@@ -151,7 +151,9 @@ class Accepted(unittest.TestCase):
             80: 'cuMemsetD16_v2', 81: 'cuMemsetD16Async', 82: 'cuMemsetD32_v2', 83: 'cuMemsetD32Async',
             84: 'cuMemsetD2D8_v2', 85: 'cuMemsetD2D8Async', 86: 'cuMemsetD2D16_v2', 87: 'cuMemsetD2D16Async',
             88: 'cuMemsetD2D32_v2', 89: 'cuMemsetD2D32Async', 90: 'cuMemcpyDtoD_v2', 91: 'cuMemcpyDtoDAsync_v2',
-            92: 'cuCtxSetLimit', 93: 'cuCtxGetLimit', 94: 'cuCtxResetPersistingL2Cache'}, calls)
+            92: 'cuCtxSetLimit', 93: 'cuCtxGetLimit', 94: 'cuCtxResetPersistingL2Cache', 95: 'cuTensorMapEncodeTiled',
+            96: 'cuTensorMapEncodeIm2col', 97: 'cuTensorMapReplaceAddress', 98: 'cuOccupancyMaxActiveClusters',
+            99: 'cuOccupancyMaxPotentialClusterSize'}, calls)
 
 
 class SecondApi(unittest.TestCase):

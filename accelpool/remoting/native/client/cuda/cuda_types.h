@@ -13,8 +13,10 @@ typedef int CUresult, CUdevice, CUdevice_attribute, CUdevice_P2PAttribute, CUfun
 typedef int CUfunc_cache, CUsharedconfig, CUlimit, CUjit_option, CUjitInputType, CUlibraryOption, CUmemorytype;
 typedef int CUstreamCaptureMode, CUstreamCaptureStatus, CUmoduleLoadingMode, CUfunctionLoadingState;
 typedef int CUdriverProcAddressQueryResult;
+typedef int CUtensorMapDataType, CUtensorMapInterleave, CUtensorMapSwizzle, CUtensorMapL2promotion, CUtensorMapFloatOOBfill;
 typedef unsigned long long CUdeviceptr;
 typedef uint64_t cuuint64_t;
+typedef uint32_t cuuint32_t;
 
 typedef struct CUctx_st *CUcontext;
 typedef struct CUmod_st *CUmodule;
@@ -59,6 +61,10 @@ typedef struct CUlaunchConfig_st {
     CUlaunchAttribute *attrs;
     unsigned int numAttrs;
 } CUlaunchConfig;
+
+typedef struct CUtensorMap_st {
+    _Alignas(128) cuuint64_t opaque[16];
+} CUtensorMap;
 
 typedef struct CUDA_MEMCPY2D_st {
     size_t srcXInBytes, srcY;

@@ -2,6 +2,8 @@
 /* Launches: every documented synchronous error is found here; what is sent is expected to run, and nobody waits for it. */
 #include <string.h>
 
+#include "cuda_calls.h"
+#include "cuda_wire.h"
 #include "module.h"
 
 enum { /* CUlaunchAttributeID */
@@ -175,13 +177,61 @@ CUresult cuLaunchKernel(CUfunction f, unsigned int gridDimX, unsigned int gridDi
     return launch(f, &call, hStream, NULL, 0, kernelParams, extra);
 }
 
+static struct wire_launch described(const CUlaunchConfig *config)
+{
+    return (struct wire_launch){.grid = {config->gridDimX, config->gridDimY, config->gridDimZ},
+                                .block = {config->blockDimX, config->blockDimY, config->blockDimZ},
+                                .shared_bytes = config->sharedMemBytes};
+}
+
+/* What the vendor's library says of a launch that is not made. */
+static CUresult ask(uint16_t opcode, int *answer, CUfunction function, const CUlaunchConfig *config)
+{
+    struct wire_launch_attribute attributes[WIRE_LAUNCH_ATTRIBUTES];
+    struct cuda_cluster_reply body;
+    struct channel_reply reply = {.head = &body.reply, .head_size = sizeof body};
+    struct device *device;
+    uint64_t id;
+    CUresult status = client_enter(&device);
+    const struct kernel *kernel = status ? NULL : kernel_of(function);
+
+    if (status)
+        return status;
+    if (!kernel || kernel->module->device != device)
+        return CLIENT_INVALID_HANDLE;
+    if (!answer || !config)
+        return CLIENT_INVALID_VALUE;
+    struct wire_launch call = described(config);
+    status = client_stream(device, config->hStream, &id);
+    if (!status)
+        status = read_attributes(kernel, &call, config->attrs, config->numAttrs, attributes);
+    if (status)
+        return status;
+    call.module = (uint32_t)kernel->module->id;
+    call.kernel = kernel->index;
+    call.stream = id;
+    struct iovec parts[2] = {{&call, sizeof call}, {attributes, call.attribute_count * sizeof *attributes}};
+    status = channel_call(device->channel, opcode, parts, call.attribute_count ? 2 : 1, &reply);
+    if (!status)
+        *answer = body.value;
+    return status;
+}
+
+CUresult cuOccupancyMaxActiveClusters(int *numClusters, CUfunction func, const CUlaunchConfig *config)
+{
+    return ask(CUDA_OP_cuOccupancyMaxActiveClusters, numClusters, func, config);
+}
+
+CUresult cuOccupancyMaxPotentialClusterSize(int *clusterSize, CUfunction func, const CUlaunchConfig *config)
+{
+    return ask(CUDA_OP_cuOccupancyMaxPotentialClusterSize, clusterSize, func, config);
+}
+
 CUresult cuLaunchKernelEx(const CUlaunchConfig *config, CUfunction f, void **kernelParams, void **extra)
 {
     if (!config)
         return client_ready() ? CLIENT_NOT_INITIALIZED : CLIENT_INVALID_VALUE;
-    struct wire_launch call = {.grid = {config->gridDimX, config->gridDimY, config->gridDimZ},
-                               .block = {config->blockDimX, config->blockDimY, config->blockDimZ},
-                               .shared_bytes = config->sharedMemBytes};
+    struct wire_launch call = described(config);
 
     return launch(f, &call, config->hStream, config->attrs, config->numAttrs, kernelParams, extra);
 }
