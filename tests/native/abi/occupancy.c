@@ -8,7 +8,7 @@
 
 static const struct {
     int major, minor, threads, blocks; /* of a multiprocessor */
-    int shared, optin, reserved;       /* KiB */
+    int shared, per_block, reserved;       /* KiB */
 } DEVICES[] = {
     {5, 2, 2048, 32, 96, 48, 0},  {6, 0, 2048, 32, 64, 48, 0},  {6, 1, 2048, 32, 96, 48, 0},   {7, 0, 2048, 32, 96, 96, 0},
     {7, 5, 1024, 16, 64, 64, 0},  {8, 0, 2048, 32, 164, 163, 1}, {8, 6, 1536, 16, 100, 99, 1}, {8, 9, 1536, 24, 100, 99, 1},
@@ -54,13 +54,13 @@ static cudaOccDeviceProp take_device(size_t index)
     device.snapshot.attributes[ATTRIBUTE_WARP_SIZE] = 32;
     device.snapshot.attributes[ATTRIBUTE_MULTIPROCESSOR_COUNT] = 100;
     device.snapshot.attributes[ATTRIBUTE_MAX_SHARED_MEMORY_PER_MULTIPROCESSOR] = DEVICES[index].shared << 10;
-    device.snapshot.attributes[ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN] = DEVICES[index].optin << 10;
+    device.snapshot.attributes[ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN] = DEVICES[index].per_block << 10;
     device.snapshot.attributes[ATTRIBUTE_RESERVED_SHARED_MEMORY_PER_BLOCK] = DEVICES[index].reserved << 10;
     return (cudaOccDeviceProp){
         .computeMajor = DEVICES[index].major, .computeMinor = DEVICES[index].minor, .maxThreadsPerBlock = 1024,
         .maxThreadsPerMultiprocessor = DEVICES[index].threads, .regsPerBlock = 65536, .regsPerMultiprocessor = 65536,
         .warpSize = 32, .sharedMemPerBlock = 48 << 10, .sharedMemPerMultiprocessor = (size_t)DEVICES[index].shared << 10,
-        .numSms = 100, .sharedMemPerBlockOptin = (size_t)DEVICES[index].optin << 10,
+        .numSms = 100, .sharedMemPerBlockOptin = (size_t)DEVICES[index].per_block << 10,
         .reservedSharedMemPerBlock = (size_t)DEVICES[index].reserved << 10};
 }
 
@@ -76,7 +76,7 @@ static cudaOccFuncAttributes take_kernel(size_t index)
     kernel.attributes[FUNCTION_MAX_THREADS_PER_BLOCK] = pick(1) ? 1024 : 1 + pick(1023);
     kernel.attributes[FUNCTION_NUM_REGS] = pick(255);
     kernel.attributes[FUNCTION_SHARED_SIZE_BYTES] = shared;
-    kernel.dynamic_shared = (pick(1) ? 48 << 10 : DEVICES[index].optin << 10) - shared;
+    kernel.dynamic_shared = (pick(1) ? 48 << 10 : DEVICES[index].per_block << 10) - shared;
     return (cudaOccFuncAttributes){
         .maxThreadsPerBlock = kernel.attributes[FUNCTION_MAX_THREADS_PER_BLOCK],
         .numRegs = kernel.attributes[FUNCTION_NUM_REGS], .sharedSizeBytes = (size_t)shared,
