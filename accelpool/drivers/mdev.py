@@ -8,7 +8,7 @@ A device with SR-IOV has the types below its virtual functions, one instance eac
 
 import pathlib
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from accelpool import errors
 from accelpool.drivers import base
@@ -19,6 +19,11 @@ from accelpool.types import Device, Slice
 NAMESPACE = uuid.UUID('0a5c9be6-2f0e-4a53-9d37-0c1a6d7f7c1e')
 #: Why such a slice has no sessions.
 NO_SESSIONS = 'a mediated device is seen inside the instance only'
+
+
+def write(path: pathlib.Path, text: str) -> None:
+    """:raises OSError: the kernel refused"""
+    path.write_text(text)
 
 
 def functions(root: pathlib.Path, pci: str, having: str) -> list[pathlib.Path]:
@@ -36,9 +41,13 @@ class Mdev:
 
     lost = 'somebody else removed its mediated device (mdevctl list), or the host was restarted'
 
-    def __init__(self, root: pathlib.Path) -> None:
-        """:param root: where sysfs is mounted"""
+    def __init__(self, root: pathlib.Path, kernel: Callable[[pathlib.Path, str], None] = write) -> None:
+        """
+        :param root: where sysfs is mounted
+        :param kernel: writes to a file of sysfs
+        """
         self._root = root
+        self._kernel = kernel
 
     def functions(self, pci: str) -> list[pathlib.Path]:
         """Return the PCI functions that have types: the device itself, or its virtual functions."""
@@ -54,7 +63,7 @@ class Mdev:
             failure: OSError | None = None
             for function in self.functions(entry['pci']):
                 try:
-                    (function / 'mdev_supported_types' / entry['type'] / 'create').write_text(entry['mdev'])
+                    self._kernel(function / 'mdev_supported_types' / entry['type'] / 'create', entry['mdev'])
                     failure = None
                     break
                 except OSError as error:
@@ -69,7 +78,7 @@ class Mdev:
     def unmake(self, entry: Entry) -> None:
         if self._exists(entry):
             try:
-                (self._path(entry) / 'remove').write_text('1')
+                self._kernel(self._path(entry) / 'remove', '1')
             except OSError as error:
                 raise errors.DriverError(
                     f'The mediated device {entry["mdev"]} cannot be removed: {error}; a VM may still use it') from error

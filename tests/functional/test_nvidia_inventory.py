@@ -77,9 +77,9 @@ class Found(nvidia.NvidiaCase):
         plain, serving = self.look()
         self.assertEqual([], plain.options['vgpus'])
         self.assertEqual([
-            {'id': 1116, 'name': 'NVIDIA L4-2Q', 'memory': 2048, 'most': 12},
-            {'id': 1118, 'name': 'NVIDIA L4-4Q', 'memory': 4096, 'most': 6},
-            {'id': 1122, 'name': 'NVIDIA L4-24Q', 'memory': 24576, 'most': 1}], serving.options['vgpus'])
+            {'id': 1116, 'name': 'NVIDIA L4-2Q', 'memory': 2048, 'most': 12, 'profile': None},
+            {'id': 1118, 'name': 'NVIDIA L4-4Q', 'memory': 4096, 'most': 6, 'profile': None},
+            {'id': 1122, 'name': 'NVIDIA L4-24Q', 'memory': 24576, 'most': 1, 'profile': None}], serving.options['vgpus'])
         self.assertEqual({'CUSTOM_GPU_ECC'}, set(plain.traits) - set(serving.traits))
         self.assertEqual({'CUSTOM_GPU_VGPU'}, set(serving.traits) - set(plain.traits))
 

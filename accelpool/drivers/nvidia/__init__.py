@@ -14,6 +14,7 @@ from oslo_config import cfg
 from accelpool.conf import nvidia as options
 from accelpool.drivers import base
 from accelpool.drivers.book import Book
+from accelpool.drivers.nvidia.backed import Backed
 from accelpool.drivers.nvidia.channel import Channel
 from accelpool.drivers.nvidia.inventory import NvidiaInventory, boot_id
 from accelpool.drivers.nvidia.mdev import VgpuMdev
@@ -53,14 +54,16 @@ class NvidiaDriver(base.Driver):
         mig = Mig(cutting, book, reading=chosen.deadline, retry=chosen.retry_interval, boot=boot_id)
         inventory = self.inventory = NvidiaInventory(
             host, state_dir / 'nvidia-devices.json', looking(), Watch(looking),
-            ours=lambda device_id: {entry['start'] for entry in book.of_device(device_id) if entry['way'] == 'mig'},
+            ours=lambda device_id: {entry['start'] for entry in book.of_device(device_id) if 'start' in entry},
             isolations=book.isolations, hung=mig.hung, resting=mig.rest,
             types=lambda device: vf.geometry(device) or mdev.geometry(device),
             retry_interval=chosen.retry_interval, drain_foreign=chosen.drain_foreign,
             overhead=chosen.session_overhead_mib, sysfs=sysfs)
         self.slicing = NvidiaSlicing(book, {
             'whole': Whole(), 'shared': Shared(), 'mdev': mdev, 'vf': vf, 'mig': mig,
+            'mig-mdev': Backed(mig, mdev, away=lambda entry: False), 'mig-vf': Backed(mig, vf, away=vf.away),
             'mps': Mps(chosen.mps_control, pathlib.Path(chosen.mps_directory), others=lambda device_id: sum(
                 entry['way'] == 'mps' for entry in book.of_device(device_id))),
-        }, mps=chosen.mps, vf=vf.functions)
+        }, mps=chosen.mps,
+            vgpu=lambda pci: 'vf' if vf.functions(pci) else 'mdev' if mdev.functions(pci) else None)
         self.remoting = NvidiaRemoting(chosen.library_dir)

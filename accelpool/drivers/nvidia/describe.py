@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from accelpool.partitions import Geometry, Span, Template
+from accelpool.types import Device
 
 #: NVML_DEVICE_ARCH_...
 ARCHITECTURES = {2: 'KEPLER', 3: 'MAXWELL', 4: 'PASCAL', 5: 'VOLTA', 6: 'TURING', 7: 'AMPERE', 8: 'ADA', 9: 'HOPPER',
@@ -20,6 +21,8 @@ STANDARD_CAPABILITIES = {'1.0', '1.1', '1.2', '1.3', '2.0', '2.1', '3.0', '3.2',
 STANDARD_SDKS = ((6, 5), (7, 5), (8, 0), (9, 0), (9, 1), (9, 2), (10, 0))
 #: NVML_GPU_VIRTUALIZATION_MODE_HOST_VGPU
 HOST_VGPU = 3
+#: What vGPU types are called: as they would be as mediated devices, so that a request serves every kind of hosts.
+VGPU = 'nvidia-'
 #: The first CUDA whose driver lists and names a module's kernels (CUDA Driver API: cuModuleEnumerateFunctions).
 SESSIONS_CUDA = 12040
 
@@ -97,7 +100,7 @@ def islands(host: str, identities: Iterable[Mapping[str, Any]]) -> dict[str, str
 
 
 def geometry(identity: Mapping[str, Any], condition: Mapping[str, Any], ours: Iterable[int], overhead: int) -> Geometry:
-    """Return the MIG geometry of a device in MIG mode.
+    """Return the MIG geometry of a device in MIG mode: vGPU types, where the host has such that take GPU instances.
 
     :param ours: first slices of the instances that this driver made; the others are taken for good
     :param overhead: MiB that the context of a slice's session takes
@@ -105,10 +108,10 @@ def geometry(identity: Mapping[str, Any], condition: Mapping[str, Any], ours: It
     profiles = identity['profiles']
     most = max(profile['slices'] for profile in profiles)
     mine = set(ours)
+    templates = [*_backed(identity, most)] or [
+        one for profile in profiles for one in _templates(profile, most, overhead)]
     return Geometry(
-        templates=tuple(sorted(
-            (one for profile in profiles for one in _templates(profile, most, overhead)),
-            key=lambda one: (bool(one.within), one.size, one.compute, one.special))),
+        templates=tuple(sorted(templates, key=lambda one: (bool(one.within), one.size, one.compute, one.special))),
         capacity={'slices': most, **{profile['name']: profile['count'] for profile in profiles}},
         taken=tuple(Span(start=one['start'], size=one['size'], needs=_needs(profiles, one['profile']))
                     for one in condition['instances'] if one['start'] not in mine))
@@ -125,10 +128,7 @@ def _templates(profile: Mapping[str, Any], most: int, overhead: int) -> Iterator
     :param most: compute slices of the device
     """
     slices = profile['slices']
-    whole = Template(
-        name=profile['name'], compute=100 * slices // most, memory=profile['memory'],
-        needs={'slices': slices, profile['name']: 1}, size=profile['size'], starts=tuple(profile['starts']),
-        special='+' in profile['name'])
+    whole = _whole(profile, most)
     yield whole
     for length in (1, 2, 3, 4):
         memory = whole.memory * length // slices - overhead
@@ -138,6 +138,35 @@ def _templates(profile: Mapping[str, Any], most: int, overhead: int) -> Iterator
                 whole, name=f'{length}c.{whole.name}', compute=100 * length // most,
                 memory=memory, special=True, within=whole.name, length=length,
                 offsets=tuple(range(0, slices - length + 1, step)))
+
+
+def _whole(profile: Mapping[str, Any], most: int) -> Template:
+    slices = profile['slices']
+    return Template(
+        name=profile['name'], compute=100 * slices // most, memory=profile['memory'],
+        needs={'slices': slices, profile['name']: 1}, size=profile['size'], starts=tuple(profile['starts']),
+        special='+' in profile['name'])
+
+
+def _backed(identity: Mapping[str, Any], most: int) -> Iterator[Template]:
+    """Yield the vGPU types that take a GPU instance each.
+
+    There can be more of those that take turns on one than there can be instances: they are left out.
+    """
+    profiles = {profile['name']: profile for profile in identity['profiles']}
+    for kind in identity['vgpus']:
+        profile = profiles.get(kind['profile'])
+        if profile is not None and kind['most'] <= profile['count']:
+            # The profile of every graphics type has a plus; that of media engines is the only rare one.
+            yield dataclasses.replace(
+                _whole(profile, most), name=f'{VGPU}{kind["id"]}', memory=min(kind['memory'], profile['memory']),
+                special='+me' in profile['name'])
+
+
+def backed(device: Device) -> bool:
+    """Return whether a device is in MIG mode and its partitions are vGPU types."""
+    return bool(device.options.get('mig')) and any(
+        one['name'].startswith(VGPU) for one in (device.partitions or {}).get('templates', ()))
 
 
 def _needs(profiles: Iterable[Mapping[str, Any]], name: str) -> dict[str, int]:

@@ -29,7 +29,8 @@ class VgpuMdev(Mdev):
 
     def geometry(self, device: Device) -> Geometry | None:
         """Return the types as partitions; None when the device has none."""
-        mine = {entry['mdev'] for entry in self._booked(device.id) if entry['way'] == 'mdev'}
+        backed = {f'{describe.VGPU}{kind["id"]}' for kind in device.options['vgpus'] if kind['profile'] is not None}
+        mine = {entry['mdev'] for entry in self._booked(device.id) if 'mdev' in entry}
         kinds: dict[str, describe.VgpuType] = {}
         for function in self.functions(device.pci_address or ''):
             for path in (function / 'mdev_supported_types').iterdir():
@@ -39,7 +40,7 @@ class VgpuMdev(Mdev):
                 except (OSError, ValueError):
                     continue
                 memory, most = FRAMEBUFFER.search(text), MOST.search(text)
-                if memory is not None:
+                if memory is not None and path.name not in backed:
                     made = {one.name for one in (path / 'devices').glob('*')}
                     before = kinds.get(path.name)
                     kinds[path.name] = describe.VgpuType(

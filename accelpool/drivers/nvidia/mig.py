@@ -80,15 +80,23 @@ class Mig:
     def plan(self, device: Device, wanted: Slice) -> Entry:
         if wanted.template is None or wanted.position is None:
             raise errors.NotSupported('A MIG slice needs a profile and a place; the scheduler chooses them')
-        uuid, known = device.options['uuid'], Geometry.from_dict(device.partitions) if device.partitions else None
+        known = Geometry.from_dict(device.partitions) if device.partitions else None
         template = next((one for one in known.templates if one.name == wanted.template), None) if known else None
         if template is None:
             raise errors.NotSupported(f'{device.model} has no MIG profile {wanted.template}')
+        return self.entry(device, template.within or template.name, wanted.position, template.length)
+
+    def entry(self, device: Device, name: str, position: int, length: int = 0) -> Entry:
+        """Return what the book has of an instance of a profile.
+
+        :raises DriverError: its place is somebody else's
+        """
+        uuid = device.options['uuid']
         profile = next(one for one in self._ask('identity', uuid, deadline=self._reading)['profiles']
-                       if one['name'] == (template.within or template.name))
-        start, offset = split(wanted.position)
+                       if one['name'] == name)
+        start, offset = split(position)
         entry = {'device': device.id, 'uuid': uuid, 'minor': device.options['minor'], 'profile': profile['id'],
-                 'name': profile['name'], 'start': start, 'size': profile['size'], 'length': template.length,
+                 'name': profile['name'], 'start': start, 'size': profile['size'], 'length': length,
                  'offset': offset, 'boot': self._boot(), 'made': None}
         self._present(entry)
         return entry
@@ -97,15 +105,9 @@ class Mig:
         found = self._present(entry)
         compute = found and self._compute(entry, found)
         if found is None or compute is None:
-            self._note(entry, None)
-            try:  # without its compute instance: somebody took it away, or others share the instance
-                made = self._ask('create_instance', entry['uuid'], entry['profile'], entry['start'],
-                                 entry['size'], entry.get('length', 0), entry.get('offset', 0))
-            except NvmlError as error:
-                left = found is None and self._ours(entry, self._instances(entry)) is not None
-                raise (Unfinished if left else errors.DriverError)(
-                    f'MIG instance {_name(entry)} cannot be made: {error.detail}') from error
-            found, compute = made, self._compute(entry, made)
+            # Without its compute instance: somebody took it away, or others share the instance.
+            found = self._create(entry, found, entry.get('length', 0))
+            compute = self._compute(entry, found)
             if compute is None:
                 raise errors.DriverError(f'MIG instance {_name(entry)} was made and is not there')
         self._note(entry, compute['uuid'])
@@ -116,16 +118,9 @@ class Mig:
 
     def unmake(self, entry: Entry) -> None:
         found = self._ours(entry, self._instances(entry))
-        if found is None:
-            return
-        compute = self._compute(entry, found)
-        alone = len(self._sharers(entry)) <= 1
-        try:
-            self._ask('destroy_instance', entry['uuid'], found['id'], compute and compute['id'], alone)
-        except NvmlError as error:
-            if error.number == NOT_FOUND:
-                return
-            raise errors.DriverError(f'MIG instance {_name(entry)} cannot be taken apart: {error.detail}') from error
+        if found is not None:
+            compute = self._compute(entry, found)
+            self._destroy(entry, found, [] if compute is None else [compute], alone=len(self.sharers(entry)) <= 1)
 
     def there(self, entries: Sequence[Entry]) -> list[Entry]:
         if entries[0]['uuid'] in self._resting:
@@ -133,6 +128,53 @@ class Mig:
         instances = self._instances(entries[0])
         return [entry for entry in entries
                 if (found := self._ours(entry, instances)) is not None and self._compute(entry, found) is not None]
+
+    def make_bare(self, entry: Entry) -> None:
+        """Make a GPU instance alone, or see that it exists; what is made in it is its user's.
+
+        :raises DriverError: NVML refused, or its place is somebody else's
+        """
+        if self._present(entry) is None:
+            self._create(entry, None, None)
+
+    def unmake_bare(self, entry: Entry) -> None:
+        """Take a GPU instance apart with what its user made in it; nothing happens when it is not there.
+
+        :raises DriverError: NVML refused
+        """
+        found = self._ours(entry, self._instances(entry))
+        if found is not None:
+            self._destroy(entry, found, found['computes'], alone=True)
+
+    def bare(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Return whose GPU instances are there.  :raises DriverError: it cannot be told now"""
+        instances = self._instances(entries[0])
+        return [entry for entry in entries if self._ours(entry, instances) is not None]
+
+    def _create(self, entry: Entry, found: dict[str, Any] | None, length: int | None) -> dict[str, Any]:
+        """Return the GPU instance that NVML has made, or put a compute instance in.
+
+        :param found: the GPU instance, None: it is not there
+        :raises DriverError: NVML refused; Unfinished: and something is there
+        """
+        self._note(entry, None)
+        try:
+            made: dict[str, Any] = self._ask('create_instance', entry['uuid'], entry['profile'], entry['start'],
+                                             entry['size'], length, entry.get('offset', 0))
+        except NvmlError as error:
+            left = found is None and self._ours(entry, self._instances(entry)) is not None
+            raise (Unfinished if left else errors.DriverError)(
+                f'MIG instance {_name(entry)} cannot be made: {error.detail}') from error
+        return made
+
+    def _destroy(self, entry: Entry, found: dict[str, Any], computes: Sequence[dict[str, Any]], alone: bool) -> None:
+        """:raises DriverError: NVML refused"""
+        try:
+            self._ask('destroy_instance', entry['uuid'], found['id'], [one['id'] for one in computes], alone)
+        except NvmlError as error:
+            if error.number != NOT_FOUND:
+                raise errors.DriverError(
+                    f'MIG instance {_name(entry)} cannot be taken apart: {error.detail}') from error
 
     def _note(self, entry: Entry, made: str | None) -> None:
         """Note before an instance is made that it is one of this start of the host, and afterwards its UUID."""
@@ -158,7 +200,7 @@ class Mig:
         found = _at(entry, instances)
         ours = found is not None and any(
             self._current(one) and (_placed(one, found) is None or self._compute(one, found) is not None)
-            for one in self._sharers(entry))
+            for one in self.sharers(entry))
         return found if ours else None
 
     def _compute(self, entry: Entry, found: dict[str, Any]) -> dict[str, Any] | None:
@@ -196,10 +238,10 @@ class Mig:
             if uuid in self._resting:
                 channel.close()
 
-    def _sharers(self, entry: Entry) -> list[Entry]:
+    def sharers(self, entry: Entry) -> list[Entry]:
         """Return the slices whose instance begins at the slot of this one's."""
         return [one for one in self._book.of_device(entry['device'])
-                if one['way'] == 'mig' and one['start'] == entry['start']]
+                if one.get('start') == entry['start']]
 
     def _capabilities(self, minor: int, instance: int, compute: int) -> tuple[str, ...]:
         """Return the nodes that open an instance; none on a driver that does not use them."""

@@ -25,7 +25,7 @@ THROTTLE = {
     'power-cap': 0x4, 'hardware': 0x8, 'thermal-software': 0x20, 'thermal-hardware': 0x40, 'power-brake': 0x80}
 #: NVML_FI_DEV_GET_GPU_RECOVERY_ACTION
 RECOVERY_ACTION = 230
-#: NVML answers this instead of an instance's number when there is none.
+#: NVML answers this instead of the number of an instance, or of a profile, when there is none.
 NO_INSTANCE = 0xffffffff
 MIB = 1 << 20
 #: Answers that only say that a device or a driver lacks something.
@@ -138,6 +138,7 @@ def identity(uuid: str) -> dict[str, Any]:
     """Return what does not change of a device while the driver runs."""
     device = _device(uuid)
     pci = pynvml.nvmlDeviceGetPciInfo(device)
+    profiles = _profiles(device)
     return {
         'uuid': uuid, 'name': text(pynvml.nvmlDeviceGetName(device)),
         'serial': optional(pynvml.nvmlDeviceGetSerial, device), 'bus_id': text(pci.busId),
@@ -152,7 +153,8 @@ def identity(uuid: str) -> dict[str, Any]:
         'clock_max': optional(pynvml.nvmlDeviceGetMaxClockInfo, device, pynvml.NVML_CLOCK_SM),
         'memory_clock_max': optional(pynvml.nvmlDeviceGetMaxClockInfo, device, pynvml.NVML_CLOCK_MEM),
         'virtualization': optional(pynvml.nvmlDeviceGetVirtualizationMode, device),
-        'vgpus': _vgpus(device), 'links': _links(device), 'profiles': _profiles(device),
+        'vgpus': _vgpus(device, {one['id']: one['name'] for one in profiles}), 'links': _links(device),
+        'profiles': profiles,
     }
 
 
@@ -232,10 +234,11 @@ def watch(key: int | str) -> None:
         _watched[_address(device)] = uuid
 
 
-def create_instance(uuid: str, profile: int, start: int, size: int, length: int, offset: int) -> dict[str, Any]:
+def create_instance(uuid: str, profile: int, start: int, size: int, length: int | None, offset: int) -> dict[str, Any]:
     """Make a compute instance, in a GPU instance at a place; that is made, too, if it is not there.  All or nothing.
 
-    :param length: compute slices of the compute instance, which begins at ``offset``; 0: it fills the GPU instance
+    :param length: compute slices of the compute instance, which begins at ``offset``; 0: it fills the GPU instance;
+        None: the GPU instance alone
     """
     device = _device(uuid)
     there = next((one for one in _instances(device) if (one['start'], one['number']) == (start, profile)), None)
@@ -245,10 +248,12 @@ def create_instance(uuid: str, profile: int, start: int, size: int, length: int,
     else:
         instance = pynvml.nvmlDeviceGetGpuInstanceById(device, there['id'])
     try:
-        compute = _create_compute(instance, length, offset)
-        made = next((one for one in _instances(device) if one['start'] == start and one['computes']), None)
+        compute = None if length is None else _create_compute(instance, length, offset)
+        made = next((one for one in _instances(device) if one['start'] == start
+                     and (compute is None or one['computes'])), None)
         if made is None:
-            pynvml.nvmlComputeInstanceDestroy(compute)
+            if compute is not None:
+                pynvml.nvmlComputeInstanceDestroy(compute)
             raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_FOUND)
     except pynvml.NVMLError:
         if there is None:
@@ -257,13 +262,10 @@ def create_instance(uuid: str, profile: int, start: int, size: int, length: int,
     return made
 
 
-def destroy_instance(uuid: str, instance: int, compute: int | None, alone: bool) -> None:
-    """Take a compute instance apart, and its GPU instance if nobody else shares that.
-
-    :param compute: None: it is not there any more
-    """
+def destroy_instance(uuid: str, instance: int, computes: Sequence[int], alone: bool) -> None:
+    """Take compute instances of a GPU instance apart, and that, too, if nobody else shares it."""
     found = pynvml.nvmlDeviceGetGpuInstanceById(_device(uuid), instance)
-    if compute is not None:
+    for compute in computes:
         pynvml.nvmlComputeInstanceDestroy(pynvml.nvmlGpuInstanceGetComputeInstanceById(found, compute))
     if alone:
         pynvml.nvmlGpuInstanceDestroy(found)
@@ -336,11 +338,19 @@ def _ecc(device: Any, kind: int) -> int | None:
     return found
 
 
-def _vgpus(device: Any) -> list[dict[str, Any]]:
-    return [{'id': kind, 'name': text(pynvml.nvmlVgpuTypeGetName(kind)),
-             'memory': pynvml.nvmlVgpuTypeGetFramebufferSize(kind) // MIB,
-             'most': pynvml.nvmlVgpuTypeGetMaxInstances(device, kind)}
-            for kind in optional(pynvml.nvmlDeviceGetSupportedVgpus, device) or []]
+def _vgpus(device: Any, profiles: Mapping[int, str]) -> list[dict[str, Any]]:
+    """Return the vGPU types; ``profile``: of the GPU instances that back one, None: it needs none.
+
+    :param profiles: names of the GPU instance profiles by their numbers
+    """
+    found = []
+    for kind in optional(pynvml.nvmlDeviceGetSupportedVgpus, device) or []:
+        number = optional(pynvml.nvmlVgpuTypeGetGpuInstanceProfileId, kind)
+        found.append({'id': kind, 'name': text(pynvml.nvmlVgpuTypeGetName(kind)),
+                      'memory': pynvml.nvmlVgpuTypeGetFramebufferSize(kind) // MIB,
+                      'most': pynvml.nvmlVgpuTypeGetMaxInstances(device, kind),
+                      'profile': None if number in (None, NO_INSTANCE) else profiles.get(number, str(number))})
+    return found
 
 
 def _links(device: Any) -> list[dict[str, Any]]:

@@ -2,12 +2,11 @@
 """Cutting devices: one file for each way, and a book of what was made (:mod:`accelpool.drivers.book`)."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from accelpool import errors
 from accelpool.drivers import base
 from accelpool.drivers.book import Book, BookedSlicing, Entry, Way
-from accelpool.drivers.nvidia.describe import HOST_VGPU
+from accelpool.drivers.nvidia.describe import HOST_VGPU, backed
 from accelpool.types import Device, Isolation, Slice
 
 #: Nodes that every CUDA program opens, beside its device's own.
@@ -17,15 +16,15 @@ COMMON_NODES = ('/dev/nvidiactl', '/dev/nvidia-uvm', '/dev/nvidia-uvm-tools')
 class NvidiaSlicing(BookedSlicing):
     """Whole devices, MIG instances, MPS clients, vGPUs and metered shares."""
 
-    def __init__(self, book: Book, ways: Mapping[str, Way], *, mps: bool, vf: Callable[[str], Sequence[Any]]) -> None:
+    def __init__(self, book: Book, ways: Mapping[str, Way], *, mps: bool, vgpu: Callable[[str], str | None]) -> None:
         """
-        :param ways: by their names in the book: whole, shared, mig, mps, mdev, vf
+        :param ways: by their names in the book: whole, shared, mig, mps, mdev, vf, mig-mdev, mig-vf
         :param mps: whether MPS is offered
-        :param vf: gives the virtual functions of a device (by its PCI address) that can have vGPU types themselves
+        :param vgpu: tells how a device (by its PCI address) has vGPU types: mdev or vf; None: by none of its functions
         """
         super().__init__(book, ways)
         self._mps = mps
-        self._vf = vf
+        self._vgpu = vgpu
 
     def modes(self, device: Device) -> tuple[Isolation, ...]:
         """A device in MIG mode, or one that serves vGPU types, has no other use; the rest is exclusive or shared.
@@ -34,6 +33,8 @@ class NvidiaSlicing(BookedSlicing):
         """
         no_sessions = device.options.get('no_sessions')
         if device.partitions is not None:
+            if backed(device):
+                return (Isolation.PARTITION,) if self._vgpu(device.pci_address or '') else ()
             return () if no_sessions and device.options.get('mig') else (Isolation.PARTITION,)
         if device.options.get('virtualization') == HOST_VGPU:
             return ()
@@ -44,9 +45,10 @@ class NvidiaSlicing(BookedSlicing):
     def way(self, device: Device, wanted: Slice) -> str:
         if wanted.isolation != Isolation.PARTITION:
             return str(wanted.isolation)
-        if device.options.get('mig'):
-            return 'mig'
-        return 'vf' if self._vf(device.pci_address or '') else 'mdev'
+        vgpu = self._vgpu(device.pci_address or '') or 'mdev'
+        if backed(device):
+            return f'mig-{vgpu}'
+        return 'mig' if device.options.get('mig') else vgpu
 
     def refuse_mixture(self, device: Device, wanted: Slice) -> None:
         if device.options.get('mig') and wanted.isolation != Isolation.PARTITION:

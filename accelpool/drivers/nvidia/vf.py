@@ -23,16 +23,9 @@ from accelpool.partitions import Geometry
 from accelpool.types import Device, Slice
 
 CURRENT, CREATABLE = 'nvidia/current_vgpu_type', 'nvidia/creatable_vgpu_types'
-#: A type is called as it would be as a mediated device, so that a profile serves both kinds of hosts.
-PREFIX = 'nvidia-'
 NONE = '0'
 #: Why such a slice has no sessions.
 NO_SESSIONS = 'a virtual function with a vGPU type is used inside the instance only'
-
-
-def write(path: pathlib.Path, text: str) -> None:
-    """:raises OSError: the kernel refused"""
-    path.write_text(text)
 
 
 class VgpuVf:
@@ -41,7 +34,7 @@ class VgpuVf:
     lost = 'somebody else took the type from its virtual function (nvidia/current_vgpu_type), or the host was restarted'
 
     def __init__(self, root: pathlib.Path, book: Book,
-                 kernel: Callable[[pathlib.Path, str], None] = write) -> None:
+                 kernel: Callable[[pathlib.Path, str], None] = mdev.write) -> None:
         """
         :param root: where sysfs is mounted
         :param book: where it is noted which function a slice has
@@ -58,18 +51,19 @@ class VgpuVf:
     def geometry(self, device: Device) -> Geometry | None:
         """Return the types as partitions; None when the device has none, or no such functions."""
         functions = self.functions(device.pci_address or '')
-        if not functions or not device.options['vgpus']:
+        types = [kind for kind in device.options['vgpus'] if kind['profile'] is None]
+        if not functions or not types:
             return None
         carried = {path.resolve().name: _current(path) for path in functions}
         offered = Counter(number for path in functions if carried[path.resolve().name] == NONE
                           for number in _creatable(path))
         kinds = []
-        for kind in device.options['vgpus']:
+        for kind in types:
             number = str(kind['id'])
             present = {address for address, has in carried.items() if has == number}
             ours = len(present & self._booked(device.id))
             kinds.append(describe.VgpuType(
-                name=PREFIX + number, memory=kind['memory'], most=kind['most'], ours=ours,
+                name=describe.VGPU + number, memory=kind['memory'], most=kind['most'], ours=ours,
                 foreign=len(present) - ours, free=max(0, min(offered[number], kind['most'] - len(present)))))
         return describe.vgpus(device.memory, kinds)
 
@@ -99,6 +93,10 @@ class VgpuVf:
     def there(self, entries: Sequence[Entry]) -> list[Entry]:
         return [entry for entry in entries
                 if entry['function'] is not None and self._has(entry) in (None, _number(entry))]
+
+    def away(self, entry: Entry) -> bool:
+        """Return whether a slice waits for its function, which is not there now."""
+        return entry['function'] is not None and self._has(entry) is None
 
     def _take(self, entry: Entry) -> None:
         """Give the type to a function that has none; the kernel says no if somebody else was quicker.
@@ -136,7 +134,7 @@ class VgpuVf:
             except OSError as error:
                 raise errors.DriverError(f'{what}: {error} (dmesg, nvidia-vgpu)') from error
         elif has not in (None, _number(entry)):
-            raise errors.DriverError(f'{what}: somebody else gave it type {PREFIX}{has}')
+            raise errors.DriverError(f'{what}: somebody else gave it type {describe.VGPU}{has}')
 
     def _note(self, entry: Entry, address: str | None) -> None:
         entry['function'] = address
@@ -144,7 +142,7 @@ class VgpuVf:
 
     def _booked(self, device_id: str) -> set[str | None]:
         """Return the addresses of the functions that the pool's slices have."""
-        return {entry['function'] for entry in self._book.of_device(device_id) if entry['way'] == 'vf'}
+        return {entry['function'] for entry in self._book.of_device(device_id) if 'function' in entry}
 
     def _path(self, entry: Entry) -> pathlib.Path:
         return self._root / 'bus/pci/devices' / str(entry['function'])
@@ -154,7 +152,7 @@ class VgpuVf:
 
 
 def _number(entry: Entry) -> str:
-    return str(entry['type']).removeprefix(PREFIX)
+    return str(entry['type']).removeprefix(describe.VGPU)
 
 
 def _current(function: pathlib.Path) -> str | None:

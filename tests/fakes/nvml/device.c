@@ -294,13 +294,25 @@ EXPORT result nvmlDeviceGetFieldValues(const struct handle *handle, int count, s
     return SUCCESS;
 }
 
+// A type that MIG backs needs a free GPU instance of its profile; on a device in MIG mode there are no others.
+static int creatable_here(const struct state_device *device, const struct state_vgpu *type) {
+    if (!device->mig || type->profile == STATE_NO_PROFILE)
+        return !device->mig && type->profile == STATE_NO_PROFILE && type->most;
+    for (unsigned i = 0; i < STATE_INSTANCES; i++) {
+        const struct state_instance *instance = &device->instances[i];
+        if (instance->used && !instance->vgpu && device->profiles[instance->profile].id == type->profile)
+            return 1;
+    }
+    return 0;
+}
+
 static result vgpus(const struct state_device *device, int creatable, unsigned *count, unsigned *ids) {
     NEED(count);
     unsigned found = 0, room = ids ? *count : 0;
     if (device->virtualization != 3)  // NVML_GPU_VIRTUALIZATION_MODE_HOST_VGPU
         return ERROR_NOT_SUPPORTED;
     for (unsigned i = 0; i < STATE_VGPUS; i++) {
-        if (!device->vgpus[i].id || (creatable && !device->vgpus[i].most))
+        if (!device->vgpus[i].id || (creatable && !creatable_here(device, &device->vgpus[i])))
             continue;
         if (found < room)
             ids[found] = device->vgpus[i].id;
@@ -320,12 +332,18 @@ EXPORT result nvmlDeviceGetCreatableVgpus(const struct handle *handle, unsigned 
     return vgpus(device, 1, count, ids);
 }
 
-static const struct state_vgpu *vgpu(unsigned id) {
-    for (unsigned d = 0; d < state->devices_count; d++)
-        for (unsigned i = 0; i < STATE_VGPUS; i++)
-            if (id && state->devices[d].vgpus[i].id == id)
-                return &state->devices[d].vgpus[i];
+static const struct state_vgpu *vgpu_of(const struct state_device *device, unsigned id) {
+    for (unsigned i = 0; i < STATE_VGPUS; i++)
+        if (id && device->vgpus[i].id == id)
+            return &device->vgpus[i];
     return NULL;
+}
+
+static const struct state_vgpu *vgpu(unsigned id) {
+    const struct state_vgpu *found = NULL;
+    for (unsigned d = 0; d < state->devices_count && !found; d++)
+        found = vgpu_of(&state->devices[d], id);
+    return found;
 }
 
 EXPORT result nvmlVgpuTypeGetName(unsigned id, char *name, unsigned *length) {
@@ -336,11 +354,19 @@ EXPORT result nvmlVgpuTypeGetName(unsigned id, char *name, unsigned *length) {
     return copy_string(name, *length, vgpu(id)->name);
 }
 
+EXPORT result nvmlVgpuTypeGetGpuInstanceProfileId(unsigned id, unsigned *profile) {
+    result answer = enter(__func__, ANY_DEVICE);
+    if (answer != SUCCESS)
+        return answer;
+    NEED(vgpu(id) && profile);
+    *profile = vgpu(id)->profile;
+    return SUCCESS;
+}
+
 EXPORT result nvmlVgpuTypeGetMaxInstances(const struct handle *handle, unsigned id, unsigned *count) {
     ENTER_DEVICE(handle, device);
-    (void)device;
-    NEED(vgpu(id) && count);
-    *count = vgpu(id)->most;
+    NEED(vgpu_of(device, id) && count);
+    *count = vgpu_of(device, id)->most;
     return SUCCESS;
 }
 

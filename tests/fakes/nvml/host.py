@@ -230,8 +230,9 @@ class Host(statefile.StateFile):
         self._links(device, given, host)
         for slot, process in zip(device.processes, given.get('processes', []), strict=False):
             slot.pid, slot.memory, slot.instance = process['pid'], process['memory'], NO_INSTANCE
-        for slot, (number, name, memory, most) in zip(device.vgpus, given.get('vgpus', []), strict=False):
+        for slot, (number, name, memory, most, *backed) in zip(device.vgpus, given.get('vgpus', []), strict=False):
             slot.id, slot.name, slot.memory, slot.most = number, name.encode(), memory, most
+            slot.profile = backed[0] if backed else layout.NO_PROFILE
 
     @staticmethod
     def _mig(device: Any, given: dict[str, Any]) -> None:

@@ -17,7 +17,8 @@ PROCESSES = 16
 LINKS = 18             # NVML_NVLINK_MAX_LINKS
 EVENTS = 256
 RULES = 16
-VGPUS = 8
+VGPUS = 16
+NO_PROFILE = 0xffffffff  # of a vGPU type that takes no GPU instance
 CLIENTS = 64
 
 
@@ -38,9 +39,9 @@ class Compute(ctypes.Structure):
 
 
 class Instance(ctypes.Structure):
-    """A GPU instance: ``profile`` is an index of the device's profiles."""
+    """A GPU instance: ``profile`` is an index of the device's profiles; ``vgpu`` the type of the vGPU that has it."""
 
-    _fields_ = [('used', c_uint32), ('id', c_uint32), ('profile', c_uint32), ('start', c_uint32),
+    _fields_ = [('used', c_uint32), ('id', c_uint32), ('profile', c_uint32), ('start', c_uint32), ('vgpu', c_uint32),
                 ('computes', Compute * INSTANCES)]
 
 
@@ -59,9 +60,13 @@ class Link(ctypes.Structure):
 
 
 class Vgpu(ctypes.Structure):
-    """A vGPU type of the device; ``most``: how many of it the device can have, in MiB each ``memory``."""
+    """A vGPU type of the device; ``most``: how many of it the device can have, in MiB each ``memory``.
 
-    _fields_ = [('id', c_uint32), ('most', c_uint32), ('memory', c_uint64), ('name', c_char * 64)]
+    ``profile``: id of the profile of the GPU instance that each takes.
+    """
+
+    _fields_ = [('id', c_uint32), ('most', c_uint32), ('memory', c_uint64), ('profile', c_uint32), ('spare', c_uint32),
+                ('name', c_char * 64)]
 
 
 class Device(ctypes.Structure):
@@ -122,4 +127,4 @@ class State(ctypes.Structure):
 STRUCTURES = (Profile, Compute, Instance, Process, Link, Vgpu, Device, Event, Rule, Client, State)
 CONSTANTS = {name: globals()[name] for name in (
     'VERSION', 'DEVICES', 'PROFILES', 'COMPUTE_PROFILES', 'INSTANCES', 'STARTS', 'PROCESSES', 'LINKS', 'EVENTS',
-    'RULES', 'VGPUS', 'CLIENTS')}
+    'RULES', 'VGPUS', 'NO_PROFILE', 'CLIENTS')}

@@ -207,7 +207,7 @@ static int busy(const struct state_device *device, const struct state_instance *
 EXPORT result nvmlGpuInstanceDestroy(const struct handle *handle) {
     ENTER_INSTANCE(handle, device, instance);
     state_lock();
-    int used = busy(device, instance, NULL);
+    int used = busy(device, instance, NULL) || instance->vgpu;
     for (unsigned i = 0; i < STATE_INSTANCES; i++)
         used |= instance->computes[i].used != 0;
     if (!used)
