@@ -21,6 +21,10 @@ from tests.fakes.nvml.host import Host
 from tests.fakes.nvml.vf import VirtualFunctions
 
 
+#: Calls that change which GPU instances there are.
+CHANGES = ('create_instance', 'destroy_instance')
+
+
 class NvidiaCase(unittest.TestCase):
     """``self.host`` is the hardware, ``self.driver`` the driver; time passes when the test says so."""
 
@@ -62,6 +66,7 @@ class NvidiaCase(unittest.TestCase):
         inventory._program = lambda pid: self.programs.get(pid, 'python3')
         mig: Any = driver.need_slicing()._ways['mig']  # type: ignore[attr-defined]
         mig._boot = lambda: self.boot
+        mig._ask = self.followed(mig._ask)
         self._closing = [inventory._channel.close, inventory._watch.close,
                          lambda: [channel.close() for channel in mig._channels.values()]]
         vf: Any = driver.need_slicing()._ways['vf']  # type: ignore[attr-defined]
@@ -78,6 +83,17 @@ class NvidiaCase(unittest.TestCase):
         """Write to a virtual function, as the driver and others do."""
         assert self.functions is not None
         self.functions.write(path, text)
+
+    def followed(self, ask: Callable[..., Any]) -> Callable[..., Any]:
+        """Return what asks NVML, and has sysfs show what was done to the GPU."""
+        def asked(call: str, *arguments: Any, **named: Any) -> Any:
+            try:
+                return ask(call, *arguments, **named)
+            finally:
+                if self.functions is not None and call in CHANGES:
+                    self.functions.offer()
+
+        return asked
 
     def look(self) -> list[Device]:
         """Return the devices in the order of their PCI addresses, as the conductor sees them."""

@@ -467,6 +467,29 @@ class ForInstances(PoolCase):
         self.assertIn('was not there any more', self.events(identifier)[told:][0][1])
         self.assertEqual(('active', before), (database.state_of(identifier), self.slice_of(identifier).handle))
 
+    def test_a_vgpu_that_mig_backs(self) -> None:
+        self.describe('vgpu-mig')
+        self.functions = VirtualFunctions(self.dir / 'sys', self.host.device(1))
+        self.conductor = self.new_conductor()
+        self.conductor.sync_inventory()
+        identifier = self.ask(isolation=Isolation.PARTITION, compute=25, memory=9000)
+        self.assertEqual('active', database.state_of(identifier), self.allocation(identifier).reason)
+        found = self.slice_of(identifier)
+        self.assertEqual(('nvidia-475', 9856), (found.template, found.memory))
+        self.assertEqual({'type': 'PCI', 'uuid': None, 'info': {
+            'domain': '0000', 'bus': 'ca', 'device': '00', 'function': '4'}}, found.handle)
+        self.assertEqual([('MIG 2g.10gb', found.position, [])], self.host.instances(1))
+        self.conductor = self.new_conductor()
+        self.conductor.sync_inventory()
+        self.conductor.reconcile()
+        self.assertEqual(('active', {'0000:ca:00.4': 475}), (database.state_of(identifier), self.functions.types()))
+        others = [self.ask(isolation=Isolation.PARTITION, compute=25, memory=9000) for _ in range(3)]
+        self.assertEqual(['active', 'active'], [database.state_of(one) for one in others[:2]])
+        self.assertIn('there is no room for a partition nvidia-475 or nvidia-476', self.allocation(others[2]).reason)
+        for one in (identifier, *others[:2]):
+            self.give_back(one)
+        self.assertEqual(({}, []), (self.functions.types(), self.host.instances(1)))
+
     def test_a_whole_device(self) -> None:
         self.serve('h100')
         identifier = self.ask(isolation=Isolation.WHOLE, memory=None)

@@ -16,19 +16,16 @@ from accelpool.types import Device, Isolation
 from tests.fakes.nvml import host
 from tests.fakes.nvml.mdev import MediatedFunctions
 from tests.fakes.nvml.vf import VirtualFunctions
-from tests.functional.nvidia import SlicingCase, wanted
+from tests.functional.nvidia import CHANGES, SlicingCase, wanted
 
 #: NVML's NVML_ERROR_FUNCTION_NOT_FOUND
 FUNCTION_NOT_FOUND = 13
-#: What changes something, by the name of the call; what is written to sysfs beside.
-CHANGES = ('create_instance', 'destroy_instance')
 
 
 class Both:
     """What holds for both kinds of functions; the second A100 of the host is in MIG mode."""
 
     class Case(SlicingCase):
-        way: str
         functions: VirtualFunctions
 
         def setUp(self) -> None:
@@ -42,24 +39,24 @@ class Both:
             raise NotImplementedError
 
         def start(self) -> NvidiaDriver:
-            """Start a driver; sysfs shows what it does to the GPU, and ``strike`` hears of it before and afterwards."""
             driver = super().start()
-            ways: Any = driver.need_slicing()._ways  # type: ignore[attr-defined]
-            ways['vf']._kernel = ways['mdev']._kernel = self.write
-            original = ways['mig']._ask
-
-            def ask(call: str, *arguments: Any, **named: Any) -> Any:
-                if call in CHANGES:
-                    self.strike(call, True)
-                try:
-                    return original(call, *arguments, **named)
-                finally:
-                    self.functions.offer()
-                    if call in CHANGES:
-                        self.strike(call, False)
-
-            ways['mig']._ask = ask
+            driver.need_slicing()._ways['mdev']._kernel = self.write  # type: ignore[attr-defined]
             return driver
+
+        def followed(self, ask: Callable[..., Any]) -> Callable[..., Any]:
+            """Have ``strike`` hear of what is done to the GPU, before and afterwards."""
+            followed = super().followed(ask)
+
+            def struck(call: str, *arguments: Any, **named: Any) -> Any:
+                if call not in CHANGES:
+                    return followed(call, *arguments, **named)
+                self.strike(call, True)
+                try:
+                    return followed(call, *arguments, **named)
+                finally:
+                    self.strike(call, False)
+
+            return struck
 
         def write(self, path: pathlib.Path, text: str) -> None:
             self.strike('write', True)
@@ -113,7 +110,7 @@ class Both:
             carved = self.ask()
             self.assertEqual([('MIG 3g.20gb', 4, [])], self.host.instances(1), 'the guest makes compute instances')
             self.assertEqual([476], self.numbers())
-            self.assertIn('inside the instance only' if self.way == 'mdev' else 'inside the instance', carved.no_sessions)
+            self.assertIn('inside the instance only', carved.no_sessions)
             writes = list(self.functions.writes)
             self.assertEqual(carved, self.ask())
             self.driver = self.start()  # a conductor that was killed
@@ -128,18 +125,17 @@ class Both:
         def test_killed_at_any_moment(self) -> None:
             making = [('create_instance', True), ('create_instance', False), ('write', True), ('write', False)]
             unmaking = [('write', True), ('write', False), ('destroy_instance', True), ('destroy_instance', False)]
-            for moment in making:
+            for moment, later in zip(making, unmaking, strict=True):
                 for again in (True, False):
-                    for later in unmaking:
-                        with self.subTest(moment=moment, again=again, later=later):
-                            self.kill(moment, self.ask)
-                            if again:
-                                self.ask(device=self.look()[1])
-                                self.assertEqual([('MIG 3g.20gb', 4, [])], self.host.instances(1))
-                                self.assertEqual(([476], {'s1'}), (self.numbers(), self.slices()))
-                                self.kill(later, self.destroy)
-                            self.destroy()
-                            self.assertEqual(([], [], set()), (self.host.instances(1), self.numbers(), self.slices()))
+                    with self.subTest(moment=moment, again=again):
+                        self.kill(moment, self.ask)
+                        if again:
+                            self.ask(device=self.look()[1])
+                            self.assertEqual([('MIG 3g.20gb', 4, [])], self.host.instances(1))
+                            self.assertEqual(([476], {'s1'}), (self.numbers(), self.slices()))
+                            self.kill(later, self.destroy)
+                        self.destroy()
+                        self.assertEqual(([], [], set()), (self.host.instances(1), self.numbers(), self.slices()))
 
         def kill(self, moment: tuple[str, bool], action: Callable[[], object]) -> None:
             """Kill the conductor before or after a step of something, and start another."""
@@ -301,8 +297,6 @@ class Both:
 
 
 class OnVirtualFunctions(Both.Case):
-    way = 'vf'
-
     def make_functions(self, index: int, count: int = 16) -> VirtualFunctions:
         return VirtualFunctions(self.dir / 'sys', self.host.device(index), count)
 
@@ -353,10 +347,9 @@ class OnVirtualFunctions(Both.Case):
 
 
 class AsMediatedDevices(Both.Case):
-    way = 'mdev'
     functions: MediatedFunctions
 
-    def make_functions(self, index: int, count: int = 16) -> MediatedFunctions:
+    def make_functions(self, index: int, count: int = 8) -> MediatedFunctions:
         return MediatedFunctions(self.dir / 'sys', self.host.device(index), count)
 
     def give(self, index: int, number: int) -> None:
