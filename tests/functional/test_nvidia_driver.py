@@ -7,6 +7,7 @@ for description, cases in {
         'dgx-a100': (test_inventory.Inventory, test_slicing.WholeAndShared, test_slicing.MigSlices, test_slicing.MpsSlices),
         'h100': (test_inventory.Inventory, test_slicing.WholeAndShared, test_slicing.MpsSlices, test_session.Session),
         'l4': (test_inventory.Inventory, test_slicing.WholeAndShared),
+        'vgpu-mig': (test_inventory.Inventory,),
         'mixed': (test_inventory.Inventory, test_slicing.WholeAndShared)}.items():
     for case in cases:
         name = f'{case.__name__}On{description.title().replace("-", "")}'

@@ -199,6 +199,15 @@ class Both:
             self.assertEqual(([476], ['MIG 3g.20gb'], {'s1'}), (
                 self.numbers(), [one[0] for one in self.host.instances(1)], self.slices()))
 
+        def test_only_the_instance_is_gone(self) -> None:
+            """As after a reset of the GPU, or with a mediated device that no VM uses."""
+            carved = self.ask()
+            self.host.destroy_instance(1, 4)
+            self.assertEqual(set(), self.slices())
+            self.assertEqual(carved, self.ask())
+            self.assertEqual(([('MIG 3g.20gb', 4, [])], [476], {'s1'}), (
+                self.host.instances(1), self.numbers(), self.slices()))
+
         def test_somebody_has_the_place_after_ours_was_taken_apart(self) -> None:
             """As after a start of the host: the boot tells theirs from ours."""
             self.ask()
