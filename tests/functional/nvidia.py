@@ -20,7 +20,6 @@ from accelpool.types import Device, Isolation, Slice
 from tests.fakes.nvml.host import Host
 from tests.fakes.nvml.vf import VirtualFunctions
 
-
 #: Calls that change which GPU instances there are.
 CHANGES = ('create_instance', 'destroy_instance')
 

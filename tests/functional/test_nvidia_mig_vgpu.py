@@ -344,8 +344,9 @@ class OnVirtualFunctions(Both.Case):
         self.assertEqual((before, []), (self.ask(device=self.look()[1]), self.host.instances(1)), 'nothing was made')
         self.functions.enable()
         self.assertEqual(set(), self.slices())
+        self.ask('s2', position=0, device=self.look()[1])
         self.assertEqual(before, self.ask(device=self.look()[1]), 'the address that the VM knows')
-        self.assertEqual(([('MIG 3g.20gb', 4, [])], [476], {'s1'}), (
+        self.assertEqual(([('MIG 3g.20gb', 0, []), ('MIG 3g.20gb', 4, [])], [476, 476], {'s1', 's2'}), (
             self.host.instances(1), self.numbers(), self.slices()))
 
     def test_a_device_that_lost_its_functions_is_given_back(self) -> None:
