@@ -101,13 +101,16 @@ def _recover(report: Report, breaker: Breaker) -> None:
 
 def _watch(report: Report, ended: threading.Event) -> None:
     """At every moment devices are charged for exactly the slices that there are, and never for more than they have."""
+    snapshots = session.create_engine(layout.database('accelpool', layout.SERVER), isolation_level='REPEATABLE READ')
     while not ended.wait(1):
         try:
-            with session.engine().connect().execution_options(isolation_level='REPEATABLE READ') as connection, \
-                    orm.Session(connection) as snapshot:
+            with orm.Session(snapshots) as snapshot:
                 owed, charged = database.owed(snapshot), database.accounts(snapshot)
         except exc.SQLAlchemyError:
             report.count('watch: no database')
+            continue
+        except Exception as failure:  # a watch that ends unseen says that all is well
+            report.violation(f'watch: {failure!r}')
             continue
         report.count('watch: looked')
         if owed != charged:
