@@ -290,6 +290,18 @@ class Health_(nvidia.NvidiaCase):
         self.host.put_back(3)
         self.until(lambda found: [device.id for device in found] == [device.id for device in before])
 
+    def test_the_last_one_is_removed_and_comes_back(self) -> None:
+        before = self.look()
+        for index in range(8):
+            self.host.pull(index)
+        self.driver = self.start()
+        with self.assertLogs('accelpool.drivers.nvidia.inventory') as logged:
+            self.assertEqual([], self.look())
+        self.assertEqual(8, sum('was removed' in line for line in logged.output), logged.output)
+        for index in range(8):
+            self.host.put_back(index)
+        self.until(lambda found: [device.id for device in found] == [device.id for device in before])
+
     def test_a_call_that_hangs_fails_its_device_only(self) -> None:
         with self.host.hanging('nvmlDeviceGetTemperature', device=5):
             found = self.look()

@@ -102,7 +102,7 @@ def open_(addresses: Sequence[str] | None) -> None:
     """
     global _addresses, _events  # noqa: PLW0603
     _addresses = addresses
-    pynvml.nvmlInit()
+    pynvml.nvmlInitWithFlags(pynvml.NVML_INIT_FLAG_NO_GPUS)  # instances may have all of them
     _events = pynvml.nvmlEventSetCreate()
     at_once(_each(attach), PATIENCE, patient=True)
 

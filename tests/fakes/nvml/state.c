@@ -15,6 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define NO_GPUS 1u  // NVML_INIT_FLAG_NO_GPUS
+
 struct state_state *state;
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -141,13 +143,21 @@ void opened(unsigned device) {
     state_unlock();
 }
 
+static int any_gpu(void) {
+    for (unsigned i = 0; i < state->devices_count; i++)
+        if (!state->devices[i].gone)
+            return 1;
+    return 0;
+}
+
 EXPORT result nvmlInitWithFlags(unsigned flags) {
-    (void)flags;
     result answer = map();
     if (answer == SUCCESS && state->init_code)
         answer = (result)state->init_code;
     if (answer == SUCCESS)
         answer = obey(__func__, ANY_DEVICE);
+    if (answer == SUCCESS && !(flags & NO_GPUS) && !any_gpu())
+        answer = ERROR_GPU_NOT_FOUND;
     if (answer == SUCCESS)
         initialised++;
     return answer;
