@@ -148,6 +148,32 @@ class Found(nvidia.NvidiaCase):
         self.look()
         self.assertEqual(43, self.driver.inventory.metrics()[device.id]['xid'])
 
+    def test_drivers_of_years_ago(self) -> None:
+        """They lack functions, and those before 535.98 tell of processes in a structure that was changed afterwards."""
+        pids = [4711, 4712, 4713, 4714, 4715]
+        for driver, seen in (('450.80.02', []), ('470.57.02', pids), ('535.54.03', pids), ('535.98', pids)):
+            with self.subTest(driver):
+                self.describe({'driver': driver, 'nvml': f'11.{driver}', 'cuda': 11040, 'devices': [
+                    {'model': 'l4', 'bus': 0x3B, 'numa': 0, 'cpus': [0, 31]}]})
+                for pid in pids:
+                    self.host.start_process(0, pid)
+                self.host.device(0).throttle = 0x40
+                device, = self.look()
+                self.assertEqual('' if not seen else f'used by processes outside the pool ({", ".join(map(str, seen[:4]))}): '
+                                 'end them, or disable the device', device.health_reason or '')
+                metrics = self.driver.inventory.metrics()[device.id]
+                self.assertEqual((len(seen), 1.0), (metrics['processes'], metrics['throttled_thermal_hardware']))
+                (self.dir / 'nvidia-devices.json').unlink()
+
+    def test_what_cannot_be_understood_is_no_gpu_that_hangs(self) -> None:
+        self.describe('h100')
+        self.look()
+        self.host.device(0).serial = b'\xff'
+        self.driver = self.start()
+        device, = self.look()
+        self.assertEqual(Health.FAILED, device.health)
+        self.assertIn('UnicodeDecodeError', device.health_reason or '')
+
     def test_direct_links_make_islands(self) -> None:
         self.describe('mixed')
         first, second, third, *_ = self.look()

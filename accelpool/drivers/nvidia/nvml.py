@@ -28,6 +28,8 @@ RECOVERY_ACTION = 230
 #: NVML answers this instead of the number of an instance, or of a profile, when there is none.
 NO_INSTANCE = 0xffffffff
 MIB = 1 << 20
+#: The number of an error that is not NVML's.
+NOT_OF_NVML = -1
 #: Answers that only say that a device or a driver lacks something.
 LACKING = {pynvml.NVML_ERROR_NOT_SUPPORTED, pynvml.NVML_ERROR_FUNCTION_NOT_FOUND, pynvml.NVML_ERROR_NO_PERMISSION,
            pynvml.NVML_ERROR_NOT_FOUND, pynvml.NVML_ERROR_ARGUMENT_VERSION_MISMATCH, pynvml.NVML_ERROR_DEPRECATED,
@@ -53,6 +55,11 @@ def optional(function: Callable[..., Any], *arguments: Any, **named: Any) -> Any
         raise
 
 
+def first(functions: Sequence[Callable[..., Any]], *arguments: Any) -> Any:
+    """Return the answer of the first function that the driver has; None when it has none of them."""
+    return next((answer for function in functions if (answer := optional(function, *arguments)) is not None), None)
+
+
 def text(value: Any) -> Any:
     return value.decode() if isinstance(value, bytes) else value
 
@@ -73,6 +80,8 @@ def at_once(questions: Mapping[Any, Callable[[], Any]], seconds: float, *, patie
             found.put((key, {'result': question()}))
         except pynvml.NVMLError as error:
             found.put((key, {'code': error.value, 'error': str(error)}))
+        except Exception as error:  # whoever does not answer is taken for one that hangs
+            found.put((key, {'code': NOT_OF_NVML, 'error': f'{type(error).__name__}: {error}'}))
 
     free = [key for key in questions if key not in _asked or not _asked[key].is_alive()]
     until = None if patient else time.monotonic() + seconds
@@ -162,7 +171,8 @@ def condition(uuid: str) -> dict[str, Any]:
     """Return what changes: sensors, counters, modes, processes, MIG instances."""
     device = _device(uuid)
     memory = pynvml.nvmlDeviceGetMemoryInfo(device)
-    throttle = optional(pynvml.nvmlDeviceGetCurrentClocksEventReasons, device) or 0
+    throttle = first((pynvml.nvmlDeviceGetCurrentClocksEventReasons,
+                      pynvml.nvmlDeviceGetCurrentClocksThrottleReasons), device) or 0
     utilization = optional(pynvml.nvmlDeviceGetUtilizationRates, device)
     remapped = optional(pynvml.nvmlDeviceGetRemappedRows, device)
     mig = optional(pynvml.nvmlDeviceGetMigMode, device)
@@ -368,10 +378,13 @@ def _links(device: Any) -> list[dict[str, Any]]:
 def _processes(device: Any) -> list[dict[str, Any]]:
     """Return the processes with a context, each once; ``mps``: clients of an MPS server."""
     found: dict[tuple[int, int | None], dict[str, Any]] = {}
-    for mps, function in ((False, pynvml.nvmlDeviceGetComputeRunningProcesses),
-                          (False, pynvml.nvmlDeviceGetGraphicsRunningProcesses),
-                          (True, pynvml.nvmlDeviceGetMPSComputeRunningProcesses)):
-        for process in optional(function, device) or []:
+    # Version 2 tells the same as 3, which drivers before 510 lack, and those before 535.98 have in another layout.
+    for mps, functions in (
+            (False, (pynvml.nvmlDeviceGetComputeRunningProcesses_v2, pynvml.nvmlDeviceGetComputeRunningProcesses_v3)),
+            (False, (pynvml.nvmlDeviceGetGraphicsRunningProcesses_v2, pynvml.nvmlDeviceGetGraphicsRunningProcesses_v3)),
+            (True, (pynvml.nvmlDeviceGetMPSComputeRunningProcesses_v2,
+                    pynvml.nvmlDeviceGetMPSComputeRunningProcesses_v3))):
+        for process in first(functions, device) or []:
             instance = None if process.gpuInstanceId in (NO_INSTANCE, None) else process.gpuInstanceId
             found.setdefault((process.pid, instance), {
                 'pid': process.pid, 'memory': (process.usedGpuMemory or 0) // MIB, 'mps': mps, 'instance': instance})

@@ -25,10 +25,14 @@ NUMBER(nvmlDeviceGetComputeMode, unsigned, device->compute_mode)
 NUMBER(nvmlDeviceGetPowerUsage, unsigned, device->power)
 NUMBER(nvmlDeviceGetEnforcedPowerLimit, unsigned, device->power_limit)
 NUMBER(nvmlDeviceGetPowerManagementLimit, unsigned, device->power_limit)
-NUMBER(nvmlDeviceGetCurrentClocksEventReasons, unsigned long long, device->throttle)
 NUMBER(nvmlDeviceGetCurrentClocksThrottleReasons, unsigned long long, device->throttle)
 NUMBER(nvmlDeviceGetTotalEnergyConsumption, unsigned long long, __atomic_add_fetch(&device->energy, 1, __ATOMIC_RELAXED))
 NUMBER(nvmlDeviceGetVirtualizationMode, unsigned, device->virtualization)
+
+EXPORT result nvmlDeviceGetCurrentClocksEventReasons(const struct handle *handle, unsigned long long *reasons) {
+    SINCE(535, 0);
+    return nvmlDeviceGetCurrentClocksThrottleReasons(handle, reasons);
+}
 
 EXPORT result nvmlDeviceGetIndex(const struct handle *handle, unsigned *index) {
     ENTER_DEVICE(handle, device);
@@ -190,8 +194,9 @@ EXPORT result nvmlDeviceGetUtilizationRates(const struct handle *handle, struct 
     return SUCCESS;
 }
 
-static result processes(const struct handle *handle, const struct state_device *device, unsigned kind, unsigned *count,
-                        struct process_info *infos) {
+// Before 535.98 the third version wrote a longer structure than the one that it was then said to write.
+static result processes(const struct handle *handle, const struct state_device *device, unsigned kind, int longer,
+                        unsigned *count, void *infos) {
     NEED(count);
     unsigned found = 0, room = infos ? *count : 0;
     for (unsigned i = 0; i < STATE_PROCESSES; i++) {
@@ -199,8 +204,11 @@ static result processes(const struct handle *handle, const struct state_device *
         if (!process->pid || process->kind != kind
             || (handle->kind == MIG_DEVICE && process->instance != device->instances[handle->instance].id))
             continue;
-        if (found < room)
-            infos[found] = (struct process_info){process->pid, process->memory * MIB, process->instance, process->compute};
+        struct process_info info = {process->pid, process->memory * MIB, process->instance, process->compute};
+        if (found < room && longer)
+            ((struct long_process_info *)infos)[found] = (struct long_process_info){info, 0};
+        else if (found < room)
+            ((struct process_info *)infos)[found] = info;
         found++;
     }
     *count = found;
@@ -208,14 +216,20 @@ static result processes(const struct handle *handle, const struct state_device *
 }
 
 #define PROCESSES(function, which)                                                                       \
-    EXPORT result function(const struct handle *handle, unsigned *count, struct process_info *infos) {   \
+    EXPORT result function##_v2(const struct handle *handle, unsigned *count, void *infos) {             \
+        SINCE(470, 0);                                                                                   \
         ENTER_ANY(handle, device);                                                                       \
-        return processes(handle, device, which, count, infos);                                           \
+        return processes(handle, device, which, 0, count, infos);                                        \
+    }                                                                                                    \
+    EXPORT result function##_v3(const struct handle *handle, unsigned *count, void *infos) {             \
+        SINCE(510, 0);                                                                                   \
+        ENTER_ANY(handle, device);                                                                       \
+        return processes(handle, device, which, since(535, 0) && !since(535, 98), count, infos);         \
     }
 
-PROCESSES(nvmlDeviceGetComputeRunningProcesses_v3, 0)
-PROCESSES(nvmlDeviceGetGraphicsRunningProcesses_v3, 1)
-PROCESSES(nvmlDeviceGetMPSComputeRunningProcesses_v3, 2)
+PROCESSES(nvmlDeviceGetComputeRunningProcesses, 0)
+PROCESSES(nvmlDeviceGetGraphicsRunningProcesses, 1)
+PROCESSES(nvmlDeviceGetMPSComputeRunningProcesses, 2)
 
 EXPORT result nvmlDeviceGetCpuAffinity(const struct handle *handle, unsigned words, unsigned long *set) {
     ENTER_DEVICE(handle, device);

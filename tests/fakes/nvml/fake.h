@@ -18,6 +18,7 @@ enum {
     ERROR_NOT_FOUND = 6,
     ERROR_INSUFFICIENT_SIZE = 7,
     ERROR_TIMEOUT = 10,
+    ERROR_FUNCTION_NOT_FOUND = 13,
     ERROR_GPU_IS_LOST = 15,
     ERROR_IN_USE = 19,
     ERROR_INSUFFICIENT_RESOURCES = 23,
@@ -53,6 +54,15 @@ const struct handle *device_handle(unsigned device);
 // Notes that this process has a device open, as it has from its first handle to its end.
 void opened(unsigned device);
 
+// Whether the host's driver is of this release or later.
+int since(unsigned release, unsigned branch);
+
+// Of a function that earlier drivers do not have.
+#define SINCE(release, branch)                                                \
+    do {                                                                      \
+        if (!since(release, branch))                                          \
+            return ERROR_FUNCTION_NOT_FOUND;                                  \
+    } while (0)
 #define ENTER_DEVICE(handle, device)                                          \
     struct state_device *device;                                              \
     do {                                                                      \
@@ -82,6 +92,7 @@ struct memory { unsigned long long total, free, used; };
 struct memory_v2 { unsigned version; unsigned long long total, reserved, free, used; };
 struct utilization { unsigned gpu, memory; };
 struct process_info { unsigned pid; unsigned long long memory; unsigned instance, compute; };
+struct long_process_info { struct process_info info; unsigned long long protected_memory; };
 struct placement { unsigned start, size; };
 struct gpu_profile {
     unsigned id, p2p, slices, count, sms, copy, decoders, encoders, jpeg, ofa;

@@ -98,6 +98,12 @@ result enter_any(const char *function, const struct handle *handle, struct state
     return enter_handle(function, handle, found);
 }
 
+int since(unsigned release, unsigned branch) {
+    unsigned own[2] = {0};
+    sscanf(state->driver, "%u.%u", &own[0], &own[1]);
+    return own[0] > release || (own[0] == release && own[1] >= branch);
+}
+
 void state_lock(void) {
     pthread_mutex_lock(&mutex);
     flock(file, LOCK_EX);
