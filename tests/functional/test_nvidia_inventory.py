@@ -174,6 +174,15 @@ class Found(nvidia.NvidiaCase):
         self.assertEqual(Health.FAILED, device.health)
         self.assertIn('UnicodeDecodeError', device.health_reason or '')
 
+    def test_a_client_of_mps_with_a_context_of_its_own(self) -> None:
+        """What nvidia-smi calls M+C: it is in both lists."""
+        self.describe('h100')
+        self.host.start_process(0, 99, memory=300)
+        self.host.start_process(0, 99, memory=300, kind=2)
+        device, = self.look()
+        seen = self.driver.inventory.condition(device.options['uuid'])  # type: ignore[attr-defined]
+        self.assertEqual([(99, True)], [(one['pid'], one['mps']) for one in seen['processes']])
+
     def test_direct_links_make_islands(self) -> None:
         self.describe('mixed')
         first, second, third, *_ = self.look()

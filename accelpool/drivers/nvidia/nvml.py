@@ -386,8 +386,9 @@ def _processes(device: Any) -> list[dict[str, Any]]:
                     pynvml.nvmlDeviceGetMPSComputeRunningProcesses_v3))):
         for process in first(functions, device) or []:
             instance = None if process.gpuInstanceId in (NO_INSTANCE, None) else process.gpuInstanceId
-            found.setdefault((process.pid, instance), {
+            one = found.setdefault((process.pid, instance), {
                 'pid': process.pid, 'memory': (process.usedGpuMemory or 0) // MIB, 'mps': mps, 'instance': instance})
+            one['mps'] |= mps  # nvidia-smi's type M+C
     return list(found.values())
 
 
