@@ -317,6 +317,24 @@ class Health_(nvidia.NvidiaCase):
                 self.assertEqual(8, len(self.look()))
         self.until(lambda found: found[3].health == Health.OK)
 
+    def test_a_sensor_that_fails_does_not_fail_its_device(self) -> None:
+        sensors = {
+            'nvmlDeviceGetTemperature': 'temperature_celsius', 'nvmlDeviceGetPowerUsage': 'power_watts',
+            'nvmlDeviceGetClockInfo': 'clock_mhz', 'nvmlDeviceGetUtilizationRates': 'utilization_percent',
+            'nvmlDeviceGetTotalEnergyConsumption': None, 'nvmlDeviceGetCurrentClocksEventReasons': None,
+            'nvmlDeviceGetPersistenceMode': None, 'nvmlDeviceGetComputeMode': None}
+        for code in (999, 10, 27, 7):
+            for function, metric in sensors.items():
+                with self.subTest(function, code=code), self.host.failing(function, device=0, code=code):
+                    device = self.look()[0]
+                    self.assertEqual((Health.OK, None), (device.health, device.health_reason))
+                    self.assertNotIn(metric, self.driver.inventory.metrics()[device.id])
+        for function in ('nvmlDeviceGetTotalEccErrors', 'nvmlDeviceGetMemoryInfo'):
+            with self.host.failing(function, device=0, code=999):
+                self.assertEqual(Health.FAILED, self.health()[0])
+        with self.host.failing('nvmlDeviceGetTemperature', device=0, code=15):
+            self.assertIn('the GPU is lost', self.health()[1])
+
     def test_hot_removal_and_return(self) -> None:
         before = self.look()
         self.host.pull(3)

@@ -35,6 +35,9 @@ LACKING = {pynvml.NVML_ERROR_NOT_SUPPORTED, pynvml.NVML_ERROR_FUNCTION_NOT_FOUND
            pynvml.NVML_ERROR_NOT_FOUND, pynvml.NVML_ERROR_ARGUMENT_VERSION_MISMATCH, pynvml.NVML_ERROR_DEPRECATED,
            pynvml.NVML_ERROR_INVALID_ARGUMENT, pynvml.NVML_ERROR_NO_DATA}
 
+#: Answers that say that nothing can be asked of a device.
+UNUSABLE = {pynvml.NVML_ERROR_GPU_IS_LOST, pynvml.NVML_ERROR_RESET_REQUIRED}
+
 #: Seconds in which one GPU at least is initialised while others are: the driver takes about one for each.
 PATIENCE = 2.0
 
@@ -53,6 +56,16 @@ def optional(function: Callable[..., Any], *arguments: Any, **named: Any) -> Any
         if error.value in LACKING:
             return None
         raise
+
+
+def sensor(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Return what a sensor tells, None when it does not now: that alone makes no device sick, unless it is lost."""
+    try:
+        return optional(function, *arguments)
+    except pynvml.NVMLError as error:
+        if error.value in UNUSABLE:
+            raise
+        return None
 
 
 def first(functions: Sequence[Callable[..., Any]], *arguments: Any) -> Any:
@@ -158,9 +171,9 @@ def identity(uuid: str) -> dict[str, Any]:
         'memory': pynvml.nvmlDeviceGetMemoryInfo(device).total // MIB,
         'numa_node': _node(optional(pynvml.nvmlDeviceGetMemoryAffinity, device, 16, pynvml.NVML_AFFINITY_SCOPE_NODE)),
         'cpus': _cpus(optional(pynvml.nvmlDeviceGetCpuAffinity, device, 16)),
-        'power_limit_watts': _thousandth(optional(pynvml.nvmlDeviceGetEnforcedPowerLimit, device)),
-        'clock_max': optional(pynvml.nvmlDeviceGetMaxClockInfo, device, pynvml.NVML_CLOCK_SM),
-        'memory_clock_max': optional(pynvml.nvmlDeviceGetMaxClockInfo, device, pynvml.NVML_CLOCK_MEM),
+        'power_limit_watts': _thousandth(sensor(pynvml.nvmlDeviceGetEnforcedPowerLimit, device)),
+        'clock_max': sensor(pynvml.nvmlDeviceGetMaxClockInfo, device, pynvml.NVML_CLOCK_SM),
+        'memory_clock_max': sensor(pynvml.nvmlDeviceGetMaxClockInfo, device, pynvml.NVML_CLOCK_MEM),
         'virtualization': optional(pynvml.nvmlDeviceGetVirtualizationMode, device),
         'vgpus': _vgpus(device, {one['id']: one['name'] for one in profiles}), 'links': _links(device),
         'profiles': profiles,
@@ -171,28 +184,28 @@ def condition(uuid: str) -> dict[str, Any]:
     """Return what changes: sensors, counters, modes, processes, MIG instances."""
     device = _device(uuid)
     memory = pynvml.nvmlDeviceGetMemoryInfo(device)
-    throttle = first((pynvml.nvmlDeviceGetCurrentClocksEventReasons,
-                      pynvml.nvmlDeviceGetCurrentClocksThrottleReasons), device) or 0
-    utilization = optional(pynvml.nvmlDeviceGetUtilizationRates, device)
+    throttle = sensor(first, (pynvml.nvmlDeviceGetCurrentClocksEventReasons,
+                              pynvml.nvmlDeviceGetCurrentClocksThrottleReasons), device) or 0
+    utilization = sensor(pynvml.nvmlDeviceGetUtilizationRates, device)
     remapped = optional(pynvml.nvmlDeviceGetRemappedRows, device)
     mig = optional(pynvml.nvmlDeviceGetMigMode, device)
     return {
         'memory_used': memory.used // MIB,
-        'temperature': optional(pynvml.nvmlDeviceGetTemperature, device, pynvml.NVML_TEMPERATURE_GPU),
-        'power_watts': _thousandth(optional(pynvml.nvmlDeviceGetPowerUsage, device)),
-        'clock': optional(pynvml.nvmlDeviceGetClockInfo, device, pynvml.NVML_CLOCK_SM),
-        'memory_clock': optional(pynvml.nvmlDeviceGetClockInfo, device, pynvml.NVML_CLOCK_MEM),
+        'temperature': sensor(pynvml.nvmlDeviceGetTemperature, device, pynvml.NVML_TEMPERATURE_GPU),
+        'power_watts': _thousandth(sensor(pynvml.nvmlDeviceGetPowerUsage, device)),
+        'clock': sensor(pynvml.nvmlDeviceGetClockInfo, device, pynvml.NVML_CLOCK_SM),
+        'memory_clock': sensor(pynvml.nvmlDeviceGetClockInfo, device, pynvml.NVML_CLOCK_MEM),
         'utilization': utilization and utilization.gpu,
         'memory_utilization': utilization and utilization.memory,
         'throttle': [name for name, bit in THROTTLE.items() if throttle & bit],
-        'energy': optional(pynvml.nvmlDeviceGetTotalEnergyConsumption, device),
+        'energy': sensor(pynvml.nvmlDeviceGetTotalEnergyConsumption, device),
         'recovery': _field(device, RECOVERY_ACTION),
         'ecc': (optional(pynvml.nvmlDeviceGetEccMode, device) or [None])[0],
         'ecc_corrected': _ecc(device, pynvml.NVML_MEMORY_ERROR_TYPE_CORRECTED),
         'ecc_uncorrected': _ecc(device, pynvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED),
         'remap_failure': bool(remapped and remapped[3]), 'remap_pending': bool(remapped and remapped[2]),
-        'persistence': optional(pynvml.nvmlDeviceGetPersistenceMode, device),
-        'compute_mode': optional(pynvml.nvmlDeviceGetComputeMode, device),
+        'persistence': sensor(pynvml.nvmlDeviceGetPersistenceMode, device),
+        'compute_mode': sensor(pynvml.nvmlDeviceGetComputeMode, device),
         'mig': mig and mig[0], 'mig_pending': mig and mig[1],
         'processes': _processes(device), 'instances': _instances(device) if mig and mig[0] else [],
     }
