@@ -148,6 +148,28 @@ class Found(nvidia.NvidiaCase):
         self.look()
         self.assertEqual(43, self.driver.inventory.metrics()[device.id]['xid'])
 
+    def test_a_profile_that_a_device_has_no_place_for_is_left_out(self) -> None:
+        self.describe('mixed')
+        self.host.state.cuda = 12080
+        self.host.device(2).profiles[7].starts_count = 0
+        device = self.look()[2]
+        assert device.partitions is not None
+        self.assertEqual({'1g.6gb', '2g.12gb', '2g.12gb+me', '4g.24gb'},
+                         {one['name'] for one in device.partitions['templates'] if not one['within']})
+        for profile in self.host.device(2).profiles:
+            profile.starts_count = 0
+        self.driver = self.start()
+        found = self.look()
+        self.assertEqual(3, len(found), 'the others are looked at')
+        self.assertEqual([], (found[2].partitions or {})['templates'])
+        self.assertEqual((Health.OK, (Isolation.PARTITION,)), (found[2].health, found[2].modes))
+
+    def test_a_vgpu_type_that_a_device_cannot_have_is_left_out(self) -> None:
+        self.describe('l4')
+        with self.host.failing('nvmlVgpuTypeGetMaxInstances', code=2):
+            device = self.look()[1]
+        self.assertEqual((Health.OK, []), (device.health, device.options['vgpus']))
+
     def test_drivers_of_years_ago(self) -> None:
         """They lack functions, and those before 535.98 tell of processes in a structure that was changed afterwards."""
         pids = [4711, 4712, 4713, 4714, 4715]

@@ -106,7 +106,7 @@ def geometry(identity: Mapping[str, Any], condition: Mapping[str, Any], ours: It
     :param overhead: MiB that the context of a slice's session takes
     """
     profiles = identity['profiles']
-    most = max(profile['slices'] for profile in profiles)
+    most = max((profile['slices'] for profile in profiles), default=0)
     mine = set(ours)
     templates = [*_backed(identity, most)] or [
         one for profile in profiles for one in _templates(profile, most, overhead)]

@@ -362,18 +362,21 @@ def _ecc(device: Any, kind: int) -> int | None:
 
 
 def _vgpus(device: Any, profiles: Mapping[int, str]) -> list[dict[str, Any]]:
-    """Return the vGPU types; ``profile``: of the GPU instances that back one, None: it needs none.
+    """Return the vGPU types; one that the device cannot have as it is now is left out.
 
     :param profiles: names of the GPU instance profiles by their numbers
     """
-    found = []
-    for kind in optional(pynvml.nvmlDeviceGetSupportedVgpus, device) or []:
-        number = optional(pynvml.nvmlVgpuTypeGetGpuInstanceProfileId, kind)
-        found.append({'id': kind, 'name': text(pynvml.nvmlVgpuTypeGetName(kind)),
-                      'memory': pynvml.nvmlVgpuTypeGetFramebufferSize(kind) // MIB,
-                      'most': pynvml.nvmlVgpuTypeGetMaxInstances(device, kind),
-                      'profile': None if number in (None, NO_INSTANCE) else profiles.get(number, str(number))})
-    return found
+    return [one for kind in optional(pynvml.nvmlDeviceGetSupportedVgpus, device) or []
+            if (one := optional(_vgpu, device, kind, profiles)) is not None]
+
+
+def _vgpu(device: Any, kind: int, profiles: Mapping[int, str]) -> dict[str, Any]:
+    """Return a vGPU type; ``profile``: of the GPU instances that back one, None: it needs none."""
+    number = optional(pynvml.nvmlVgpuTypeGetGpuInstanceProfileId, kind)
+    return {'id': kind, 'name': text(pynvml.nvmlVgpuTypeGetName(kind)),
+            'memory': pynvml.nvmlVgpuTypeGetFramebufferSize(kind) // MIB,
+            'most': pynvml.nvmlVgpuTypeGetMaxInstances(device, kind),
+            'profile': None if number in (None, NO_INSTANCE) else profiles.get(number, str(number))}
 
 
 def _links(device: Any) -> list[dict[str, Any]]:
@@ -406,21 +409,27 @@ def _processes(device: Any) -> list[dict[str, Any]]:
 
 
 def _profiles(device: Any) -> list[dict[str, Any]]:
-    """Return the GPU instance profiles with their placements, in memory slices."""
+    """Return the GPU instance profiles with their placements, in memory slices; what has none here is left out."""
     found = []
     for number in range(pynvml.NVML_GPU_INSTANCE_PROFILE_COUNT):
         info = optional(pynvml.nvmlDeviceGetGpuInstanceProfileInfo, device, number)
         if info is None:
             continue
-        count = ctypes.c_uint(0)
-        pynvml.nvmlDeviceGetGpuInstancePossiblePlacements(device, info.id, None, ctypes.byref(count))
-        places = (pynvml.c_nvmlGpuInstancePlacement_t * count.value)()
-        pynvml.nvmlDeviceGetGpuInstancePossiblePlacements(device, info.id, places, ctypes.byref(count))
-        if count.value:
+        places = optional(_places, device, info.id)
+        if places:
             found.append({'id': info.id, 'name': text(info.name).removeprefix('MIG '), 'slices': info.sliceCount,
                           'count': info.instanceCount, 'sms': info.multiprocessorCount, 'memory': info.memorySizeMB,
-                          'size': places[0].size, 'starts': sorted(places[i].start for i in range(count.value))})
+                          'size': places[0].size, 'starts': sorted(place.start for place in places)})
     return found
+
+
+def _places(device: Any, profile: int) -> list[Any]:
+    """Return where the instances of a profile may be."""
+    count = ctypes.c_uint(0)
+    pynvml.nvmlDeviceGetGpuInstancePossiblePlacements(device, profile, None, ctypes.byref(count))
+    places = (pynvml.c_nvmlGpuInstancePlacement_t * count.value)()
+    pynvml.nvmlDeviceGetGpuInstancePossiblePlacements(device, profile, places, ctypes.byref(count))
+    return list(places[:count.value])
 
 
 def _create_compute(instance: Any, length: int, offset: int) -> Any:

@@ -117,7 +117,7 @@ EXPORT result nvmlDeviceGetGpuInstancePossiblePlacements_v2(const struct handle 
     ENTER_DEVICE(handle, device);
     NEED(count);
     const struct state_profile *profile = by_id(device, id);
-    if (!profile)
+    if (!profile || !profile->starts_count)  // the model has it, and this device as it is now does not
         return ERROR_NOT_SUPPORTED;
     if (placements && *count < profile->starts_count)
         return ERROR_INSUFFICIENT_SIZE;
