@@ -15,7 +15,7 @@ from accelpool.partitions import Geometry, split
 from accelpool.types import Device, Health, Isolation
 from tests.fakes import statefile
 from tests.fakes.mps import host as mps
-from tests.fakes.nvml import host
+from tests.fakes.nvml import host, nvidia_smi
 from tests.functional import nvidia
 from tests.functional.nvidia import SlicingCase, wanted
 
@@ -162,6 +162,19 @@ class MigSlices(SlicingCase):
         self.driver.need_slicing().destroy('s1')
         self.assertEqual([], self.host.instances(6))
         self.assertEqual(set(), self.slices())
+
+    def test_an_instance_of_one_slice_has_all_its_multiprocessors(self) -> None:
+        self.describe({'driver': '580.65.06', 'nvml': '13.580.65.06', 'cuda': 13000, 'devices': [
+            {'model': 'h100-80gb', 'bus': 0x19, 'numa': 0, 'cpus': [0, 55], 'mig': True}]})
+        device, = self.look()
+        for name, expected in (('1g.20gb', 26), ('1g.10gb', 16), ('1c.2g.20gb', 16), ('3g.40gb', 60)):
+            with self.subTest(name):
+                self.carve(device, self.scheduled(device, name, name=name))
+                one, = (one for one in self.host.device(0).instances if one.used)
+                compute, = (compute for compute in one.computes if compute.used)
+                self.assertEqual(expected, nvidia_smi.multiprocessors(
+                    self.host.device(0), self.host.device(0).profiles[one.profile], compute))
+                self.driver.need_slicing().destroy(name)
 
     def test_slices_that_share_an_instance(self) -> None:
         used: list[tuple[str, int | None]] = []

@@ -436,8 +436,9 @@ def _create_compute(instance: Any, length: int, offset: int) -> Any:
     profiles = [found for number in range(pynvml.NVML_COMPUTE_INSTANCE_PROFILE_COUNT)
                 if (found := optional(pynvml.nvmlGpuInstanceGetComputeInstanceProfileInfo, instance, number,
                                       pynvml.NVML_COMPUTE_INSTANCE_ENGINE_PROFILE_SHARED)) is not None]
-    if not length:
-        return pynvml.nvmlGpuInstanceCreateComputeInstance(instance, max(profiles, key=lambda one: one.sliceCount).id)
+    if not length:  # 1g.20gb of Hopper has two of one slice, and only the one with more multiprocessors fills it
+        largest = max(profiles, key=lambda one: (one.sliceCount, one.multiprocessorCount))
+        return pynvml.nvmlGpuInstanceCreateComputeInstance(instance, largest.id)
     fitting = [one for one in profiles if one.sliceCount == length]
     if not fitting:
         raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)

@@ -183,7 +183,8 @@ class Host(statefile.StateFile):
         one.used, one.profile, one.start, one.id = 1, index, start, position + 1
         compute = one.computes[0]
         compute.used, compute.size = 1, found.profiles[index].slices
-        compute.profile = {1: 0, 2: 1, 3: 2, 4: 3, 7: 4}[compute.size]
+        more = index == layout.ONE_SLICE_REV2 and found.profiles[index].sms > found.profiles[layout.ONE_SLICE].sms
+        compute.profile = layout.COMPUTE_ONE_SLICE_REV1 if more else {1: 0, 2: 1, 3: 2, 4: 3, 7: 4}[compute.size]
         compute.uuid = self._mig_uuid(device, one, 0)
 
     def _mig_uuid(self, device: int, instance: Any, offset: int) -> bytes:

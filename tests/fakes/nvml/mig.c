@@ -252,11 +252,22 @@ EXPORT result nvmlGpuInstanceGetInfo(const struct handle *handle, struct gpu_ins
     return SUCCESS;
 }
 
-static unsigned compute_total(const struct state_profile *profile, unsigned index) {
+// How many multiprocessors a compute instance has.  Hopper has a second profile of one slice, with more of them.
+static unsigned multiprocessors(const struct state_device *device, const struct state_profile *profile, unsigned index) {
+    unsigned slices = COMPUTE_SLICES[index];
+    unsigned one = device->profiles[STATE_ONE_SLICE].sms, more = device->profiles[STATE_ONE_SLICE_REV2].sms;
+    if (index == STATE_COMPUTE_ONE_SLICE_REV1)
+        return more > one ? more : 0;
+    return slices > 1 && slices == profile->slices ? profile->sms : one * slices;
+}
+
+static unsigned compute_total(const struct state_device *device, const struct state_profile *profile, unsigned index) {
     unsigned slices = index < STATE_COMPUTE_PROFILES ? COMPUTE_SLICES[index] : 0;
-    if (!slices || slices > profile->slices || index == 7 || (profile->slices == 4 && slices == 3)
+    if (!slices || slices > profile->slices || (profile->slices == 4 && slices == 3)
         || (profile->slices == 7 && slices == 6))
         return 0;
+    if (index == STATE_COMPUTE_ONE_SLICE_REV1)
+        return multiprocessors(device, profile, index) ? profile->sms / multiprocessors(device, profile, index) : 0;
     return slices == 3 ? (profile->slices + 1) / 4 : profile->slices / slices;
 }
 
@@ -268,13 +279,19 @@ static unsigned compute_start(unsigned index, unsigned number) {
     return number * step;
 }
 
-static int compute_fits(const struct state_instance *instance, unsigned start, unsigned size) {
+static int compute_fits(const struct state_device *device, const struct state_instance *instance, unsigned index,
+                        unsigned start) {
+    const struct state_profile *profile = &device->profiles[instance->profile];
+    unsigned sms = multiprocessors(device, profile, index);
     for (unsigned i = 0; i < STATE_INSTANCES; i++) {
         const struct state_compute *other = &instance->computes[i];
-        if (other->used && start < other->start + other->size && other->start < start + size)
+        if (!other->used)
+            continue;
+        if (start < other->start + other->size && other->start < start + COMPUTE_SLICES[index])
             return 0;
+        sms += multiprocessors(device, profile, other->profile);
     }
-    return 1;
+    return sms <= profile->sms;
 }
 
 EXPORT result nvmlGpuInstanceGetComputeInstanceProfileInfoV(const struct handle *handle, unsigned index, unsigned engine,
@@ -284,13 +301,13 @@ EXPORT result nvmlGpuInstanceGetComputeInstanceProfileInfoV(const struct handle 
     if (info->version != VERSIONED(struct compute_profile_v2, 2))
         return ERROR_ARGUMENT_VERSION_MISMATCH;
     const struct state_profile *profile = &device->profiles[instance->profile];
-    unsigned total = compute_total(profile, index);
+    unsigned total = compute_total(device, profile, index);
     if (!total)
         return index < STATE_COMPUTE_PROFILES ? ERROR_NOT_SUPPORTED : ERROR_INVALID_ARGUMENT;
     unsigned slices = COMPUTE_SLICES[index];
-    *info = (struct compute_profile_v2){info->version, index, slices, total, profile->sms * slices / profile->slices,
+    *info = (struct compute_profile_v2){info->version, index, slices, total, multiprocessors(device, profile, index),
                                         profile->copy, profile->decoders, 0, profile->jpeg, profile->ofa, ""};
-    if (slices == profile->slices)
+    if (info->sms == profile->sms)
         return copy_string(info->name, sizeof info->name, profile->name);
     snprintf(info->name, sizeof info->name, "MIG %uc.%.80s", slices, profile->name + 4);
     return SUCCESS;
@@ -300,7 +317,7 @@ EXPORT result nvmlGpuInstanceGetComputeInstancePossiblePlacements(const struct h
                                                                   struct placement *placements, unsigned *count) {
     ENTER_INSTANCE(handle, device, instance);
     NEED(count);
-    unsigned total = compute_total(&device->profiles[instance->profile], id);
+    unsigned total = compute_total(device, &device->profiles[instance->profile], id);
     if (!total)
         return ERROR_NOT_SUPPORTED;
     if (placements && *count < total)
@@ -314,14 +331,14 @@ EXPORT result nvmlGpuInstanceGetComputeInstancePossiblePlacements(const struct h
 // With the state locked.
 static result create_compute(const struct handle *handle, struct state_device *device, struct state_instance *instance,
                              unsigned id, const struct placement *wanted, const struct handle **created) {
-    unsigned total = compute_total(&device->profiles[instance->profile], id), slices, start = STATE_INSTANCES;
+    unsigned total = compute_total(device, &device->profiles[instance->profile], id), slices, start = STATE_INSTANCES;
     if (!total)
         return ERROR_NOT_SUPPORTED;
     slices = COMPUTE_SLICES[id];
     if (wanted && wanted->size != slices)
         return ERROR_INVALID_ARGUMENT;
     for (unsigned i = total; i--;)  // without a wish the first that is free
-        if (compute_fits(instance, compute_start(id, i), slices) && (!wanted || wanted->start == compute_start(id, i)))
+        if (compute_fits(device, instance, id, compute_start(id, i)) && (!wanted || wanted->start == compute_start(id, i)))
             start = compute_start(id, i);
     for (unsigned i = 0; i < STATE_INSTANCES && start < STATE_INSTANCES; i++)
         if (!instance->computes[i].used) {
@@ -385,7 +402,7 @@ EXPORT result nvmlGpuInstanceGetComputeInstances(const struct handle *handle, un
                                                  unsigned *count) {
     ENTER_INSTANCE(handle, device, instance);
     NEED(computes && count);
-    if (!compute_total(&device->profiles[instance->profile], id))
+    if (!compute_total(device, &device->profiles[instance->profile], id))
         return ERROR_NOT_SUPPORTED;
     *count = 0;
     for (unsigned i = 0; i < STATE_INSTANCES; i++)
@@ -463,8 +480,8 @@ EXPORT result nvmlDeviceGetAttributes_v2(const struct handle *handle, struct att
     ENTER_INSTANCE(handle, device, instance);
     NEED(info);
     const struct state_profile *profile = &device->profiles[instance->profile];
-    unsigned slices = instance->computes[handle->compute].size;
-    *info = (struct attributes){profile->sms * slices / profile->slices, profile->copy, profile->decoders, 0,
-                                profile->jpeg, profile->ofa, profile->slices, slices, profile->memory};
+    const struct state_compute *compute = &instance->computes[handle->compute];
+    *info = (struct attributes){multiprocessors(device, profile, compute->profile), profile->copy, profile->decoders, 0,
+                                profile->jpeg, profile->ofa, profile->slices, compute->size, profile->memory};
     return SUCCESS;
 }

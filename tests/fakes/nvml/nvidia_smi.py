@@ -81,6 +81,14 @@ def mig_devices(one: layout.Device) -> list[tuple[str, layout.Instance, int, lay
     return found
 
 
+def multiprocessors(one: layout.Device, profile: layout.Profile, compute: layout.Compute) -> int:
+    """Return how many multiprocessors a compute instance has."""
+    if compute.profile == layout.COMPUTE_ONE_SLICE_REV1:
+        return int(one.profiles[layout.ONE_SLICE_REV2].sms)
+    whole = compute.size > 1 and compute.size == profile.slices
+    return int(profile.sms if whole else one.profiles[layout.ONE_SLICE].sms * compute.size)
+
+
 def add(above: ElementTree.Element, values: dict[str, str]) -> ElementTree.Element:
     """Add elements by their paths."""
     for path, text in values.items():
@@ -106,7 +114,7 @@ def query(state: layout.State, devices: list[layout.Device]) -> None:
             profile = one.profiles[instance.profile]
             add(ElementTree.SubElement(inside, 'mig_device'), {
                 'index': str(index), 'gpu_instance_id': str(instance.id), 'compute_instance_id': str(number),
-                'device_attributes/shared/multiprocessor_count': str(profile.sms * compute.size // profile.slices),
+                'device_attributes/shared/multiprocessor_count': str(multiprocessors(one, profile, compute)),
                 'fb_memory_usage/total': f'{profile.memory} MiB'})
         inside = ElementTree.SubElement(gpu, 'processes')
         for process in one.processes:
