@@ -26,7 +26,8 @@ class Found(nvidia.NvidiaCase):
         self.assertEqual(('nvidia', 'A100-SXM4-40GB', 40960, '0000:07:00.0', 3, Health.OK, None),
                          (first.vendor, first.model, first.memory, first.pci_address, first.numa_node, first.health,
                           first.health_reason))
-        self.assertEqual({'host-n/nvlink-07:00.0'}, {device.fabric for device in devices})
+        self.assertEqual(['host-n/nvlink-07:00.0'] * 6 + [None] * 2, [device.fabric for device in devices],
+                         'the last two are in MIG mode')
         self.assertLessEqual({
             'HW_GPU_CUDA_SDK_V10_0', 'CUSTOM_GPU_CUDA_SDK_V12_8', 'CUSTOM_GPU_CUDA_COMPUTE_CAPABILITY_V8_0',
             'CUSTOM_NVIDIA_AMPERE', 'CUSTOM_NVIDIA_A100_SXM4_40GB', 'CUSTOM_GPU_ECC', 'CUSTOM_GPU_MIG_CAPABLE',

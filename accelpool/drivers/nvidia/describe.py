@@ -77,6 +77,9 @@ def islands(host: str, identities: Iterable[Mapping[str, Any]]) -> dict[str, str
     """Return device UUID -> fabric domain: devices that reach each other over NVLink, directly or by a switch.
 
     A device that reaches nobody is in no domain.  A domain is named after the host and its lowest PCI address.
+
+    :param identities: of devices that are not in MIG mode, which switches NVLinks off (NVIDIA MIG User Guide,
+        "Application Considerations": no GPU to GPU P2P)
     """
     devices = {one['bus_id'].upper(): one['uuid'] for one in identities}
     above: dict[str, str] = {}

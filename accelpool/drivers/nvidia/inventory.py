@@ -175,7 +175,8 @@ class NvidiaInventory(base.Inventory):
             known.look, known.ecc, known.rested = look, look.ecc, False
             known.ailments = [one for one in known.ailments if not health.cured(one, look)]
         self._contract(happened)
-        domains = describe.islands(self._host, [self._known[uuid].identity for uuid in present if uuid in self._known])
+        domains = describe.islands(self._host, [self._known[uuid].identity for uuid in present if uuid in self._known
+                                                and not self._conditions.get(uuid, {}).get('mig')])
         found = []
         for uuid, look in looks.items():
             known = self._known[uuid]
