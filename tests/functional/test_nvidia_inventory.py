@@ -214,6 +214,32 @@ class Found(nvidia.NvidiaCase):
         self.assertIsNone(third.fabric)
 
 
+    def test_what_a_device_is_may_change(self) -> None:
+        self.describe('mixed')
+        for device in (0, 1):
+            for link in self.host.device(device).links:
+                link.active = 0
+        self.assertEqual([None, None], [one.fabric for one in self.look()[:2]])
+        for device in (0, 1):
+            for link in self.host.device(device).links:
+                link.active = link.present
+        self.host.device(2).power_limit = 100_000
+        found = self.until(lambda found: found[0].fabric is not None and found[2].options['power_limit_watts'] == 100.0)
+        self.assertEqual(['host-n/nvlink-1a:00.0'] * 2, [one.fabric for one in found[:2]])
+
+    def test_each_look_asks_one_device_at_most_what_it_is(self) -> None:
+        self.describe('dgx-a100')
+        self.look()
+        channel: Any = self.driver.inventory._channel  # type: ignore[attr-defined]
+        with mock.patch.object(channel, 'ask', wraps=channel.ask) as asked:
+            for _ in range(30):
+                self.look()
+        anew = [[uuid for uuid, wanted in call.args[1].items() if wanted]
+                for call in asked.call_args_list if call.args[0] == 'looks']
+        self.assertEqual({0, 1}, {len(one) for one in anew})
+        self.assertEqual(sorted(self.host.uuid(index) for index in range(8)), sorted(sum(anew, [])))
+
+
 class Traits(unittest.TestCase):
     def test_placement_knows_every_standard_trait(self) -> None:
         """Of all devices and drivers: each HW_ trait is one of os-traits, and none of its CUDA traits is left out."""

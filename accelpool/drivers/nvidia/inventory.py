@@ -47,6 +47,9 @@ THROTTLE = ('power-cap', 'hardware', 'thermal-software', 'thermal-hardware', 'po
 #: Events that are kept for devices that nothing is known of yet.
 MOST_WAITING = 64
 
+#: Looks after which a device is asked again what it is: NVLinks may be trained late, limits and vGPU types be changed.
+RENEWAL = 30
+
 
 @dataclasses.dataclass
 class Known:
@@ -107,6 +110,7 @@ class NvidiaInventory(base.Inventory):
         self._reopen_at: float | None = None
         self._waiting: list[dict[str, Any]] = []  # events of devices that nothing is known of yet
         self._conditions: dict[str, dict[str, Any]] = {}
+        self._looks = 0
         self._last_xid: dict[str, int] = {}
         self._at_rest: Set[str] = frozenset()  # UUIDs
         self._lock = threading.Lock()
@@ -159,7 +163,8 @@ class NvidiaInventory(base.Inventory):
         self._say((strange or describe.no_sessions(host)) if host['devices'] or self._known else NO_GPU)
         happened, self._waiting = self._waiting + self._events(set(present)), []
         self._last_xid |= {one['uuid']: one['data'] for one in happened if one['kind'] == 'xid'}
-        answers, failures, hung = self._rounds.ask(present, self._anew)
+        due = self._due(present)
+        answers, failures, hung = self._rounds.ask(present, lambda uuid: uuid == due or self._anew(uuid))
         looks = {uuid: self._seen(uuid, answer, boot) for uuid, answer in answers.items()}
         for index, uuid in host['devices']:
             if isinstance(index, int) and uuid in looks:  # it moves when another one comes or goes
@@ -257,6 +262,11 @@ class NvidiaInventory(base.Inventory):
             for ailment in fresh:
                 LOG.warning('%s on %s: %s', known.identity['name'], self._host, ailment.what)
             known.ailments = health.merged(known.ailments, fresh)
+
+    def _due(self, present: Sequence[str]) -> str | None:
+        """Return the device whose turn it is to be asked what it is, one in each look at most: it takes a while."""
+        self._looks = (self._looks + 1) % max(RENEWAL, len(present))
+        return present[self._looks] if self._looks < len(present) else None
 
     def _anew(self, uuid: str) -> bool:
         """Return whether a device is to be asked what it is: it may have become another since it was well."""
