@@ -366,6 +366,23 @@ class Health_(nvidia.NvidiaCase):
                 self.assertEqual(8, len(self.look()))
         self.until(lambda found: found[3].health == Health.OK)
 
+    def test_the_others_are_heard_of_when_one_has_fallen_off_the_bus(self) -> None:
+        self.host.xid(3, 79)
+        self.host.lose(3)
+        with self.assertLogs('accelpool.drivers.nvidia.inventory', 'WARNING') as logged:
+            self.assertEqual(Health.FAILED, self.health(3)[0])
+        self.assertIn('XID 79 (GPU has fallen off the bus)', ''.join(logged.output), 'it is told itself')
+        self.host.xid(0, 109)
+        self.assertIn('XID 109', self.health(0)[1])
+        self.host.lose(4)
+        self.look()
+        self.host.xid(1, 109)
+        self.assertIn('XID 109', self.health(1)[1])
+        self.reset(3)
+        self.until(lambda found: 'is lost' not in (found[3].health_reason or ''))
+        self.host.xid(3, 119)
+        self.assertIn('XID 119', self.health(3)[1], 'it is heard of again')
+
     def test_a_sensor_that_fails_does_not_fail_its_device(self) -> None:
         sensors = {
             'nvmlDeviceGetTemperature': 'temperature_celsius', 'nvmlDeviceGetPowerUsage': 'power_watts',

@@ -53,7 +53,7 @@ class NvidiaDriver(base.Driver):
         mdev, vf = VgpuMdev(sysfs, book.of_device), VgpuVf(sysfs, book)
         mig = Mig(cutting, book, reading=chosen.deadline, retry=chosen.retry_interval, boot=boot_id)
         inventory = self.inventory = NvidiaInventory(
-            host, state_dir / 'nvidia-devices.json', looking(), Watch(looking),
+            host, state_dir / 'nvidia-devices.json', looking(), Watch(looking, chosen.retry_interval),
             ours=lambda device_id: {entry['start'] for entry in book.of_device(device_id) if 'start' in entry},
             isolations=book.isolations, hung=mig.hung, resting=mig.rest,
             types=lambda device: vf.geometry(device) or mdev.geometry(device),

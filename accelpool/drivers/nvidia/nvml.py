@@ -221,8 +221,11 @@ def looks(wanted: dict[str, bool], seconds: float) -> dict[str, Any]:
     return at_once({uuid: functools.partial(look, uuid, anew) for uuid, anew in wanted.items()}, seconds)
 
 
-def events(seconds: float) -> list[dict[str, Any]]:
-    """Return what happened since the last call; devices are watched from their first call on.
+def events(seconds: float) -> dict[str, Any]:
+    """Return what happened since the last call, ``events``; devices are watched from their first call on.
+
+    ``deaf``: why no more can be heard of this set, None: it can.  A GPU that is lost makes every further question fail at
+    once, whatever happens to the others.
 
     Those that are not watched yet are asked for some seconds at most: one may hang, and the others are to be heard of.
     """
@@ -234,9 +237,7 @@ def events(seconds: float) -> list[dict[str, Any]]:
         try:
             event = pynvml.nvmlEventSetWait_v2(_events, 0)
         except pynvml.NVMLError as error:
-            if error.value == pynvml.NVML_ERROR_TIMEOUT:
-                return found
-            raise
+            return {'events': found, 'deaf': None if error.value == pynvml.NVML_ERROR_TIMEOUT else str(error)}
         kind = next((name for name, bit in EVENTS.items() if event.eventType == bit), None)
         if kind is not None:
             try:

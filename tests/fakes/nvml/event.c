@@ -46,10 +46,19 @@ EXPORT result nvmlDeviceRegisterEvents(const struct handle *handle, unsigned lon
     return SUCCESS;
 }
 
+static int lost(const struct event_set *set) {
+    for (unsigned device = 0; device < state->devices_count; device++)
+        if (set->kinds[device] && state->devices[device].lost)
+            return 1;
+    return 0;
+}
+
+// Once a device is lost only its own events come.
 static int take(struct event_set *set, struct event_data *data) {
     uint64_t count = __atomic_load_n(&state->events_count, __ATOMIC_ACQUIRE);
+    int any = !lost(set);
     for (unsigned device = 0; device < state->devices_count; device++) {
-        if (!set->kinds[device])
+        if (!set->kinds[device] || !(any || state->devices[device].lost))
             continue;
         if (count - set->next[device] > STATE_EVENTS)
             set->next[device] = count - STATE_EVENTS;
@@ -72,6 +81,8 @@ EXPORT result nvmlEventSetWait_v2(struct event_set *set, struct event_data *data
     for (unsigned waited = 0;; waited += 5) {
         if (take(set, data))
             return SUCCESS;
+        if (lost(set))  // at once, and every time: a set with a lost device tells nothing of the others
+            return ERROR_GPU_IS_LOST;
         if (waited >= timeout_ms)
             return ERROR_TIMEOUT;
         nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
