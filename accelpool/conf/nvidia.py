@@ -14,10 +14,10 @@ OPTS: list[cfg.Opt] = [
         help='Seconds that a call of NVML may take.  A device whose calls take longer is failed until they answer '
              'again; the conductor never waits longer.'),
     cfg.FloatOpt(
-        'open_deadline', default=10.0, min=3.0,
+        'open_deadline', default=60.0, min=3.0,
         help='Seconds that opening NVML may take.  The driver initialises each GPU then if nothing else holds it: '
-             'about a second for each where nvidia-persistenced does not run.  When no further GPU is ready within 2 s '
-             'the rest is not waited for, so that one that hangs keeps nobody from the others.'),
+             'up to four seconds for each where nvidia-persistenced does not run.  When no further GPU is ready within '
+             '6 s the rest is not waited for, so that one that hangs keeps nobody from the others.'),
     cfg.FloatOpt(
         'mig_deadline', default=30.0, min=0.1,
         help='Seconds that the creation or the end of a MIG instance may take.  Where it takes longer its device is '

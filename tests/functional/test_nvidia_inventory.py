@@ -4,6 +4,7 @@
 import contextlib
 import itertools
 import threading
+import time
 import unittest
 from typing import Any
 from unittest import mock
@@ -542,6 +543,19 @@ class Health_(nvidia.NvidiaCase):
         late.start()
         self.addCleanup(late.join)
         self.assertEqual([Health.OK] * 8, [device.health for device in self.look()])
+
+    def test_a_gpu_that_is_slow_to_be_initialised_is_not_begun_anew(self) -> None:
+        self.configure(open_deadline=10.0)
+        with self.host.hanging('nvmlDeviceGetHandleByIndex_v2', device=5):
+            self.driver = self.start()
+            self.assertEqual([5], [index for index, one in enumerate(self.look()) if one.health != Health.OK])
+            channel: Any = self.driver.inventory._channel  # type: ignore[attr-defined]
+            process = channel._process
+            for _ in range(3):
+                time.sleep(0.15)  # longer than the retry_interval
+                self.assertEqual(8, len(self.look()))
+        self.until(lambda found: found[5].health == Health.OK)
+        self.assertIs(process, channel._process)
 
     def test_a_driver_that_is_unloaded_and_loaded(self) -> None:
         self.host.xid(0, 109)

@@ -55,4 +55,4 @@ class Channel(vendor.Channel):
         :param addresses: gives the PCI addresses of the GPUs that a new process may open; None: all
         """
         super().__init__('NVML', pathlib.Path(__file__).with_name('nvml.py'), deadline, library, NvmlError,
-                         opening=opening, given=lambda: (addresses(),))
+                         opening=opening, given=lambda: (addresses(), deadline if opening is None else opening))

@@ -108,6 +108,7 @@ class NvidiaInventory(base.Inventory):
         self._known = self._read()
         self._trouble: str | None = None
         self._reopen_at: float | None = None
+        self._initialising = False
         self._waiting: list[dict[str, Any]] = []  # events of devices that nothing is known of yet
         self._conditions: dict[str, dict[str, Any]] = {}
         self._looks = 0
@@ -171,7 +172,7 @@ class NvidiaInventory(base.Inventory):
                 self._known[uuid].identity['index'] = index
         absent = self._known.keys() - set(present) - silent.keys() - self._at_rest
         failures |= silent | ({uuid: self._unasked(uuid) for uuid in absent} if hung else self._absent(absent))
-        if (failures or strange) and self._reopen_at is None:
+        if (failures or strange) and self._reopen_at is None and not self._initialising:
             self._reopen_at = time.monotonic() + self._retry
         for uuid, look in looks.items():
             known = self._known[uuid]
@@ -218,11 +219,13 @@ class NvidiaInventory(base.Inventory):
 
     def _open(self) -> dict[str, Any]:
         """Return what NVML says of the host, from a library that was opened anew when something went wrong."""
-        if self._reopen_at is not None and time.monotonic() >= self._reopen_at and not self._channel.stuck():
+        if self._reopen_at is not None and time.monotonic() >= self._reopen_at and not self._channel.stuck() \
+                and not self._initialising:
             self._reopen_at = None
             self._channel.close()
-        deadline = self._channel.deadline
+        deadline, self._initialising = self._channel.deadline, False
         found: dict[str, Any] = self._channel.ask('host', deadline, deadline=2 * deadline)
+        self._initialising = found['initialising']
         return found
 
     def _without_driver(self, error: NvmlError) -> list[Device]:

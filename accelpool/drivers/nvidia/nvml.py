@@ -38,14 +38,15 @@ LACKING = {pynvml.NVML_ERROR_NOT_SUPPORTED, pynvml.NVML_ERROR_FUNCTION_NOT_FOUND
 #: Answers that say that nothing can be asked of a device.
 UNUSABLE = {pynvml.NVML_ERROR_GPU_IS_LOST, pynvml.NVML_ERROR_RESET_REQUIRED}
 
-#: Seconds in which one GPU at least is initialised while others are: the driver takes about one for each.
-PATIENCE = 2.0
+#: Seconds in which one GPU at least is initialised while others are: the driver takes up to four for each.
+PATIENCE = 6.0
 
 _events: Any = None
 _addresses: Sequence[str] | None = None  # of the GPUs that may be opened; None: all
 _handles: dict[str, Any] = {}  # UUID -> handle
 _watched: dict[int, str] = {}  # handle -> UUID
 _asked: dict[int | str, threading.Thread] = {}  # what it is asked of -> who waits for the answer
+_initialising: tuple[Sequence[threading.Thread], float] = ((), 0.0)  # who waits for first handles, until when that is well
 
 
 def optional(function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
@@ -77,14 +78,15 @@ def text(value: Any) -> Any:
     return value.decode() if isinstance(value, bytes) else value
 
 
-def at_once(questions: Mapping[Any, Callable[[], Any]], seconds: float, *, patient: bool = False) -> dict[Any, Any]:
+def at_once(questions: Mapping[Any, Callable[[], Any]], seconds: float, *,
+            altogether: float | None = None) -> dict[Any, Any]:
     """Ask things at the same time and return the answers, ``{'result': ...}`` or ``{'code': ..., 'error': text}``.
 
     What does not answer within some seconds is left out.  Its thread waits on: until that has its answer the same is
     neither asked nor waited for again.
 
     :param questions: by what they are asked of: a GPU's index, UUID or PCI address
-    :param patient: wait for the first answer without a limit, and so many seconds for each further one
+    :param altogether: wait so long for the first answer, and ``seconds`` for each further one, within the same time
     """
     found: queue.SimpleQueue[tuple[Any, dict[str, Any]]] = queue.SimpleQueue()
 
@@ -97,23 +99,23 @@ def at_once(questions: Mapping[Any, Callable[[], Any]], seconds: float, *, patie
             found.put((key, {'code': NOT_OF_NVML, 'error': f'{type(error).__name__}: {error}'}))
 
     free = [key for key in questions if key not in _asked or not _asked[key].is_alive()]
-    until = None if patient else time.monotonic() + seconds
+    last = time.monotonic() + (seconds if altogether is None else altogether)
+    until = last
     for key in free:
         _asked[key] = threading.Thread(target=ask, args=(key, questions[key]), daemon=True)
         _asked[key].start()
     answers: dict[Any, Any] = {}
     while len(answers) < len(free):
         try:
-            key, answer = found.get(timeout=None if until is None else max(0.0, until - time.monotonic()))
+            key, answer = found.get(timeout=max(0.0, until - time.monotonic()))
         except queue.Empty:
             break
         answers[key] = answer
-        if patient:
-            until = time.monotonic() + seconds
+        until = min(last, time.monotonic() + seconds)
     return answers
 
 
-def open_(addresses: Sequence[str] | None) -> None:
+def open_(addresses: Sequence[str] | None, seconds: float) -> None:
     """Open the library, once in a process: a driver that was reloaded, or a GPU that came back, is only seen then.
 
     The first handle of a GPU may initialise it, which takes time; one that hangs is not waited for when others do not.
@@ -121,12 +123,14 @@ def open_(addresses: Sequence[str] | None) -> None:
     reset nor be detached from the driver.
 
     :param addresses: PCI addresses of the GPUs that this process may open; None: all
+    :param seconds: that this may take; what is not initialised by then may take as long again before it is said to hang
     """
-    global _addresses, _events  # noqa: PLW0603
+    global _addresses, _events, _initialising  # noqa: PLW0603
     _addresses = addresses
     pynvml.nvmlInitWithFlags(pynvml.NVML_INIT_FLAG_NO_GPUS)  # instances may have all of them
     _events = pynvml.nvmlEventSetCreate()
-    at_once(_each(attach), PATIENCE, patient=True)
+    at_once(_each(attach), min(PATIENCE, seconds / 2), altogether=0.8 * seconds)
+    _initialising = [thread for thread in _asked.values() if thread.is_alive()], time.monotonic() + seconds
 
 
 def attach(key: int | str) -> str:
@@ -140,11 +144,15 @@ def attach(key: int | str) -> str:
 def host(seconds: float) -> dict[str, Any]:
     """Return versions, and of each device its index or PCI address with its UUID, the number of the error, or None: it
     does not answer.
+
+    ``initialising``: the driver may still be making one ready for the first time, which begins anew with a new process.
     """
     questions = _each(attach)
     answers = at_once(questions, seconds)
     found = [(key, answers.get(key, {'result': None})) for key in questions]
-    return {'driver': text(pynvml.nvmlSystemGetDriverVersion()), 'nvml': text(pynvml.nvmlSystemGetNVMLVersion()),
+    waiting, until = _initialising
+    return {'initialising': time.monotonic() < until and any(thread.is_alive() for thread in waiting),
+            'driver': text(pynvml.nvmlSystemGetDriverVersion()), 'nvml': text(pynvml.nvmlSystemGetNVMLVersion()),
             'cuda': pynvml.nvmlSystemGetCudaDriverVersion(),
             'devices': [(key, one['code'] if 'code' in one else one['result']) for key, one in found]}
 
