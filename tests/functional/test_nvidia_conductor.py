@@ -178,14 +178,14 @@ class Partitions(PoolCase):
         share = self.ask(memory=5000)
         cut = self.ask(isolation=Isolation.PARTITION, template='3g.20gb', memory=None)
         on = {one.id: one for one in self.devices()}
-        self.assertEqual(40960 - 35000, on[self.slice_of(share).device_id].free_memory)
+        self.assertEqual(40389 - 35000, on[self.slice_of(share).device_id].free_memory)
         self.assertEqual(40960 - 19968, on[self.slice_of(cut).device_id].free_memory)
         self.assertEqual({5000, 19968}, {told['memory'] for told in self.agent.slices.values()})
         refused = self.ask(memory=5000)
-        self.assertIn('5960 MiB of its memory is free, less than 5000 MiB and 30000 MiB', self.allocation(refused).reason)
+        self.assertIn('5389 MiB of its memory is free, less than 5000 MiB and 30000 MiB', self.allocation(refused).reason)
         self.give_back(share)
         whole = self.slice_of(self.ask(isolation=Isolation.WHOLE, memory=None))
-        self.assertEqual((40960, 0), (whole.memory, whole.overhead))
+        self.assertEqual((40389, 0), (whole.memory, whole.overhead))
 
     def test_any_isolation_takes_what_there_is(self) -> None:
         self.serve('dgx-a100')

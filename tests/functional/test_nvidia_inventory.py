@@ -24,7 +24,7 @@ class Found(nvidia.NvidiaCase):
         devices = self.look()
         self.assertEqual(8, len(devices))
         first = devices[0]
-        self.assertEqual(('nvidia', 'A100-SXM4-40GB', 40960, '0000:07:00.0', 3, Health.OK, None),
+        self.assertEqual(('nvidia', 'A100-SXM4-40GB', 40960 - 571, '0000:07:00.0', 3, Health.OK, None),
                          (first.vendor, first.model, first.memory, first.pci_address, first.numa_node, first.health,
                           first.health_reason))
         self.assertEqual(['host-n/nvlink-07:00.0'] * 6 + [None] * 2, [device.fabric for device in devices],
@@ -54,7 +54,7 @@ class Found(nvidia.NvidiaCase):
     def test_other_hosts(self) -> None:
         self.describe('h100')
         device, = self.look()
-        self.assertEqual(('H100 80GB HBM3', 81559, None), (device.model, device.memory, device.fabric))
+        self.assertEqual(('H100 80GB HBM3', 81559 - 551, None), (device.model, device.memory, device.fabric))
         self.assertIn('CUSTOM_NVIDIA_HOPPER', device.traits)
         self.assertEqual(132, device.options['sm'])
 
@@ -108,11 +108,29 @@ class Found(nvidia.NvidiaCase):
                 self.assertEqual([expected], [device.numa_node for device in self.look()])
                 (self.dir / 'nvidia-devices.json').unlink()
 
+    def test_what_the_driver_reserves_is_not_sold(self) -> None:
+        gpus = [{'model': 'h100-80gb', 'bus': 0x19, 'numa': 0, 'cpus': [0, 55]},
+                {'model': 'h100-80gb', 'bus': 0x3B, 'numa': 0, 'cpus': [0, 55], 'mig': True},
+                {'model': 'l4', 'bus': 0x5E, 'numa': 0, 'cpus': [0, 55], 'virtualization': 3}]
+        for driver, reserved in (('580.65.06', 551), ('470.57.02', 0)):  # which counts it as used
+            with self.subTest(driver):
+                self.describe({'driver': driver, 'nvml': f'13.{driver}', 'cuda': 13000, 'devices': gpus})
+                self.host.start_process(0, 99, memory=1000)
+                found = self.look()
+                self.assertEqual([81559 - reserved, 81559, 23034], [device.memory for device in found],
+                                 'MIG instances and vGPUs are sold up to the total')
+                whole = found[1].partitions and max(one['memory'] for one in found[1].partitions['templates'])
+                self.assertLessEqual(81559 - 551, whole or 0)
+                seen = self.driver.inventory.metrics()[found[0].id]
+                self.assertEqual((1000 + 551 - reserved, 81559 - 551 - 1000),
+                                 (seen['memory_used_mib'], seen['memory_free_mib']))
+                (self.dir / 'nvidia-devices.json').unlink()
+
     def test_overhead_of_sessions_is_told_beside_the_memory(self) -> None:
         self.configure(session_overhead_mib=300)
         self.describe('dgx-a100')
         shared, mig = (self.look()[index] for index in (0, 6))
-        self.assertEqual((40960, 300), (shared.memory, shared.overhead))
+        self.assertEqual((40960 - 571, 300), (shared.memory, shared.overhead))
         self.assertEqual((40960, 0), (mig.memory, mig.overhead), 'a partition has its contexts in its own memory')
         assert mig.partitions is not None
         memory = {one['name']: one['memory'] for one in mig.partitions['templates']}
@@ -143,8 +161,8 @@ class Found(nvidia.NvidiaCase):
         self.assertEqual({'throttled_thermal_hardware'}, {
             name for name, value in seen.items() if name.startswith('throttled_') and value})
         self.assertEqual((5.0, 0.0), (seen['ecc_corrected_errors'], seen['ecc_uncorrected_errors']))
-        self.assertEqual(1000 + 551, seen['memory_used_mib'])
-        self.assertEqual(81559 - 1551, seen['memory_free_mib'])
+        self.assertEqual(1000, seen['memory_used_mib'])
+        self.assertEqual(81559 - 551 - 1000, seen['memory_free_mib'])
         self.assertEqual(0, seen['xid'])
         self.host.xid(0, 43)
         self.look()
@@ -396,7 +414,7 @@ class Health_(nvidia.NvidiaCase):
                     device = self.look()[0]
                     self.assertEqual((Health.OK, None), (device.health, device.health_reason))
                     self.assertNotIn(metric, self.driver.inventory.metrics()[device.id])
-        for function in ('nvmlDeviceGetTotalEccErrors', 'nvmlDeviceGetMemoryInfo'):
+        for function in ('nvmlDeviceGetTotalEccErrors', 'nvmlDeviceGetMemoryInfo_v2'):
             with self.host.failing(function, device=0, code=999):
                 self.assertEqual(Health.FAILED, self.health()[0])
         with self.host.failing('nvmlDeviceGetTemperature', device=0, code=15):

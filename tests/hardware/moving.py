@@ -38,7 +38,7 @@ SENSORS = {
     'memory_utilization_percent': Sensor(('utilization/memory_util',), step=20),
     'clock_mhz': Sensor(('clocks/sm_clock',), share=0.1, step=30),
     'memory_clock_mhz': Sensor(('clocks/mem_clock',), share=0.1, step=30),
-    'memory_used_mib': Sensor(('fb_memory_usage/used', 'fb_memory_usage/reserved'), total=True, step=64),
+    'memory_used_mib': Sensor(('fb_memory_usage/used',), step=64),
     'memory_free_mib': Sensor(('fb_memory_usage/free',), step=64),
     'ecc_corrected_errors': Sensor(tuple(f'ecc_errors/volatile/{name}' for name in CORRECTED), total=True),
     'ecc_uncorrected_errors': Sensor(tuple(f'ecc_errors/volatile/{name}' for name in UNCORRECTED), total=True)}

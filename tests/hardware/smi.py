@@ -97,7 +97,7 @@ def _fields(said: Element, gpu: Element, device: Device) -> Iterator[tuple[str, 
             ('model', read(gpu, 'product_name').removeprefix('NVIDIA '), device.model),
             ('serial', read(gpu, 'serial'), options['serial']),
             ('minor', measure(gpu, 'minor_number'), options['minor']),
-            ('memory', measure(gpu, 'fb_memory_usage/total'), device.memory),
+            ('memory', _memory(gpu, device), device.memory),
             ('SM clock', measure(gpu, 'max_clocks/sm_clock'), options['clock_max']),
             ('memory clock', measure(gpu, 'max_clocks/mem_clock'), options['memory_clock_max']),
             ('power limit', next(filter(None, (measure(gpu, path) for path in POWER_LIMITS)), ''),
@@ -119,6 +119,17 @@ def _fields(said: Element, gpu: Element, device: Device) -> Iterator[tuple[str, 
             number = options[mine]
             yield name, (''.join(filter(str.isalpha, text)).upper() if text not in ABSENT else None,
                          None if number is None else spelled[number])
+
+
+def _memory(gpu: Element, device: Device) -> float | str:
+    """Return the memory that programs can have; the total of a device that is cut by MIG or into vGPUs."""
+    total, reserved = measure(gpu, 'fb_memory_usage/total'), measure(gpu, 'fb_memory_usage/reserved')
+    if not isinstance(total, float):
+        return total
+    whole = device.options['mig'] or device.options['virtualization'] == VIRTUALIZATION.index('HOSTVGPU')
+    left = total if whole or not isinstance(reserved, float) else total - reserved
+    # Both are rounded to MiB there, and their difference here.
+    return device.memory if abs(left - device.memory) <= 1 else left
 
 
 def _cuda(said: Element) -> str:

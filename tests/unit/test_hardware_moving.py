@@ -42,7 +42,7 @@ SAID = """<gpu id="00000000:AF:00.0">
 </gpu>"""
 METRICS = {
     'temperature_celsius': 46.0, 'power_watts': 61.2, 'utilization_percent': 40.0, 'memory_utilization_percent': 10.0,
-    'memory_used_mib': 2504.0, 'memory_free_mib': 20530.0, 'clock_mhz': 2010.0, 'memory_clock_mhz': 6251.0,
+    'memory_used_mib': 2048.0, 'memory_free_mib': 20530.0, 'clock_mhz': 2010.0, 'memory_clock_mhz': 6251.0,
     'ecc_corrected_errors': 5.0, 'ecc_uncorrected_errors': 10.0, 'throttled_power_cap': 1.0, 'throttled_hardware': 0.0,
     'throttled_thermal_software': 0.0, 'throttled_thermal_hardware': 0.0, 'throttled_power_brake': 0.0}
 PROCESSES = [{'pid': 7, 'instance': None, 'memory': 512}, {'pid': 8, 'instance': 2, 'memory': 1024}]
@@ -70,7 +70,7 @@ class Sensors(unittest.TestCase):
     def test_each_that_is_wrong_is_named(self) -> None:
         for name, ours in (
                 ('temperature_celsius', 60), ('power_watts', 0.0612), ('power_watts', 61200), ('utilization_percent', 0),
-                ('memory_utilization_percent', 40), ('memory_used_mib', 2048), ('memory_free_mib', 20986),
+                ('memory_utilization_percent', 40), ('memory_used_mib', 2504), ('memory_free_mib', 20986),
                 ('clock_mhz', 300), ('memory_clock_mhz', 2010), ('ecc_corrected_errors', 4), ('ecc_corrected_errors', 99),
                 ('ecc_uncorrected_errors', 5), ('ecc_uncorrected_errors', None), ('temperature_celsius', None)):
             with self.subTest(name, ours=ours):

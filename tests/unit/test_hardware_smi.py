@@ -64,10 +64,20 @@ class Comparing(unittest.TestCase):
         self.assertEqual({'virtualization': ('HOSTVGPU', 'NONE')}, differences(virtualization=0))
         self.assertEqual({'virtualization': ('HOSTVGPU', None)}, differences(virtualization=None))
         self.assertEqual({'compute mode': ('EXCLUSIVEPROCESS', 'DEFAULT')}, differences(compute_mode=0))
-        for name, change in (('model', {'model': 'L40'}), ('memory', {'memory': 23035}),
+        for name, change in (('model', {'model': 'L40'}), ('memory', {'memory': 23036}),
                              ('address', {'pci_address': '0000:3b:00.0'})):
             with self.subTest(name):
                 self.assertEqual([name], list(differences(device=dataclasses.replace(DEVICE, **change))))
+
+    def test_memory_is_what_programs_can_have(self) -> None:
+        said = SAID.replace('<total>23034 MiB</total>', '<total>23034 MiB</total><reserved>456 MiB</reserved>')
+        for memory, options, wrong in (
+                (22578, {'virtualization': 0}, {}), (22577, {'virtualization': 0}, {}),  # rounded
+                (23034, {'virtualization': 0}, {'memory': (22578.0, 23034)}), (23034, {}, {}),
+                (22578, {}, {'memory': (23034.0, 22578)}), (23034, {'virtualization': 0, 'mig': True}, {})):
+            with self.subTest(memory=memory, **options):
+                found = differences(said, device=dataclasses.replace(DEVICE, memory=memory), **options)
+                self.assertEqual(wrong, {name: one for name, one in found.items() if name == 'memory'})
 
     def test_what_nvidia_smi_does_not_tell_is_not_compared(self) -> None:
         said = '<nvidia_smi_log><gpu id="00000000:AF:00.0"><product_name>L4</product_name>' \

@@ -197,11 +197,11 @@ class NvidiaInventory(base.Inventory):
         names = {
             'temperature': 'temperature_celsius', 'power_watts': 'power_watts', 'utilization': 'utilization_percent',
             'memory_utilization': 'memory_utilization_percent', 'memory_used': 'memory_used_mib',
+            'memory_free': 'memory_free_mib',
             'clock': 'clock_mhz', 'memory_clock': 'memory_clock_mhz', 'ecc_corrected': 'ecc_corrected_errors',
             'ecc_uncorrected': 'ecc_uncorrected_errors'}
         return {describe.device_id(uuid): {
             **{name: float(seen[key]) for key, name in names.items() if seen[key] is not None},
-            'memory_free_mib': float(self._known[uuid].identity['memory'] - seen['memory_used']),
             'xid': float(self._last_xid.get(uuid, 0)),
             'throttled': float(bool(seen['throttle'])),
             **{f'throttled_{reason.replace("-", "_")}': float(reason in seen['throttle']) for reason in THROTTLE},

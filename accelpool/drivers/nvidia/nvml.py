@@ -176,7 +176,7 @@ def identity(uuid: str) -> dict[str, Any]:
         'architecture': optional(pynvml.nvmlDeviceGetArchitecture, device),
         'compute_capability': '{}.{}'.format(*pynvml.nvmlDeviceGetCudaComputeCapability(device)),
         'cores': optional(pynvml.nvmlDeviceGetNumGpuCores, device),
-        'memory': pynvml.nvmlDeviceGetMemoryInfo(device).total // MIB,
+        'memory': _sold(device) // MIB,
         'numa_node': _node(optional(pynvml.nvmlDeviceGetMemoryAffinity, device, 16, pynvml.NVML_AFFINITY_SCOPE_NODE)),
         'cpus': _cpus(optional(pynvml.nvmlDeviceGetCpuAffinity, device, 16)),
         'power_limit_watts': _thousandth(sensor(pynvml.nvmlDeviceGetEnforcedPowerLimit, device)),
@@ -191,14 +191,14 @@ def identity(uuid: str) -> dict[str, Any]:
 def condition(uuid: str) -> dict[str, Any]:
     """Return what changes: sensors, counters, modes, processes, MIG instances."""
     device = _device(uuid)
-    memory = pynvml.nvmlDeviceGetMemoryInfo(device)
+    memory = _memory(device)
     throttle = sensor(first, (pynvml.nvmlDeviceGetCurrentClocksEventReasons,
                               pynvml.nvmlDeviceGetCurrentClocksThrottleReasons), device) or 0
     utilization = sensor(pynvml.nvmlDeviceGetUtilizationRates, device)
     remapped = optional(pynvml.nvmlDeviceGetRemappedRows, device)
     mig = optional(pynvml.nvmlDeviceGetMigMode, device)
     return {
-        'memory_used': memory.used // MIB,
+        'memory_used': memory.used // MIB, 'memory_free': memory.free // MIB,
         'temperature': sensor(pynvml.nvmlDeviceGetTemperature, device, pynvml.NVML_TEMPERATURE_GPU),
         'power_watts': _thousandth(sensor(pynvml.nvmlDeviceGetPowerUsage, device)),
         'clock': sensor(pynvml.nvmlDeviceGetClockInfo, device, pynvml.NVML_CLOCK_SM),
@@ -358,6 +358,24 @@ def _cpus(words: Any) -> str | None:
         else:
             ranges.append([number, number])
     return ','.join(f'{first}-{last}' if first != last else f'{first}' for first, last in ranges)
+
+
+def _memory(device: Any) -> Any:
+    """Return total, free and used memory of a device; drivers before 510 count as used what they reserve."""
+    return optional(pynvml.nvmlDeviceGetMemoryInfo, device, version=pynvml.nvmlMemory_v2) \
+        or pynvml.nvmlDeviceGetMemoryInfo(device)
+
+
+def _sold(device: Any) -> int:
+    """Return the bytes of a device that slices can have: without what the driver reserves for itself.
+
+    MIG instances and vGPUs are sold as NVML tells their sizes, and these go up to the total.
+    """
+    memory, mig = _memory(device), optional(pynvml.nvmlDeviceGetMigMode, device)
+    whole = bool(mig and mig[0]) or optional(pynvml.nvmlDeviceGetVirtualizationMode, device) == \
+        pynvml.NVML_GPU_VIRTUALIZATION_MODE_HOST_VGPU
+    total: int = memory.total
+    return total if whole else total - getattr(memory, 'reserved', 0)
 
 
 def _field(device: Any, number: int) -> int | None:

@@ -109,6 +109,7 @@ EXPORT result nvmlDeviceGetMemoryInfo(const struct handle *handle, struct memory
 }
 
 EXPORT result nvmlDeviceGetMemoryInfo_v2(const struct handle *handle, struct memory_v2 *memory) {
+    SINCE(510, 0);
     ENTER_ANY(handle, device);
     NEED(memory);
     if (memory->version != VERSIONED(struct memory_v2, 2))
