@@ -241,13 +241,66 @@ class MigSlices(SlicingCase):
         assert self.device.partitions is not None
         self.assertIsNone(Geometry.from_dict(self.device.partitions).choose(used, 1, 1))
 
+    def test_who_looks_neither_holds_instances_nor_fails_when_they_go(self) -> None:
+        for _ in range(2):
+            self.carve(self.device, self.scheduled(self.device, 's1', 30))
+            self.host.add_instance(6, 'MIG 1g.5gb', 0)
+            self.driver = self.start()
+            device = self.look()[6]
+            assert device.partitions is not None
+            self.assertEqual([0], [one['start'] for one in device.partitions['taken']])
+            self.driver.need_slicing().destroy('s1')
+            self.host.destroy_instance(6, 0)
+            device = self.look()[6]
+            assert device.partitions is not None
+            self.assertEqual((Health.OK, []), (device.health, device.partitions['taken']))
+
+    def test_what_goes_while_it_is_listed_is_not_there(self) -> None:
+        self.host.add_instance(6, 'MIG 3g.20gb', 4)
+        for function in ('nvmlGpuInstanceGetInfo', 'nvmlComputeInstanceGetInfo_v2', 'nvmlGpuInstanceGetComputeInstances'):
+            for code in (2, 6):
+                with self.subTest(function, code=code), self.host.failing(function, code=code):
+                    self.assertEqual(Health.OK, self.look()[6].health)
+
+    def test_what_others_made_since_is_listed_by_a_new_process(self) -> None:
+        self.carve(self.device, self.scheduled(self.device, 's1', 30))
+        self.host.add_instance(6, 'MIG 1g.5gb', 0)
+        self.assertEqual({'s1'}, self.slices())
+        self.carve(self.device, self.scheduled(self.device, 's2', name='1g.5gb', used=(('1g.5gb', 0), ('3g.20gb', 4))))
+        self.assertEqual({'s1', 's2'}, self.slices())
+
+    def test_without_a_uuid_nothing_is_given_up(self) -> None:
+        self.carve(self.device, self.scheduled(self.device, 's1', 30))
+        self.driver = self.start()
+        with self.host.failing('nvmlDeviceGetMigDeviceHandleByIndex', code=6):
+            self.assertEqual({'s1'}, self.slices())
+            with self.assertRaisesRegex(errors.DriverError, 'lists no MIG device for the compute instance at 3g.20gb, 4/0'):
+                self.driver.need_slicing().destroy('s1')
+        self.driver.need_slicing().destroy('s1')
+        self.assertEqual([], self.host.instances(6))
+
     def test_capability_nodes(self) -> None:
-        minors = self.dir / 'mig-minors'
+        minors, nodes, asked = self.dir / 'mig-minors', self.dir / 'nvidia-caps', self.dir / 'asked'
         minors.write_text('config 1\nmonitor 2\ngpu6/gi1/access 3\ngpu6/gi1/ci0/access 4\ngpu6/gi2/access 12\n')
-        self.mig()._minors = minors
+        nodes.mkdir()
+        (nodes / 'nvidia-cap3').touch()
+        program = self.dir / 'nvidia-modprobe'
+        program.write_text(f'#!/bin/sh\necho "$@" >> {asked}\ntouch {nodes}/nvidia-cap4\n')
+        program.chmod(0o755)
+        self.enterContext(mock.patch.dict(os.environ, {'PATH': f'{self.dir}:{os.environ["PATH"]}'}))
+        self.mig()._minors, self.mig()._nodes = minors, nodes
         carved = self.carve(self.device, self.scheduled(self.device, 's1', 30))
-        self.assertEqual(('/dev/nvidia-caps/nvidia-cap3', '/dev/nvidia-caps/nvidia-cap4'), carved.nodes[-2:])
+        self.assertEqual((f'{nodes}/nvidia-cap3', f'{nodes}/nvidia-cap4'), carved.nodes[-2:])
         self.assertIn('/dev/nvidia6', carved.nodes)
+        self.assertEqual('-f /proc/driver/nvidia/capabilities/gpu6/mig/gi1/ci0/access\n', asked.read_text(),
+                         'those that are there are not made')
+        (nodes / 'nvidia-cap4').unlink()
+        program.unlink()
+        with self.assertLogs('accelpool.drivers.nvidia.mig', 'WARNING') as logged:
+            self.assertEqual(carved, self.carve(self.device, self.scheduled(self.device, 's1', 30)))
+        line, = logged.output
+        self.assertIn('nvidia-cap4, which opens a MIG instance, is missing', line)
+        self.assertIn('nvidia-modprobe -f /proc/driver/nvidia/capabilities/gpu6/mig/gi1/ci0/access (', line)
 
     def test_survives_a_restart_by_reading_nvml_back(self) -> None:
         carved = self.carve(self.device, self.scheduled(self.device, 's1', 30))

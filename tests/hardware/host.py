@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import tempfile
 import unittest
+from collections.abc import Callable
 from typing import Any
 from unittest import mock
 from xml.etree import ElementTree
@@ -33,6 +34,8 @@ class HostCase(unittest.TestCase):
 
     def setUp(self) -> None:
         self.stand_in: nvml.Host | None = None
+        self._closing: list[Callable[[], object]] = []
+        self.addCleanup(self.stop)
         if self.description is None and not support.target().startswith('nvidia'):
             self.skipTest('rehearsed on an emulated device, which this concerns not' if support.EMULATED else support.target())
         self.dir = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory(prefix='acp-', dir='/tmp')))
@@ -62,11 +65,20 @@ class HostCase(unittest.TestCase):
             self.addCleanup(cfg.CONF.clear_override, name, group='nvidia')
 
     def start(self) -> NvidiaDriver:
-        """Start a driver, as a conductor that was killed does."""
+        """Start a driver, as a conductor that was killed does: its processes have ended with it."""
+        self.stop()
         driver = NvidiaDriver(support.HOST, self.dir)
-        self.addCleanup(driver.inventory._channel.close)  # type: ignore[attr-defined]
-        self.addCleanup(driver.inventory._watch.close)  # type: ignore[attr-defined]
+        inventory: Any = driver.inventory
+        mig: Any = driver.need_slicing()._ways['mig']  # type: ignore[attr-defined]
+        self._closing = [inventory._channel.close, inventory._watch.close,
+                         lambda: [channel.close() for channel in mig._channels.values()]]
         return driver
+
+    def stop(self) -> None:
+        """End a driver's processes."""
+        for close in self._closing:
+            close()
+        self._closing = []
 
     def need_mutation(self) -> None:
         """Skip what changes modes of a device, unless that is wanted; the stand-in's are there for it."""

@@ -86,7 +86,9 @@ class Inventory(host.HostCase):
     def test_mig_devices(self) -> None:
         self.devices()
         listing = self.smi('-L')
-        self.agree('MIG devices', {uuid: listings.partitions(gpu, listing, self.identity(uuid), self.condition(uuid)['instances'])
+        channel = self.driver.inventory._channel  # type: ignore[attr-defined]
+        self.agree('MIG devices', {uuid: listings.partitions(
+            gpu, listing, self.identity(uuid), channel.ask('instances', uuid) if self.condition(uuid)['mig'] else [])
                                    for gpu in self.said().findall('gpu') if (uuid := gpu.findtext('uuid') or '')})
 
     def test_vgpu_types(self) -> None:

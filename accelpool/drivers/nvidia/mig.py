@@ -13,13 +13,17 @@ numbers by the place.
 
 Each GPU has a process of its own that asks NVML and opens no other GPU: a creation that hangs keeps no other from being
 cut.  The process ends when the GPU rests, and when NVML's answer shows that the GPU, or the driver, is not what
-it was when the process began: only a new one sees it as it is after a reset.
+it was when the process began: only a new one sees it as it is after a reset.  No other process asks for MIG devices: who
+has one open keeps others from taking its instance apart.
 """
 
 import pathlib
+import subprocess
 import time
 from collections.abc import Callable, Iterable, Sequence, Set
 from typing import Any
+
+from oslo_log import log as logging
 
 from accelpool import errors
 from accelpool.drivers import base
@@ -29,11 +33,17 @@ from accelpool.drivers.nvidia.slicing import COMMON_NODES
 from accelpool.partitions import Geometry, split
 from accelpool.types import Device, Slice
 
+LOG = logging.getLogger(__name__)
+
 NOT_FOUND, TAKEN = 6, 23
 STUCK = 'a call of NVML that was given up still hangs in the kernel'
 
 #: Where the kernel module tells the minor numbers of the capability nodes that open an instance.
 MINORS = pathlib.Path('/proc/driver/nvidia-caps/mig-minors')
+#: Where these nodes are, and where the module describes them.
+NODES, CAPABILITIES = pathlib.Path('/dev/nvidia-caps'), pathlib.Path('/proc/driver/nvidia/capabilities')
+#: NVIDIA's program that makes nodes, with more rights than its user has.
+MODPROBE = 'nvidia-modprobe'
 
 
 class Mig:
@@ -42,7 +52,7 @@ class Mig:
     lost = 'somebody else destroyed its MIG instance (nvidia-smi mig -lgi), or the GPU was reset'
 
     def __init__(self, channel: Callable[[str], Channel], book: Book, *, reading: float, retry: float,
-                 boot: Callable[[], str], minors: pathlib.Path = MINORS,
+                 boot: Callable[[], str], minors: pathlib.Path = MINORS, nodes: pathlib.Path = NODES,
                  clock: Callable[[], float] = time.monotonic) -> None:
         """
         :param channel: makes a way to a new process for a GPU (by its UUID), whose deadline is long enough for the
@@ -60,6 +70,7 @@ class Mig:
         self._retry = retry
         self._boot = boot
         self._minors = minors
+        self._nodes = nodes
         self._clock = clock
         self._hung: dict[str, tuple[str, float]] = {}  # UUID -> what hung, until when that counts
 
@@ -216,8 +227,16 @@ class Mig:
         return bool(entry.get('boot', boot) == boot)
 
     def _instances(self, entry: Entry) -> list[dict[str, Any]]:
-        """Return what an entry's device carries."""
-        found: list[dict[str, Any]] = self._ask('condition', entry['uuid'], deadline=self._reading)['instances']
+        """Return what an entry's device carries.
+
+        :raises DriverError: NVML does not tell, or not all UUIDs
+        """
+        found: list[dict[str, Any]] = self._ask('instances', entry['uuid'], deadline=self._reading)
+        if _nameless(found):  # somebody has made one since the process began
+            self._channels[entry['uuid']].close()
+            found = self._ask('instances', entry['uuid'], deadline=self._reading)
+        if nameless := _nameless(found):
+            raise errors.DriverError(f'NVML lists no MIG device for the compute instance at {nameless}')
         return found
 
     def _ask(self, call: str, uuid: str, *arguments: Any, deadline: float | None = None) -> Any:
@@ -244,14 +263,36 @@ class Mig:
                 if one.get('start') == entry['start']]
 
     def _capabilities(self, minor: int, instance: int, compute: int) -> tuple[str, ...]:
-        """Return the nodes that open an instance; none on a driver that does not use them."""
-        wanted = (f'gpu{minor}/gi{instance}/access', f'gpu{minor}/gi{instance}/ci{compute}/access')
+        """Return the nodes that open an instance; none on a driver that does not use them.
+
+        NVIDIA's library makes them when it lists MIG devices, where it can: not in a container that lacks its program.
+        """
         try:
             lines = self._minors.read_text().splitlines()
         except OSError:
             return ()
-        numbers = dict(line.split() for line in lines if len(line.split()) == 2)
-        return tuple(f'/dev/nvidia-caps/nvidia-cap{numbers[name]}' for name in wanted if name in numbers)
+        numbers, found = dict(line.split() for line in lines if len(line.split()) == 2), []
+        for part in (f'gi{instance}', f'gi{instance}/ci{compute}'):
+            number = numbers.get(f'gpu{minor}/{part}/access')
+            if number is None:
+                continue
+            node, said = self._nodes / f'nvidia-cap{number}', ''
+            if not node.exists():
+                said = _make_node(CAPABILITIES / f'gpu{minor}/mig/{part}/access')
+            if not node.exists():
+                LOG.warning('%s, which opens a MIG instance, is missing: its sessions will find no device.  Make it: '
+                            '%s -f %s/gpu%d/mig/%s/access (%s)', node, MODPROBE, CAPABILITIES, minor, part, said)
+            found.append(str(node))
+        return tuple(found)
+
+
+def _make_node(capability: pathlib.Path) -> str:
+    """Have a node made; return what is said of it."""
+    try:
+        done = subprocess.run([MODPROBE, '-f', str(capability)], capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    return done.stderr.strip()[:200]
 
 
 def _at(entry: Entry, instances: Iterable[dict[str, Any]]) -> dict[str, Any] | None:
@@ -267,6 +308,12 @@ def _placed(entry: Entry, found: dict[str, Any]) -> dict[str, Any] | None:
         if (one['start'], one['size']) == (entry['offset'], length) if length else one['size'] >= found['slices']:
             return dict(one)
     return None
+
+
+def _nameless(instances: Iterable[dict[str, Any]]) -> str | None:
+    """Return where a compute instance is whose UUID is not told; None: all are."""
+    return next((f'{one["profile"]}, {one["start"]}/{compute["start"]}' for one in instances
+                 for compute in one['computes'] if compute['uuid'] is None), None)
 
 
 def _name(entry: Entry) -> str:

@@ -38,6 +38,9 @@ LACKING = {pynvml.NVML_ERROR_NOT_SUPPORTED, pynvml.NVML_ERROR_FUNCTION_NOT_FOUND
 #: Answers that say that nothing can be asked of a device.
 UNUSABLE = {pynvml.NVML_ERROR_GPU_IS_LOST, pynvml.NVML_ERROR_RESET_REQUIRED}
 
+#: Answers to who asks an instance that somebody has taken apart.
+GONE = {pynvml.NVML_ERROR_NOT_FOUND, pynvml.NVML_ERROR_INVALID_ARGUMENT}
+
 #: Seconds in which one GPU at least is initialised while others are: the driver takes up to four for each.
 PATIENCE = 6.0
 
@@ -67,6 +70,16 @@ def sensor(function: Callable[..., Any], *arguments: Any) -> Any:
         if error.value in UNUSABLE:
             raise
         return None
+
+
+def unless_gone(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Return the answer, None when what is asked is not there any more."""
+    try:
+        return function(*arguments)
+    except pynvml.NVMLError as error:
+        if error.value in GONE:
+            return None
+        raise
 
 
 def first(functions: Sequence[Callable[..., Any]], *arguments: Any) -> Any:
@@ -219,6 +232,21 @@ def condition(uuid: str) -> dict[str, Any]:
     }
 
 
+def instances(uuid: str) -> list[dict[str, Any]]:
+    """Return the MIG instances with the UUIDs of their compute instances, by which programs name these.
+
+    Only a MIG device tells its UUID (NVML says of ``nvmlComputeInstanceInfo_t.device``: "Parent device").  None: NVML does
+    not list it to this process, which it may not do with one that another process has made since this one began.
+    """
+    device = _device(uuid)
+    found = _instances(device)
+    uuids = _mig_uuids(device) if any(one['computes'] for one in found) else {}
+    for one in found:
+        for compute in one['computes']:
+            compute['uuid'] = uuids.get((one['id'], compute['id']))
+    return found
+
+
 def looks(wanted: dict[str, bool], seconds: float) -> dict[str, Any]:
     """Look at devices, as :func:`at_once` does.
 
@@ -281,7 +309,7 @@ def create_instance(uuid: str, profile: int, start: int, size: int, length: int 
         instance = pynvml.nvmlDeviceGetGpuInstanceById(device, there['id'])
     try:
         compute = None if length is None else _create_compute(instance, length, offset)
-        made = next((one for one in _instances(device) if one['start'] == start
+        made = next((one for one in instances(uuid) if one['start'] == start
                      and (compute is None or one['computes'])), None)
         if made is None:
             if compute is not None:
@@ -474,37 +502,68 @@ def _create_compute(instance: Any, length: int, offset: int) -> Any:
 
 
 def _instances(device: Any) -> list[dict[str, Any]]:
-    """Return the GPU instances that exist, each with its compute instances: their UUIDs and places."""
-    uuids: dict[int, list[tuple[int, str]]] = {}
-    for index in range(pynvml.nvmlDeviceGetMaxMigDeviceCount(device)):
-        mig = optional(pynvml.nvmlDeviceGetMigDeviceHandleByIndex, device, index)
-        if mig is not None:
-            uuids.setdefault(pynvml.nvmlDeviceGetGpuInstanceId(mig), []).append(
-                (pynvml.nvmlDeviceGetComputeInstanceId(mig), text(pynvml.nvmlDeviceGetUUID(mig))))
+    """Return the GPU instances that exist, each with the places of its compute instances.
+
+    What somebody takes apart meanwhile is left out.  No MIG device is asked for: a process knows those of its beginning,
+    and what it has of them open keeps others from taking their instances apart.
+    """
     found = []
     for number in range(pynvml.NVML_GPU_INSTANCE_PROFILE_COUNT):
         info = optional(pynvml.nvmlDeviceGetGpuInstanceProfileInfo, device, number)
         if info is None:
             continue
         handles = (pynvml.c_nvmlGpuInstance_t * info.instanceCount)()
-        count = ctypes.c_uint(0)
-        pynvml.nvmlDeviceGetGpuInstances(device, info.id, handles, ctypes.byref(count))
-        for position in range(count.value):
-            one = pynvml.nvmlGpuInstanceGetInfo(handles[position])
-            found.append({'id': one.id, 'profile': text(info.name).removeprefix('MIG '), 'number': info.id,
-                          'start': one.placement.start, 'size': one.placement.size, 'slices': info.sliceCount,
-                          'computes': [_compute(handles[position], *both) for both in uuids.get(one.id, [])]})
+        for instance in _listed(pynvml.nvmlDeviceGetGpuInstances, device, info.id, handles):
+            one = unless_gone(pynvml.nvmlGpuInstanceGetInfo, instance)
+            if one is not None:
+                found.append({'id': one.id, 'profile': text(info.name).removeprefix('MIG '), 'number': info.id,
+                              'start': one.placement.start, 'size': one.placement.size, 'slices': info.sliceCount,
+                              'computes': _computes(instance)})
     return found
 
 
-def _compute(instance: Any, number: int, uuid: str) -> dict[str, Any]:
-    info = pynvml.nvmlComputeInstanceGetInfo_v2(pynvml.nvmlGpuInstanceGetComputeInstanceById(instance, number))
-    return {'id': number, 'uuid': uuid, 'start': info.placement.start, 'size': info.placement.size}
+def _computes(instance: Any) -> list[dict[str, Any]]:
+    """Return the compute instances of a GPU instance."""
+    found = []
+    for number in range(pynvml.NVML_COMPUTE_INSTANCE_PROFILE_COUNT):
+        info = optional(pynvml.nvmlGpuInstanceGetComputeInstanceProfileInfo, instance, number,
+                        pynvml.NVML_COMPUTE_INSTANCE_ENGINE_PROFILE_SHARED)
+        if info is None:
+            continue
+        handles = (pynvml.c_nvmlComputeInstance_t * info.instanceCount)()
+        for compute in _listed(pynvml.nvmlGpuInstanceGetComputeInstances, instance, info.id, handles):
+            one = unless_gone(pynvml.nvmlComputeInstanceGetInfo_v2, compute)
+            if one is not None:
+                found.append({'id': one.id, 'start': one.placement.start, 'size': one.placement.size})
+    return found
+
+
+def _listed(function: Callable[..., Any], above: Any, profile: int, handles: Any) -> list[Any]:
+    """Return the instances of a profile, for which ``handles`` has room."""
+    count = ctypes.c_uint(0)
+    unless_gone(function, above, profile, handles, ctypes.byref(count))
+    return list(handles[:count.value])
+
+
+def _mig_uuids(device: Any) -> dict[tuple[int, int], str]:
+    """Return the UUIDs of MIG devices by the numbers of their GPU instance and compute instance."""
+    found = {}
+    for index in range(pynvml.nvmlDeviceGetMaxMigDeviceCount(device)):
+        told = unless_gone(_mig_device, device, index)
+        if told is not None:
+            found[told[0], told[1]] = told[2]
+    return found
+
+
+def _mig_device(device: Any, index: int) -> tuple[int, int, str]:
+    mig = pynvml.nvmlDeviceGetMigDeviceHandleByIndex(device, index)
+    return (pynvml.nvmlDeviceGetGpuInstanceId(mig), pynvml.nvmlDeviceGetComputeInstanceId(mig),
+            text(pynvml.nvmlDeviceGetUUID(mig)))
 
 
 CALLS: dict[str, Callable[..., Any]] = {
     'open': open_, 'host': host, 'probes': probes, 'identity': identity, 'condition': condition, 'looks': looks,
-    'events': events, 'create_instance': create_instance, 'destroy_instance': destroy_instance}
+    'instances': instances, 'events': events, 'create_instance': create_instance, 'destroy_instance': destroy_instance}
 
 
 def main() -> None:

@@ -55,9 +55,10 @@ EXPORT result nvmlDeviceGetName(const struct handle *handle, char *name, unsigne
 
 EXPORT result nvmlDeviceGetUUID(const struct handle *handle, char *uuid, unsigned length) {
     ENTER_ANY(handle, device);
-    const char *text = handle->kind == DEVICE
-        ? device->uuid : device->instances[handle->instance].computes[handle->compute].uuid;
-    return copy_string(uuid, length, text);
+    if (handle->kind == DEVICE)
+        return copy_string(uuid, length, device->uuid);
+    const struct state_compute *compute = &device->instances[handle->instance].computes[handle->compute];
+    return compute->used ? copy_string(uuid, length, compute->uuid) : ERROR_NOT_FOUND;
 }
 
 EXPORT result nvmlDeviceGetSerial(const struct handle *handle, char *serial, unsigned length) {

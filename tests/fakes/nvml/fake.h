@@ -51,6 +51,7 @@ void state_lock(void);
 void state_unlock(void);
 result copy_string(char *target, unsigned room, const char *text);
 const struct handle *device_handle(unsigned device);
+int alive(uint32_t pid);
 // Notes that this process has a device open, as it has from its first handle to its end.
 void opened(unsigned device);
 

@@ -16,6 +16,7 @@ ONE_SLICE = 0          # NVML_GPU_INSTANCE_PROFILE_1_SLICE
 ONE_SLICE_REV2 = 9     # NVML_GPU_INSTANCE_PROFILE_1_SLICE_REV2
 COMPUTE_ONE_SLICE_REV1 = 7  # NVML_COMPUTE_INSTANCE_PROFILE_1_SLICE_REV1
 STARTS = 8
+HOLDERS = 8
 PROCESSES = 16
 LINKS = 18             # NVML_NVLINK_MAX_LINKS
 EVENTS = 256
@@ -35,10 +36,10 @@ class Profile(ctypes.Structure):
 
 
 class Compute(ctypes.Structure):
-    """A compute instance inside a GPU instance."""
+    """A compute instance inside a GPU instance; ``holders``: processes that have its MIG device open."""
 
     _fields_ = [('used', c_uint32), ('profile', c_uint32), ('start', c_uint32), ('size', c_uint32),
-                ('uuid', c_char * 96)]
+                ('uuid', c_char * 96), ('holders', c_uint32 * HOLDERS)]
 
 
 class Instance(ctypes.Structure):
@@ -130,5 +131,5 @@ class State(ctypes.Structure):
 STRUCTURES = (Profile, Compute, Instance, Process, Link, Vgpu, Device, Event, Rule, Client, State)
 CONSTANTS = {name: globals()[name] for name in (
     'VERSION', 'DEVICES', 'PROFILES', 'COMPUTE_PROFILES', 'INSTANCES', 'ONE_SLICE', 'ONE_SLICE_REV2',
-    'COMPUTE_ONE_SLICE_REV1', 'STARTS', 'PROCESSES', 'LINKS', 'EVENTS',
+    'COMPUTE_ONE_SLICE_REV1', 'STARTS', 'HOLDERS', 'PROCESSES', 'LINKS', 'EVENTS',
     'RULES', 'VGPUS', 'NO_PROFILE', 'CLIENTS')}

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 // Compute slices of each compute instance profile, by its index, which is also its id.
 static const unsigned COMPUTE_SLICES[STATE_COMPUTE_PROFILES] = {1, 2, 3, 4, 7, 8, 6, 1, 0};
@@ -13,6 +14,22 @@ static const struct handle *handle_of(enum kind kind, unsigned device, unsigned 
     struct handle *found = &handles[kind - MIG_DEVICE][device][instance][compute];
     *found = (struct handle){kind, device, instance, compute};
     return found;
+}
+
+// What this process knows of a device's MIG devices, since it asked first or changed them itself: what others do meanwhile
+// it does not learn (https://github.com/NVIDIA/libcudacxx/issues/224).
+static struct { int known; unsigned char there[STATE_INSTANCES][STATE_INSTANCES]; } listed[STATE_DEVICES];
+
+static void learn_anew(unsigned device) {
+    listed[device].known = 0;
+}
+
+static void hold(struct state_compute *compute) {
+    for (unsigned i = 0; i < STATE_HOLDERS; i++)
+        if (!compute->holders[i] || !alive(compute->holders[i]) || compute->holders[i] == (uint32_t)getpid()) {
+            compute->holders[i] = (uint32_t)getpid();
+            return;
+        }
 }
 
 static struct state_profile *by_id(struct state_device *device, unsigned id) {
@@ -343,12 +360,13 @@ static result create_compute(const struct handle *handle, struct state_device *d
     for (unsigned i = 0; i < STATE_INSTANCES && start < STATE_INSTANCES; i++)
         if (!instance->computes[i].used) {
             struct state_compute *compute = &instance->computes[i];
-            *compute = (struct state_compute){1, id, start, slices, ""};
+            *compute = (struct state_compute){1, id, start, slices, "", {0}};
             // As the driver's, of the GPU and the place: what is made there again has the same.
             char uuid[sizeof compute->uuid];
             snprintf(uuid, sizeof uuid, "MIG-%08x-%04x-5%03x-8%03x-%012x", device->pci_id, device->minor,
                      instance->profile & 0xfff, instance->start & 0xfff, start);
             memcpy(compute->uuid, uuid, sizeof uuid);
+            learn_anew(handle->device);
             *created = handle_of(COMPUTE_INSTANCE, handle->device, handle->instance, i);
             return SUCCESS;
         }
@@ -392,8 +410,11 @@ EXPORT result nvmlComputeInstanceDestroy(const struct handle *handle) {
         return ERROR_INVALID_ARGUMENT;
     state_lock();
     int used = busy(device, instance, &handle->compute);
+    for (unsigned i = 0; i < STATE_HOLDERS; i++)
+        used |= compute->holders[i] && compute->holders[i] != (uint32_t)getpid() && alive(compute->holders[i]);
     if (!used)
         *compute = (struct state_compute){0};
+    learn_anew(handle->device);
     state_unlock();
     return used ? ERROR_IN_USE : SUCCESS;
 }
@@ -433,10 +454,17 @@ EXPORT result nvmlDeviceGetMaxMigDeviceCount(const struct handle *handle, unsign
 EXPORT result nvmlDeviceGetMigDeviceHandleByIndex(const struct handle *handle, unsigned index, const struct handle **found) {
     ENTER_DEVICE(handle, device);
     NEED(found);
+    unsigned char (*there)[STATE_INSTANCES] = listed[handle->device].there;
+    for (unsigned i = 0; !listed[handle->device].known && i < STATE_INSTANCES; i++)
+        for (unsigned c = 0; c < STATE_INSTANCES; c++)
+            there[i][c] = device->instances[i].used && device->instances[i].computes[c].used;
+    listed[handle->device].known = 1;
     for (unsigned i = 0; i < STATE_INSTANCES; i++)
         for (unsigned c = 0; c < STATE_INSTANCES; c++)
-            if (device->instances[i].used && device->instances[i].computes[c].used && index-- == 0) {
+            if (there[i][c] && index-- == 0) {
                 *found = handle_of(MIG_DEVICE, handle->device, i, c);
+                if (device->instances[i].computes[c].used)
+                    hold(&device->instances[i].computes[c]);
                 return SUCCESS;
             }
     return ERROR_NOT_FOUND;
@@ -461,8 +489,9 @@ EXPORT result nvmlDeviceGetGpuInstanceId(const struct handle *handle, unsigned *
 EXPORT result nvmlDeviceGetComputeInstanceId(const struct handle *handle, unsigned *id) {
     ENTER_INSTANCE(handle, device, instance);
     (void)device;
-    (void)instance;
     NEED(id);
+    if (!instance->computes[handle->compute].used)
+        return ERROR_NOT_FOUND;
     *id = handle->compute;
     return SUCCESS;
 }

@@ -126,6 +126,10 @@ const struct handle *device_handle(unsigned device) {
     return &devices[device];
 }
 
+int alive(uint32_t pid) {
+    return kill((pid_t)pid, 0) == 0 || errno != ESRCH;
+}
+
 // A process that has died is one no more.
 static struct state_client *client(void) {
     struct state_client *room = NULL;
@@ -133,7 +137,7 @@ static struct state_client *client(void) {
         struct state_client *one = &state->clients[i];
         if (one->pid == (uint32_t)getpid())
             return one;
-        if (!room && (!one->pid || (kill((pid_t)one->pid, 0) != 0 && errno == ESRCH)))
+        if (!room && (!one->pid || !alive(one->pid)))
             room = one;
     }
     if (room)
