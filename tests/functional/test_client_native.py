@@ -36,14 +36,14 @@ class ClientNative(unittest.TestCase):
                       runs=tuple((str(seed), '1500') for seed in range(8)))
 
     def test_ptx_parameter_tables(self) -> None:
-        self.run_test('ptx_params_test', 'common/ptx_params.c')
+        self.run_test('ptx_params_test', 'common/ptx_params.c', 'common/ptx_scan.c')
 
     def test_parameter_tables_of_machine_code(self) -> None:
         with tempfile.TemporaryDirectory() as place:
             files = [cubins.compile(pathlib.Path(place), architecture)
                      for architecture in ('sm_75', 'sm_80', 'sm_90', 'sm_100', 'sm_120')]
-            self.run_test('cubin_params_test', 'common/cubin_params.c', 'common/ptx_params.c',
-                          runs=(tuple(map(str, files)),))
+            self.run_test('cubin_params_test', 'common/cubin_params.c', 'common/cubin_file.c', 'common/ptx_params.c',
+                          'common/ptx_scan.c',                          runs=(tuple(map(str, files)),))
 
     def test_hashes(self) -> None:
         self.run_test('sha256_test', 'common/sha256.c')

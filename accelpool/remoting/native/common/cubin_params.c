@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cubin_params.h"
 
-#include <elf.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "cubin_file.h"
 
 #define INFO_PREFIX ".nv.info."
 /* An attribute: format and number, a byte each, then two bytes that are the value, or the length of what follows. */
@@ -28,17 +29,6 @@ struct fatbin_entry {
     uint8_t unused[24];
     uint64_t flags;
 };
-
-struct file {
-    const uint8_t *bytes;
-    size_t length;
-};
-
-/* NULL: not inside. */
-static const void *piece(const struct file *file, uint64_t offset, uint64_t length)
-{
-    return offset <= file->length && length <= file->length - offset ? file->bytes + offset : NULL;
-}
 
 /* One attribute's number and payload (NULL: none of its own); 0 at the end or where the list is broken. */
 static size_t next_attribute(const uint8_t *list, size_t length, unsigned *number, const uint8_t **payload, size_t *size)
@@ -86,59 +76,35 @@ static int read_parameters(const uint8_t *list, size_t length, struct ptx_kernel
 }
 
 /* The kernel that a section is about: 1; 0: about none; -1: broken. */
-static int read_section(const struct file *file, const struct file *names, const Elf64_Shdr *section,
-                        struct ptx_kernel *kernel)
+static int read_section(const struct cubin_file *file, const Elf64_Shdr *section, struct ptx_kernel *kernel)
 {
-    const char *name = piece(names, section->sh_name, sizeof INFO_PREFIX);
+    const char *name = cubin_string(file, &file->names, section->sh_name);
     const size_t skip = sizeof INFO_PREFIX - 1;
 
-    if (!name || memcmp(name, INFO_PREFIX, skip))
+    if (!name || strncmp(name, INFO_PREFIX, skip))
         return 0;
-    const char *end = memchr(name, 0, names->length - section->sh_name);
-    const uint8_t *list = piece(file, section->sh_offset, section->sh_size);
-    if (!end || !list)
+    const uint8_t *list = cubin_piece(file, section->sh_offset, section->sh_size);
+    if (!list)
         return -1;
-    *kernel = (struct ptx_kernel){.name = name + skip, .name_length = (size_t)(end - name) - skip};
+    *kernel = (struct ptx_kernel){.name = name + skip, .name_length = strlen(name) - skip};
     if (!read_parameters(list, section->sh_size, kernel))
         return 1;
     free(kernel->parameters);
     return -1;
 }
 
-static int read_header(const struct file *file, Elf64_Ehdr *header, struct file *names)
-{
-    const void *start = piece(file, 0, sizeof *header);
-    Elf64_Shdr section;
-
-    if (!start)
-        return -1;
-    memcpy(header, start, sizeof *header);
-    if (memcmp(header->e_ident, ELFMAG, SELFMAG) || header->e_ident[EI_CLASS] != ELFCLASS64 ||
-        header->e_ident[EI_DATA] != ELFDATA2LSB || header->e_shentsize != sizeof section ||
-        header->e_shstrndx >= header->e_shnum ||
-        !piece(file, header->e_shoff, (uint64_t)header->e_shnum * sizeof section))
-        return -1;
-    memcpy(&section, file->bytes + header->e_shoff + header->e_shstrndx * sizeof section, sizeof section);
-    names->bytes = piece(file, section.sh_offset, section.sh_size);
-    names->length = section.sh_size;
-    return names->bytes ? 0 : -1;
-}
-
 int cubin_kernels(const void *image, size_t length, struct ptx_kernel **kernels)
 {
-    const struct file file = {image, length};
-    struct file names;
-    Elf64_Ehdr header;
+    struct cubin_file file;
     int count = 0;
 
     *kernels = NULL;
-    if (read_header(&file, &header, &names))
+    if (cubin_open(&file, image, length))
         return -1;
-    struct ptx_kernel *found = calloc(header.e_shnum, sizeof *found);
-    for (unsigned i = 0; found && i < header.e_shnum; i++) {
-        Elf64_Shdr section;
-        memcpy(&section, file.bytes + header.e_shoff + i * sizeof section, sizeof section);
-        int about = read_section(&file, &names, &section, &found[count]);
+    struct ptx_kernel *found = calloc(file.count, sizeof *found);
+    for (uint64_t i = 0; found && i < file.count; i++) {
+        const Elf64_Shdr section = cubin_section(&file, i);
+        int about = read_section(&file, &section, &found[count]);
         if (about < 0) {
             ptx_free(found, count);
             return -1;
@@ -151,8 +117,8 @@ int cubin_kernels(const void *image, size_t length, struct ptx_kernel **kernels)
 
 int fatbin_kernels(const void *image, size_t length, struct ptx_kernel **kernels)
 {
-    const struct file file = {image, length};
-    const uint8_t *start = piece(&file, 0, 16);
+    const struct cubin_file file = {.bytes = image, .length = length};
+    const uint8_t *start = cubin_piece(&file, 0, 16);
     uint16_t header_size;
 
     *kernels = NULL;
@@ -161,14 +127,14 @@ int fatbin_kernels(const void *image, size_t length, struct ptx_kernel **kernels
     memcpy(&header_size, start + 6, sizeof header_size);
     for (uint64_t at = header_size; at < length;) {
         struct fatbin_entry entry;
-        const void *head = piece(&file, at, sizeof entry);
+        const void *head = cubin_piece(&file, at, sizeof entry);
 
         if (!head)
             return -1;
         memcpy(&entry, head, sizeof entry);
         if (entry.header_size < sizeof entry || entry.size > length)
             return -1;
-        const void *code = piece(&file, at + entry.header_size, entry.size);
+        const void *code = cubin_piece(&file, at + entry.header_size, entry.size);
         if (!code)
             return -1;
         if (entry.kind == FATBIN_CUBIN && !(entry.flags & FATBIN_COMPRESSED))
