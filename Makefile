@@ -27,6 +27,8 @@ CFLAGS := -std=c11 -D_GNU_SOURCE -O2 -g -fPIC -pthread -fvisibility=hidden -fno-
 LDFLAGS := -pthread -Wl,-z,relro,-z,now $(EXTRA_LDFLAGS)
 # Inside ours, and nobody sees it: the program's own OpenSSL is another one. TLS_LIBS="-lssl -lcrypto" links the system's.
 TLS_LIBS ?= -Wl,--exclude-libs,ALL -Wl,-Bstatic -lssl -lcrypto -Wl,-Bdynamic
+# The worker reads compressed fat binaries. ZSTD_LIBS=-lzstd links the system's.
+ZSTD_LIBS ?= -Wl,-Bstatic -lzstd -Wl,-Bdynamic
 ifeq ($(SAN),asan)
 CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 LDFLAGS += -fsanitize=address,undefined
@@ -139,7 +141,7 @@ $(ACL)/lib%.so: $(OBJ)/client-acl-beside/%.o $(ACL)/libascendcl.so
 $(WORKER): $(WORKER_OBJ) $(COMMON_OBJ)
 	@mkdir -p $(@D)
 	@echo "  LD  $@"
-	@$(CC) -o $@ $^ $(LDFLAGS) $(TLS_LIBS) -ldl -lm -lseccomp
+	@$(CC) -o $@ $^ $(LDFLAGS) $(TLS_LIBS) $(ZSTD_LIBS) -ldl -lm -lseccomp
 $(OUT)/lib/libaccelpool-emucuda.so: $(EMU_OBJ)
 	@mkdir -p $(@D)
 	@echo "  LD  $@"

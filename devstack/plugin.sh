@@ -15,7 +15,7 @@ function is_accelpool_controller {
 }
 
 function install_accelpool {
-    install_package build-essential libjsmn-dev libseccomp-dev libssl-dev
+    install_package build-essential libjsmn-dev libseccomp-dev libssl-dev libzstd-dev
     setup_develop "$ACCELPOOL_DIR"
     # The native parts go beside the sources, where the editable installation looks for them.
     make -C "$ACCELPOOL_DIR" native PYTHON="$ACCELPOOL_BIN_DIR/python3"

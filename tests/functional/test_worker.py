@@ -2,64 +2,28 @@
 """A worker process as a client and an agent see it, with the stub vendor library of tests/native."""
 
 import os
-import pathlib
 import random
 import struct
-import unittest
-from typing import ClassVar, Final
+from typing import Final
 from unittest import mock
 
+from tests.functional import worker_case
 from tests.functional import worker_peer as peer
+from tests.functional.worker_case import SET_LIMIT, STUB_MODE
 from tests.functional.worker_peer import BASE, GRANULE, MIB
 
 SYNCHRONIZE: Final = 64
 STREAM_CREATE, STREAM_DESTROY, STREAM_SYNCHRONIZE = 65, 67, 68
 MEMSET_D8: Final = 78
 EVENT_CREATE, EVENT_SYNCHRONIZE = 71, 75
-SET_LIMIT: Final = 92
 TENSOR_TILED: Final = 95
-STUB_MODE: Final = 0x57
 BUSY, HIDDEN, LAUNCH_FAILS, FULL, HANG = 1, 2, 4, 8, 16
 INVALID_VALUE, OUT_OF_MEMORY, INVALID_PTX, INVALID_HANDLE, LAUNCH_FAILED, NOT_SUPPORTED = 1, 2, 218, 400, 719, 801
 PTX: Final = b'.version 8.0\n.visible .global .align 4 .u32 g1 = 7;\n.const .f32 gx[2];\n// .global .u32 gno;\n' \
              b'.visible .entry store(.param .u64 .ptr .global gparam) { .reg .u32 %r; ret; }\n\0'
 
 
-class WorkerCase(unittest.TestCase):
-    """Starts a worker for each test."""
-
-    sanitizer: ClassVar[str] = ''
-    directory: ClassVar[pathlib.Path]
-
-    @classmethod
-    def setUpClass(cls) -> None:
-        cls.directory = peer.build('harness', cls.sanitizer)
-
-    def start(self, *, limit: int = 256 * MIB) -> peer.Session:
-        """A session with its range, closed after the test; a sanitizer's finding fails the test."""
-        session = peer.Session(self.directory, self.directory / 'libstub.so', limit=limit).reserve_range()
-        self.addCleanup(self._check_end, session)
-        return session
-
-    def _check_end(self, session: peer.Session) -> None:
-        self.errors = session.close()
-        self.assertNotIn('Sanitizer', self.errors)
-        self.assertNotIn('runtime error', self.errors)
-        self.assertGreaterEqual(session.process.returncode, 0)
-
-    def mode(self, session: peer.Session, bits: int) -> None:
-        """How the stub behaves from here on."""
-        self.assertEqual(0, session.call(SET_LIMIT, struct.pack('<iQ', STUB_MODE, bits)).status)
-
-    def assert_ended(self, session: peer.Session) -> None:
-        """The worker closes the connection and its process ends in order."""
-        with self.assertRaises(peer.Ended):
-            while True:
-                session.frame()
-        self.assertEqual(0, session.process.wait(20))
-
-
-class TestStart(WorkerCase):
+class TestStart(worker_case.WorkerCase):
     """Handshake tail."""
 
     def test_welcome_carries_limit_and_snapshot(self) -> None:
@@ -71,7 +35,7 @@ class TestStart(WorkerCase):
         self.assertEqual(13000, struct.unpack_from('<i', session.welcome, 40)[0])
         self.assertEqual(b'stub 0', session.welcome[56:56 + 256].rstrip(b'\0'))
         attributes = struct.unpack_from('<192i', session.welcome, 40 + 16 + 256 + 32 + 16)
-        self.assertEqual((750, -2**31), (attributes[75], attributes[101]))
+        self.assertEqual((740, -2**31), (attributes[74], attributes[101]))
         session.agent.wait_for(peer.READY)
 
     def test_a_library_that_does_not_open_is_refused(self) -> None:
@@ -118,7 +82,7 @@ class TestStart(WorkerCase):
         self.assertIn(f'reserves no 64 GiB of addresses at 0x{BASE:x}: code 0, at 0x{other:x}', session.close())
 
 
-class TestMemory(WorkerCase):
+class TestMemory(worker_case.WorkerCase):
     """Leases and what may be touched."""
 
     def test_lease_maps_and_returns(self) -> None:
@@ -208,7 +172,7 @@ class TestMemory(WorkerCase):
                          session.agent.wait_for(peer.RELEASE))
 
 
-class TestCopies(WorkerCase):
+class TestCopies(worker_case.WorkerCase):
     """Bytes arrive as they were sent, whichever way they take."""
 
     def _round_trip(self, bits: int) -> None:
@@ -254,7 +218,7 @@ class TestCopies(WorkerCase):
         self.assert_ended(session)
 
 
-class TestStream(WorkerCase):
+class TestStream(worker_case.WorkerCase):
     """Order, replies, acknowledgements, errors."""
 
     def test_unknown_handles_and_calls_are_errors(self) -> None:
@@ -428,7 +392,7 @@ class TestStream(WorkerCase):
         self.assertEqual(INVALID_HANDLE, session.call(peer.LINK_COMPLETE, struct.pack('<II', 1, 0)).status)
 
 
-class TestEnd(WorkerCase):
+class TestEnd(worker_case.WorkerCase):
     """However it ends, the process ends."""
 
     def test_client_goes(self) -> None:
@@ -493,6 +457,3 @@ class TestThreads(TestStream, TestMemory, TestCopies):
     """The same under TSan."""
 
     sanitizer = 'tsan'
-
-
-del WorkerCase

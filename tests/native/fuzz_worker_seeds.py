@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """First inputs for fuzz_worker: one of each frame that is written by hand, in an order that a program would use.
 
+For fuzz_images: one of each kind of image, and each compression.
+
 AscendCL's generated calls come from the description: each with handles and memory that are there, and with none.
 """
 
@@ -10,6 +12,7 @@ import struct
 import sys
 
 from accelpool.remoting.generator import model
+from tests.support import cubins
 
 BASE = 0x200000000000
 GRANULE = 2 << 20
@@ -94,18 +97,30 @@ def seeds() -> dict[str, bytes]:
         'lease': lease + frame(11, struct.pack('<3Q', BASE, GRANULE, 256)) + frame(12, b'', WANT) + frame(14, b'', WANT),
         'copies': lease + copies,
         'staged': lease + busy + copies,
-        'module': lease + module(image) + launch + frame(25, struct.pack('<IIii', 1, 0, 8, 1)) + frame(17, bytes([1]) + bytes(7)),
+        'module': lease + module(image) + launch + frame(31, struct.pack('<II', 1, 3) + b'g2\0', WANT) + frame(25, struct.pack('<IIii', 1, 0, 8, 1)) + frame(17, bytes([1]) + bytes(7)),
         'link': link,
         'calls': b''.join(frame(64 + i, bytes(8 * (i % 5)), WANT) for i in range(32)),
         'bye': frame(8),
     }
 
 
+def image_seeds() -> dict[str, bytes]:
+    """Name and content of every seed of images; the first byte is the kind."""
+    source = b"""
+__device__ int counter; __constant__ float factors[100];
+extern "C" __global__ void kernel(int *p) { static __device__ int calls; p[calls++] = counter + factors[*p]; }
+"""
+    parts = [(cubins.cubin(source, 'sm_90'), '90'), (cubins.ptx(source), '75')]
+    return {'cubin': b'c' + parts[0][0], 'ptx': b'p' + parts[1][0],
+            'plain': b'f' + cubins.fatbin(parts, '-compress=false'), 'zstd': b'f' + cubins.fatbin(parts, '-compress-all'),
+            'lz4': b'f' + cubins.fatbin(parts, '-compress-all', '-compress-mode=speed')}
+
+
 def main() -> None:
     """Write the seeds of an interface: its name and the directory are on the command line."""
     target = pathlib.Path(sys.argv[2])
     target.mkdir(parents=True, exist_ok=True)
-    for name, content in {'cuda': seeds, 'acl': acl_seeds}[sys.argv[1]]().items():
+    for name, content in {'cuda': seeds, 'acl': acl_seeds, 'images': image_seeds}[sys.argv[1]]().items():
         (target / name).write_bytes(content)
 
 

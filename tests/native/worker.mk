@@ -2,8 +2,8 @@
 # Test programs around the worker, built from the repository's root:
 #
 #   make -f tests/native/worker.mk harness [SAN=asan|tsan]   worker_harness and the stub vendor library
-#   make -f tests/native/worker.mk fuzz                      fuzz_worker with ASan and UBSan (needs clang, libFuzzer)
-#   make -f tests/native/worker.mk run-fuzz SECONDS=60       runs it for that long, on both interfaces in turn, with their
+#   make -f tests/native/worker.mk fuzz                      fuzz_worker, fuzz_images with ASan and UBSan (clang, libFuzzer)
+#   make -f tests/native/worker.mk run-fuzz SECONDS=60       runs them for that long: images, then both interfaces with their
 #                                                            generated dictionaries; a finding is an error
 
 PYTHON ?= python3
@@ -29,7 +29,7 @@ FUZZ := build/tests/worker-fuzz
 
 .PHONY: harness fuzz run-fuzz
 harness: $(OUT)/worker_harness $(OUT)/libstub.so $(OUT)/libstub-acl.so
-fuzz: $(FUZZ)/fuzz_worker $(FUZZ)/libstub.so $(FUZZ)/libstub-acl.so
+fuzz: $(FUZZ)/fuzz_worker $(FUZZ)/fuzz_images $(FUZZ)/libstub.so $(FUZZ)/libstub-acl.so
 
 $(GEN)/cuda_worker.c: $(wildcard accelpool/remoting/interfaces/*.yaml accelpool/remoting/generator/*.py)
 	@mkdir -p $(GEN)
@@ -37,10 +37,15 @@ $(GEN)/cuda_worker.c: $(wildcard accelpool/remoting/interfaces/*.yaml accelpool/
 
 $(OUT)/worker_harness: tests/native/worker_harness.c $(SOURCES) $(HEADERS)
 	@mkdir -p $(OUT)
-	$(CC) $(FLAGS) -O1 $(SANITIZE) $< $(SOURCES) -o $@ -ldl -lssl -lcrypto
+	$(CC) $(FLAGS) -O1 $(SANITIZE) $< $(SOURCES) -o $@ -ldl -lssl -lcrypto -lzstd
 $(FUZZ)/fuzz_worker: tests/native/fuzz_worker.c $(SOURCES) $(HEADERS)
 	@mkdir -p $(FUZZ)
-	$(CLANG) $(FLAGS) -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined $< $(SOURCES) -o $@ -ldl -lssl -lcrypto
+	$(CLANG) $(FLAGS) -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined $< $(SOURCES) -o $@ -ldl -lssl -lcrypto -lzstd
+IMAGES := $(patsubst %,$(REMOTING)/worker/cuda/%.c,ptx_variables cubin_variables fatbin jit) \
+          $(patsubst %,$(REMOTING)/common/%.c,cubin_file cubin_params ptx_params ptx_scan)
+$(FUZZ)/fuzz_images: tests/native/fuzz_images.c $(IMAGES) $(HEADERS)
+	@mkdir -p $(FUZZ)
+	$(CLANG) $(FLAGS) -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined $< $(IMAGES) -o $@ -lzstd
 STUB_FLAGS := -std=c11 -D_GNU_SOURCE -O1 -g -fPIC -shared -Wall -Wextra -Werror -I$(REMOTING)/common
 %/libstub.so: tests/native/worker_stub.c tests/native/hopper_vendor.h
 	@mkdir -p $(@D)
@@ -49,13 +54,20 @@ STUB_FLAGS := -std=c11 -D_GNU_SOURCE -O1 -g -fPIC -shared -Wall -Wextra -Werror 
 	@mkdir -p $(@D)
 	$(CC) $(STUB_FLAGS) $< -o $@
 
-run-fuzz: run-fuzz-cuda run-fuzz-acl
+FUZZ_FLAGS = -max_total_time=$$(($(SECONDS) / 3)) -timeout=20 -rss_limit_mb=2048 -max_len=65536 -print_final_stats=1
+
+run-fuzz: run-fuzz-images run-fuzz-cuda run-fuzz-acl
+run-fuzz-images: fuzz
+	@mkdir -p $(FUZZ)/corpus-images
+	PYTHONPATH=. $(PYTHON) tests/native/fuzz_worker_seeds.py images $(FUZZ)/seeds-images
+	ASAN_OPTIONS=detect_leaks=1:abort_on_error=1 \
+	    $(FUZZ)/fuzz_images $(FUZZ)/corpus-images $(FUZZ)/seeds-images $(FUZZ_FLAGS) -malloc_limit_mb=600 \
+	    -artifact_prefix=$(FUZZ)/images- 2>$(FUZZ)/log-images; status=$$?; tail -n 12 $(FUZZ)/log-images; exit $$status
 run-fuzz-acl: STUB := libstub-acl.so
 run-fuzz-cuda: STUB := libstub.so
-run-fuzz-%: fuzz
+run-fuzz-cuda run-fuzz-acl: run-fuzz-%: fuzz
 	@mkdir -p $(FUZZ)/corpus-$*
 	PYTHONPATH=. $(PYTHON) tests/native/fuzz_worker_seeds.py $* $(FUZZ)/seeds-$*
 	WORKER_STUB=$(FUZZ)/$(STUB) WORKER_INTERFACE=$* ASAN_OPTIONS=detect_leaks=1:abort_on_error=1 \
-	    $(FUZZ)/fuzz_worker $(FUZZ)/corpus-$* $(FUZZ)/seeds-$* -dict=$(GEN)/$*.dict -max_total_time=$$(($(SECONDS) / 2)) \
-	    -timeout=20 -rss_limit_mb=2048 -max_len=65536 -print_final_stats=1 -artifact_prefix=$(FUZZ)/$*- \
+	    $(FUZZ)/fuzz_worker $(FUZZ)/corpus-$* $(FUZZ)/seeds-$* -dict=$(GEN)/$*.dict $(FUZZ_FLAGS) -artifact_prefix=$(FUZZ)/$*- \
 	    2>$(FUZZ)/log-$*; status=$$?; tail -n 12 $(FUZZ)/log-$*; exit $$status

@@ -75,6 +75,7 @@ enum wire_opcode {
     WIRE_ROUTED = 28,        /* agent -> client: empty, perhaps with a descriptor; the next byte is from the other agent */
     WIRE_USAGE = 29,         /* empty; waits; struct wire_usage_reply */
     WIRE_RENEWED = 30,       /* agent -> client that came for it: masked K, proof, claims (handshake.py); then the end */
+    WIRE_GLOBAL = 31,        /* struct wire_global_find, name; waits; struct wire_global_reply: not in the module's table */
     WIRE_CALLS = 64,         /* generated calls start here */
 };
 
@@ -284,6 +285,16 @@ struct wire_global {
     uint64_t address, size; /* valid for copies as long as the module is loaded */
     uint32_t name_length;   /* with NUL */
     uint32_t zero32;
+} WIRE_PACKED;
+
+struct wire_global_find {
+    uint32_t module;
+    uint32_t name_length; /* with NUL; the name follows this struct */
+} WIRE_PACKED;
+
+struct wire_global_reply {
+    struct wire_reply reply;
+    uint64_t address, size; /* as in wire_global */
 } WIRE_PACKED;
 
 struct wire_module_unload {

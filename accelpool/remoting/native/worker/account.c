@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the slice's ledger (the agent's) is charged for this session: leases, what the vendor allocates by itself, and what
- * is mapped beyond the leases, as where a program has freed pieces of granules. The first ACCOUNT_ROUNDING of that are part of
- * what the device is charged beside the slice.
+ * is mapped beyond the leases, as where a program has freed pieces of granules. The first ACCOUNT_ROUNDING of that, and the
+ * first ACCOUNT_TAKEN of what the vendor takes for code and the like, are part of what the device is charged beside the slice.
  */
 #include "state.h"
 
 #define ACCOUNT_ROUNDING (UINT64_C(64) << 20)
+#define ACCOUNT_TAKEN (UINT64_C(32) << 20)
 
 /* --- ledger ------------------------------------------------------------------------------------------------------ */
 
@@ -92,4 +93,54 @@ uint64_t account_free(struct memory *m, uint64_t bytes)
     }
     pthread_mutex_unlock(&m->account);
     return back;
+}
+
+/* --- what the vendor takes is paid for --------------------------------------------------------------------------- */
+
+static uint64_t taken_due(const struct memory *m)
+{
+    return m->taken > ACCOUNT_TAKEN ? m->taken - ACCOUNT_TAKEN : 0;
+}
+
+/* What was paid and is not due any more. */
+static void taken_settle(struct session *s)
+{
+    struct memory *m = &s->memory;
+
+    pthread_mutex_lock(&m->account);
+    const uint64_t due = taken_due(m), back = m->taken_paid > due ? m->taken_paid - due : 0;
+    m->taken_paid -= back;
+    pthread_mutex_unlock(&m->account);
+    ledger_release(s, back);
+}
+
+int account_take(struct session *s, uint64_t bytes)
+{
+    struct memory *m = &s->memory;
+    uint64_t due, missing;
+
+    if (bytes > s->params->memory_limit + ACCOUNT_TAKEN)
+        return CU_OUT_OF_MEMORY;
+    pthread_mutex_lock(&m->account);
+    m->taken += bytes;
+    due = taken_due(m);
+    missing = due > m->taken_paid ? due - m->taken_paid : 0;
+    pthread_mutex_unlock(&m->account);
+    const int poor = missing && !ledger_reserve(s, missing, 0);
+    pthread_mutex_lock(&m->account);
+    if (poor)
+        m->taken -= bytes;
+    else
+        m->taken_paid += missing;
+    pthread_mutex_unlock(&m->account);
+    taken_settle(s); /* another thread may have paid the same */
+    return poor ? CU_OUT_OF_MEMORY : CU_SUCCESS;
+}
+
+void account_give(struct session *s, uint64_t bytes)
+{
+    pthread_mutex_lock(&s->memory.account);
+    s->memory.taken -= bytes;
+    pthread_mutex_unlock(&s->memory.account);
+    taken_settle(s);
 }

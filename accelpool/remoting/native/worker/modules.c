@@ -33,38 +33,14 @@ static void module_free(struct session *s, struct module *module)
     }
     if (module->charged)
         memory_discharge(s, module->charged);
+    account_give(s, module->taken);
     free(module->kernels);
     free(module->globals);
     free(module);
 }
 
-static void ignore_name(void *opaque, const char *name, size_t length)
+static int module_start(struct module *module, const struct image *image, struct jit *jit)
 {
-    (void)opaque, (void)name, (void)length;
-}
-
-/* Vendor libraries read an image without knowing where it ends. */
-static int image_is_whole(const struct image *image)
-{
-    switch (image->kind) {
-    case WIRE_IMAGE_PTX:
-        return 1; /* a NUL stands behind it */
-    case WIRE_IMAGE_FATBIN:
-        return fatbin_variables(image->bytes, image->length, ignore_name, NULL) == 0;
-    default:
-        return image->length >= 64 && memcmp(image->bytes, "\177ELF", 4) == 0;
-    }
-}
-
-static int module_start(struct module *module, const struct image *image, struct jit *jit,
-                        const struct wire_module_call *wire)
-{
-    if ((image->kind == WIRE_IMAGE_BINARY) != (vendor.binary_load != NULL))
-        return CU_NOT_SUPPORTED; /* another vendor's */
-    if (vendor.binary_load)
-        return vendor.binary_load(&module->vendor, image->bytes, image->length, wire->options, wire->option_count);
-    if (!image_is_whole(image))
-        return CU_INVALID_IMAGE;
     if (module->is_library)
         return vendor.library_load && vendor.library_unload
                    ? vendor.library_load(&module->vendor, image->bytes, jit->options, (void *)jit->values, jit->count,
@@ -73,6 +49,31 @@ static int module_start(struct module *module, const struct image *image, struct
     return vendor.module_load && vendor.module_unload
                ? vendor.module_load(&module->vendor, image->bytes, jit->count, jit->options, jit->values)
                : CU_NOT_SUPPORTED;
+}
+
+/* Paid for before it is loaded; what the image does not tell, as soon as the vendor does. */
+static int module_load(struct session *s, struct module *module, const struct image *image, struct jit *jit,
+                       struct bytes *table)
+{
+    struct variables found = {0};
+    int status = image_variables(image, &found);
+
+    if (!status)
+        status = module_pay(s, module, found.size);
+    if (!status)
+        status = account_take(s, found.code);
+    if (!status) {
+        module->taken = found.code;
+        status = module_start(module, image, jit);
+    }
+    if (!status)
+        status = table_kernels(module, table);
+    if (!status)
+        status = table_variables(module, &found.names, table, &module->told);
+    if (!status)
+        status = module_pay(s, module, module->told);
+    free(found.names.data);
+    return status;
 }
 
 void send_joined(struct session *s, const struct call *call, int32_t status, const void *head, size_t head_length,
@@ -132,15 +133,13 @@ static void load_job(struct session *s, const struct call *call)
     if (module && jit) {
         module->is_library = (job.wire.flags & WIRE_MODULE_LIBRARY) != 0;
         jit_start(jit, job.wire.options, job.wire.option_count);
-        status = module_start(module, job.image, jit, &job.wire);
-        if (!status && !vendor.binary_load) /* whose functions are asked for one by one */
-            status = table_kernels(module, &table);
-        if (!status && !vendor.binary_load)
-            status = table_globals(module, job.image, &table);
-        if (!status)
-            status = memory_charge(s, module->charged);
-        if (status)
-            module->charged = 0;
+        if ((job.image->kind == WIRE_IMAGE_BINARY) != (vendor.binary_load != NULL))
+            status = CU_NOT_SUPPORTED; /* another vendor's */
+        else if (vendor.binary_load) /* whose functions are asked for one by one */
+            status = vendor.binary_load(&module->vendor, job.image->bytes, job.image->length, job.wire.options,
+                                        job.wire.option_count);
+        else
+            status = module_load(s, module, job.image, jit, &table);
     }
     if (!status) {
         reply.kernel_count = module->kernel_count; /* once it is published, the main thread may unload it */
@@ -152,9 +151,9 @@ static void load_job(struct session *s, const struct call *call)
         if (handle_put(s, HANDLE_MODULE, job.wire.module, module))
             session_end(s, "MODULE: a handle that is in use or out of bounds");
     }
-    module_answer(s, call, status, reply, &table, jit);
-    if (status && module)
+    if (status && module) /* before the answer: what was paid for it is free again */
         module_free(s, module);
+    module_answer(s, call, status, reply, &table, jit);
     if (!status && job.fresh)
         content_keep(s, job.image);
     image_release(s, job.image);
@@ -270,22 +269,6 @@ void *module_vendor(struct session *s, uint32_t id)
     const struct module *module = handle_get(s, HANDLE_MODULE, id);
 
     return module ? module->vendor : NULL;
-}
-
-int module_contains(struct session *s, uint64_t address, uint64_t length)
-{
-    int inside = 0;
-
-    pthread_mutex_lock(&s->modules->lock);
-    for (const struct module *module = s->modules->loaded; module && !inside; module = module->next)
-        for (uint32_t i = 0; i < module->global_count && !inside; i++) {
-            const struct wire_global *global = &module->globals[i];
-
-            inside = address >= global->address && length <= global->size &&
-                     address - global->address <= global->size - length;
-        }
-    pthread_mutex_unlock(&s->modules->lock);
-    return inside;
 }
 
 void kernel_set(struct session *s, const struct call *call)

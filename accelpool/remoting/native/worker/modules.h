@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Inside view of modules: images.c keeps content, module_table.c describes a module, modules.c loads and unloads. */
+/*
+ * Inside view of modules: images.c keeps content, module_table.c describes a module, globals.c has its variables, modules.c
+ * loads and unloads.
+ */
 #ifndef ACCELPOOL_WORKER_MODULES_H
 #define ACCELPOOL_WORKER_MODULES_H
 
 #include "jit.h"
 #include "state.h"
+#include "variables.h"
 
 struct module_kernel {
     void *vendor, *function;
@@ -16,6 +20,8 @@ struct module {
     int is_library;
     void *vendor;
     uint64_t charged; /* bytes of variables */
+    uint64_t taken;   /* bytes of everything else, as account_take() has them */
+    uint64_t told;    /* bytes of variables, as far as the vendor told */
     uint32_t kernel_count, global_count;
     struct module_kernel *kernels;
     struct wire_global *globals;
@@ -52,9 +58,17 @@ void images_close(struct modules *modules);
 struct image *content_find(struct session *s, const struct wire_module_call *wire);
 void content_keep(struct session *s, const struct image *image);
 
-/* Fill the module and append its wire_kernel or wire_global entries to table. A CUresult; the globals' size = charged. */
+/* Fills the module's kernels and appends their wire_kernel entries to table. A CUresult, as the others. */
 int table_kernels(struct module *module, struct bytes *table);
-int table_globals(struct module *module, const struct image *image, struct bytes *table);
+/* Names and sizes of an image's variables, before it is loaded. */
+int image_variables(const struct image *image, struct variables *found);
+/* What the vendor says of one variable. */
+int module_variable(const struct module *module, const char *name, struct wire_global *variable);
+/* Fills the module's variables from their names and appends their wire_global entries to table; told: their bytes. */
+int table_variables(struct module *module, const struct bytes *names, struct bytes *table, uint64_t *told);
+
+/* The module's variables take that many bytes, at least: pays for what is not paid yet. A CUresult. */
+int module_pay(struct session *s, struct module *module, uint64_t size);
 
 /* One answer from {head, body}, in as many frames as it takes; head stands behind the struct wire_reply. */
 void send_joined(struct session *s, const struct call *call, int32_t status, const void *head, size_t head_length,

@@ -160,6 +160,7 @@ static const call_handler FIXED[] = {
     [WIRE_COPY_OUT] = copy_out,
     [WIRE_KERNEL_SET] = kernel_set,
     [WIRE_USAGE] = gate_usage,
+    [WIRE_GLOBAL] = module_global,
 };
 
 static void session_call(struct session *s, const struct call *call)

@@ -101,9 +101,11 @@ struct memory {
     unsigned tries;            /* RANGE frames so far */
     _Atomic uint64_t *granules; /* one bit per granule: mapped */
     _Atomic uint64_t *foreign;  /* the same: mapped, and another session's */
-    pthread_mutex_t account;   /* the next two; never held for long */
+    pthread_mutex_t account;   /* the next four; never held for long */
     uint64_t mapped;           /* bytes */
     uint64_t rounding;         /* bytes of the agent's ledger that pay for what is mapped beyond what is leased */
+    uint64_t taken;            /* bytes that the vendor takes by itself, but for variables */
+    uint64_t taken_paid;       /* bytes of the agent's ledger that pay for them */
     void *clearing;            /* stream in which fresh granules are cleared */
     _Atomic uint64_t leased;   /* bytes of the agent's ledger that the client may use */
     _Atomic uint64_t charged;  /* bytes of it that modules use */
@@ -241,6 +243,10 @@ void account_unmap(struct memory *m, uint64_t bytes);
  * that were not leased are not mapped any more. */
 uint64_t account_free(struct memory *m, uint64_t bytes);
 
+/* Before the vendor takes `bytes` by itself, for code and stacks and the like, and when it has them back. 0, or a CUresult. */
+int account_take(struct session *s, uint64_t bytes);
+void account_give(struct session *s, uint64_t bytes);
+
 /* --- memory.c --- */
 int memory_open(struct session *s);
 void memory_close(struct session *s);
@@ -281,14 +287,17 @@ void module_unload(struct session *s, const struct call *call);
 void *module_kernel(struct session *s, uint32_t module, uint32_t kernel, uint32_t *parameter_bytes);
 /* The vendor's handle of a module, or NULL. */
 void *module_vendor(struct session *s, uint32_t module);
-/* 1 when the range lies in one global of a loaded module. */
-int module_contains(struct session *s, uint64_t address, uint64_t length);
 void kernel_set(struct session *s, const struct call *call);
 void links_close(struct session *s);
 void link_create(struct session *s, const struct call *call);
 void link_add(struct session *s, const struct call *call);
 void link_complete(struct session *s, const struct call *call);
 void link_destroy(struct session *s, const struct call *call);
+
+/* --- globals.c --- */
+/* 1 when the range lies in one global of a loaded module. */
+int module_contains(struct session *s, uint64_t address, uint64_t length);
+void module_global(struct session *s, const struct call *call);
 
 /* --- launch.c, copy.c --- */
 void launch(struct session *s, const struct call *call);

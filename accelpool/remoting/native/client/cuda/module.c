@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Loading: the worker is offered the image's hash first; only content that it does not know is uploaded. The answer holds
- * everything that the program may ask about the module later.
+ * nearly everything that the program may ask about the module later.
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -153,6 +153,8 @@ static void destroy(struct module *module)
         free(module->kernels[i].parameters);
     }
     free(module->kernels);
+    for (uint32_t i = 0; module->variables && i < module->variable_count; i++)
+        free(module->variables[i].own_name);
     free(module->variables);
     free(module->body);
     if (module->id)
@@ -279,17 +281,68 @@ struct kernel *module_kernel(const struct module *module, const char *name)
     return NULL;
 }
 
-CUresult module_give_global(const struct module *module, const char *name, CUdeviceptr *address, size_t *bytes)
+/* With the lock. */
+static const struct variable *variable_named(const struct module *module, const char *name)
 {
     for (uint32_t i = 0; i < module->variable_count; i++)
-        if (!strcmp(module->variables[i].name, name)) {
-            if (address)
-                *address = module->variables[i].address;
-            if (bytes)
-                *bytes = module->variables[i].size;
-            return 0;
-        }
-    return CLIENT_NOT_FOUND;
+        if (!strcmp(module->variables[i].name, name))
+            return &module->variables[i];
+    return NULL;
+}
+
+/* The image did not tell of it, but the vendor's library may know it. */
+static CUresult ask_variable(const struct module *module, const char *name, struct variable *found)
+{
+    const struct wire_global_find call = {.module = (uint32_t)module->id, .name_length = (uint32_t)strlen(name) + 1};
+    const struct iovec parts[2] = {{(void *)&call, sizeof call}, {(void *)name, call.name_length}};
+    struct wire_global_reply reply;
+    struct channel_reply answer = {.head = &reply, .head_size = sizeof reply};
+    CUresult status = call.name_length > WIRE_CHUNK_MAX
+                          ? CLIENT_NOT_FOUND
+                          : channel_call(module->device->channel, WIRE_GLOBAL, parts, 2, &answer);
+
+    if (!status)
+        *found = (struct variable){.address = reply.address, .size = reply.size, .own_name = strdup(name)};
+    found->name = found->own_name;
+    return status ? status : found->name ? 0 : CLIENT_OUT_OF_MEMORY;
+}
+
+/* With the lock; another thread may have asked, too. */
+static CUresult add_variable(struct module *module, const struct variable *found)
+{
+    struct variable *grown = realloc(module->variables, (module->variable_count + 1) * sizeof *grown);
+
+    if (!grown)
+        return CLIENT_OUT_OF_MEMORY;
+    module->variables = grown;
+    grown[module->variable_count++] = *found;
+    return 0;
+}
+
+CUresult module_give_global(struct module *module, const char *name, CUdeviceptr *address, size_t *bytes)
+{
+    struct variable variable = {0};
+    CUresult status = 0;
+
+    pthread_mutex_lock(&lock);
+    const struct variable *known = variable_named(module, name);
+    if (known)
+        variable = *known;
+    pthread_mutex_unlock(&lock);
+    if (!known) {
+        status = ask_variable(module, name, &variable);
+        pthread_mutex_lock(&lock);
+        if (!status)
+            status = add_variable(module, &variable);
+        pthread_mutex_unlock(&lock);
+        if (status)
+            free(variable.own_name);
+    }
+    if (!status && address)
+        *address = variable.address;
+    if (!status && bytes)
+        *bytes = variable.size;
+    return status;
 }
 
 struct kernel *kernel_of(const void *function)

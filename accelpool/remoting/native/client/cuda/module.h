@@ -21,6 +21,7 @@ struct kernel {
 
 struct variable {
     const char *name;
+    char *own_name; /* or NULL: it points into the module's body */
     uint64_t address, size;
 };
 
@@ -31,7 +32,7 @@ struct module {
     CUlibrary library; /* or NULL */
     uint32_t kernel_count, variable_count;
     struct kernel *kernels;
-    struct variable *variables;
+    struct variable *variables; /* the table's, and those that were asked for since */
     char *body; /* the reply that names point into */
 };
 
@@ -65,6 +66,6 @@ void *kernel_value(const struct kernel *kernel);
 struct module *module_of(CUmodule module);
 /* The file's bytes with a NUL behind them, to be freed; NULL: it cannot be read. */
 char *module_read_file(const char *path, size_t *length);
-CUresult module_give_global(const struct module *module, const char *name, CUdeviceptr *address, size_t *bytes);
+CUresult module_give_global(struct module *module, const char *name, CUdeviceptr *address, size_t *bytes);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Options and log buffers of the vendor's compiler and linker; names of variables in images. */
+/* Options and log buffers of the vendor's compiler and linker. */
 #ifndef ACCELPOOL_WORKER_JIT_H
 #define ACCELPOOL_WORKER_JIT_H
 
@@ -21,13 +21,6 @@ struct jit {
 void jit_start(struct jit *jit, const struct wire_jit_option *options, unsigned count);
 /* The error log, or the other one when that is empty; *length without NUL. */
 const char *jit_log(const struct jit *jit, size_t *length);
-
-/* Calls found(opaque, name, length) for every module-scope .global and .const variable of PTX text. */
-void ptx_variables(const char *text, size_t length, void (*found)(void *opaque, const char *name, size_t length),
-                   void *opaque);
-/* The same over the uncompressed PTX entries of a fat binary; -1 when its headers contradict its length. */
-int fatbin_variables(const uint8_t *image, size_t length,
-                     void (*found)(void *opaque, const char *name, size_t length), void *opaque);
 
 /* Bytes that grow; after a failed allocation everything is dropped and failed is set. */
 struct bytes {

@@ -85,44 +85,81 @@ int table_kernels(struct module *module, struct bytes *table)
     return status;
 }
 
-struct global_search {
-    struct module *module;
-    struct bytes *table, globals;
-};
+/* --- variables --------------------------------------------------------------------------------------------------- */
 
-static void global_found(void *opaque, const char *name, size_t length)
+#define ATTRIBUTE_CAPABILITY_MAJOR 75 /* CUdevice_attribute */
+#define ATTRIBUTE_CAPABILITY_MINOR 76
+
+static int capability(void)
 {
-    struct global_search *search = opaque;
-    struct module *module = search->module;
-    struct wire_global global = {.name_length = (uint32_t)length + 1};
-    char text[1024];
-    uint64_t address = 0;
-    size_t size = 0;
+    int major, minor;
 
-    if (length >= sizeof text)
-        return;
-    memcpy(text, name, length);
-    text[length] = 0;
-    if (module->is_library ? !vendor.library_global || vendor.library_global(&address, &size, module->vendor, text)
-                           : !vendor.module_global || vendor.module_global(&address, &size, module->vendor, text))
-        return; /* declared here, defined elsewhere, or not used and left out */
-    global.address = address;
-    global.size = size;
-    bytes_add(search->table, &global, sizeof global);
-    bytes_add(search->table, text, length + 1);
-    bytes_add(&search->globals, &global, sizeof global);
-    module->charged += (size + 255) / 256 * 256;
+    return vendor.device_attribute && !vendor.device_attribute(&major, ATTRIBUTE_CAPABILITY_MAJOR, vendor.device) &&
+                   !vendor.device_attribute(&minor, ATTRIBUTE_CAPABILITY_MINOR, vendor.device)
+               ? 10 * major + minor
+               : 0;
 }
 
-int table_globals(struct module *module, const struct image *image, struct bytes *table)
+int image_variables(const struct image *image, struct variables *found)
 {
-    struct global_search search = {.module = module, .table = table};
+    int broken = 0;
 
     if (image->kind == WIRE_IMAGE_PTX)
-        ptx_variables((const char *)image->bytes, image->length, global_found, &search);
+        ptx_variables((const char *)image->bytes, image->length, found);
     else if (image->kind == WIRE_IMAGE_FATBIN)
-        fatbin_variables(image->bytes, image->length, global_found, &search);
-    module->globals = (struct wire_global *)search.globals.data;
-    module->global_count = (uint32_t)(search.globals.length / sizeof *module->globals);
-    return search.globals.failed || table->failed ? CU_OUT_OF_MEMORY : CU_SUCCESS;
+        broken = fatbin_variables(image->bytes, image->length, capability(), found);
+    else
+        broken = cubin_variables(image->bytes, image->length, found);
+    return found->names.failed ? CU_OUT_OF_MEMORY : broken ? CU_INVALID_IMAGE : CU_SUCCESS;
+}
+
+int module_variable(const struct module *module, const char *name, struct wire_global *variable)
+{
+    size_t size = 0;
+    int status = CU_NOT_FOUND;
+
+    *variable = (struct wire_global){.name_length = (uint32_t)strlen(name) + 1};
+    if (module->is_library ? vendor.library_global != NULL : vendor.module_global != NULL) {
+        uint64_t address = 0;
+
+        status = module->is_library ? vendor.library_global(&address, &size, module->vendor, name)
+                                    : vendor.module_global(&address, &size, module->vendor, name);
+        variable->address = address;
+    }
+    variable->size = size;
+    return status;
+}
+
+static int compare(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+int table_variables(struct module *module, const struct bytes *names, struct bytes *table, uint64_t *told)
+{
+    struct bytes sorted = {0}, variables = {0};
+    struct wire_global variable;
+
+    for (size_t at = 0; at < names->length;) {
+        const char *name = (const char *)names->data + at;
+
+        bytes_add(&sorted, &name, sizeof name);
+        at += strlen(name) + 1;
+    }
+    const char **each = (const char **)sorted.data;
+    const size_t count = sorted.length / sizeof *each;
+    if (count)
+        qsort(each, count, sizeof *each, compare);
+    for (size_t i = 0; i < count; i++) {
+        if ((i && !strcmp(each[i], each[i - 1])) || module_variable(module, each[i], &variable))
+            continue; /* declared here, defined elsewhere, or not used and left out */
+        bytes_add(table, &variable, sizeof variable);
+        bytes_add(table, each[i], variable.name_length);
+        bytes_add(&variables, &variable, sizeof variable);
+        variables_add(told, variable.size);
+    }
+    module->globals = (struct wire_global *)variables.data;
+    module->global_count = (uint32_t)(variables.length / sizeof *module->globals);
+    free(sorted.data);
+    return sorted.failed || variables.failed || table->failed ? CU_OUT_OF_MEMORY : CU_SUCCESS;
 }
