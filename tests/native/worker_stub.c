@@ -22,9 +22,11 @@
 #define STUB_LAUNCH 4u    /* launches fail with 719 */
 #define STUB_FULL 8u      /* cuMemCreate fails */
 #define STUB_HANG 16u     /* synchronisation waits until this bit goes */
+#define STUB_LOCAL 32u    /* kernels that load take 4096 bytes of local memory */
 
 static atomic_uint mode;
 static uint64_t range, range_size;
+static size_t limits[5];
 static uint64_t globals; /* memory behind the variables of modules */
 
 API void stub_mode(unsigned bits)
@@ -40,7 +42,10 @@ static int invalid(int condition)
 /* --- start --- */
 API int cuInit(unsigned flags)
 {
+    static const size_t initial[5] = {1024, 1 << 20, 8 << 20, 2, 2048};
+
     atomic_store(&mode, 0);
+    memcpy(limits, initial, sizeof limits);
     if (!globals)
         globals = (uint64_t)(uintptr_t)mmap(NULL, GRANULE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     return invalid(flags != 0);
@@ -79,12 +84,19 @@ API int cuDeviceGetPCIBusId(char *text, int length, int device) { snprintf(text,
 API int cuCtxGetStreamPriorityRange(int *least, int *greatest) { *least = 0; *greatest = -5; return 0; }
 API int cuCtxSetLimit(int limit, size_t value)
 {
-    if (limit != STUB_MODE)
-        return 1;
-    atomic_store(&mode, (unsigned)value);
-    return 0;
+    if (limit == STUB_MODE)
+        atomic_store(&mode, (unsigned)value);
+    else if (limit == 3)
+        return 215; /* as GPUs of this kind */
+    else if (limit >= 0 && limit < 5)
+        limits[limit] = limit ? value : (value + 15) / 16 * 16;
+    return invalid(limit != STUB_MODE && (limit < 0 || limit >= 5));
 }
-API int cuCtxGetLimit(size_t *value, int limit) { *value = atomic_load(&mode); return invalid(limit != STUB_MODE); }
+API int cuCtxGetLimit(size_t *value, int limit)
+{
+    *value = limit == STUB_MODE ? atomic_load(&mode) : limit >= 0 && limit < 5 ? limits[limit] : 0;
+    return invalid(limit != STUB_MODE && (limit < 0 || limit >= 5));
+}
 
 /* --- memory --- */
 API int cuMemGetAllocationGranularity(size_t *bytes, const void *prop, int option)
@@ -264,7 +276,7 @@ API int cuKernelGetParamInfo(void *kernel, size_t index, size_t *offset, size_t 
 API int cuKernelGetAttribute(int *value, int attribute, void *kernel, int device)
 {
     (void)kernel, (void)device;
-    *value = attribute + 1;
+    *value = attribute == 3 && atomic_load(&mode) & STUB_LOCAL ? 4096 : attribute + 1;
     return invalid(attribute > 9);
 }
 API int cuKernelSetAttribute(int attribute, int value, void *kernel, int device)

@@ -18,7 +18,9 @@ struct load_job {
 int modules_open(struct session *s)
 {
     s->modules = calloc(1, sizeof *s->modules);
-    return s->modules && !pthread_mutex_init(&s->modules->lock, NULL) ? 0 : -1;
+    return s->modules && !pthread_mutex_init(&s->modules->lock, NULL) && !pthread_mutex_init(&s->modules->limits_lock, NULL)
+               ? 0
+               : -1;
 }
 
 /* --- load and unload --------------------------------------------------------------------------------------------- */
@@ -144,13 +146,10 @@ static void load_job(struct session *s, const struct call *call)
     if (!status) {
         reply.kernel_count = module->kernel_count; /* once it is published, the main thread may unload it */
         reply.global_count = module->global_count;
-        pthread_mutex_lock(&s->modules->lock);
-        module->next = s->modules->loaded;
-        s->modules->loaded = module;
-        pthread_mutex_unlock(&s->modules->lock);
-        if (handle_put(s, HANDLE_MODULE, job.wire.module, module))
-            session_end(s, "MODULE: a handle that is in use or out of bounds");
+        status = limits_loaded(s, module);
     }
+    if (!status && handle_put(s, HANDLE_MODULE, job.wire.module, module))
+        session_end(s, "MODULE: a handle that is in use or out of bounds");
     if (status && module) /* before the answer: what was paid for it is free again */
         module_free(s, module);
     module_answer(s, call, status, reply, &table, jit);
@@ -306,6 +305,7 @@ void modules_close(struct session *s)
         module_free(s, module);
     }
     images_close(modules);
+    pthread_mutex_destroy(&modules->limits_lock);
     pthread_mutex_destroy(&modules->lock);
     free(modules);
     s->modules = NULL;

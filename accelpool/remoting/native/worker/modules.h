@@ -21,6 +21,7 @@ struct module {
     void *vendor;
     uint64_t charged; /* bytes of variables */
     uint64_t taken;   /* bytes of everything else, as account_take() has them */
+    uint64_t local;   /* bytes of local memory of a thread of the kernel that needs most */
     uint64_t told;    /* bytes of variables, as far as the vendor told */
     uint32_t kernel_count, global_count;
     struct module_kernel *kernels;
@@ -37,8 +38,17 @@ struct image {
     uint8_t *bytes;
 };
 
+/* cuCtxSetLimit: what the context started with, and bytes that are paid for what came on top of it. */
+struct limit {
+    int known;
+    uint64_t initial, paid;
+};
+#define MODULE_LIMITS 5 /* CUlimit 0 .. 4 take memory */
+
 struct modules {
-    pthread_mutex_t lock; /* everything here, and references of images */
+    pthread_mutex_t limits_lock; /* the limits; side threads only, for the agent is asked with it */
+    struct limit limits[MODULE_LIMITS];
+    pthread_mutex_t lock; /* everything else here, and references of images */
     struct module *loaded;
     struct image *images;
     uint64_t image_bytes;
@@ -69,6 +79,9 @@ int table_variables(struct module *module, const struct bytes *names, struct byt
 
 /* The module's variables take that many bytes, at least: pays for what is not paid yet. A CUresult. */
 int module_pay(struct session *s, struct module *module, uint64_t size);
+
+/* Pays for local memory of the module's kernels, and puts it among those that are loaded. A CUresult. */
+int limits_loaded(struct session *s, struct module *module);
 
 /* One answer from {head, body}, in as many frames as it takes; head stands behind the struct wire_reply. */
 void send_joined(struct session *s, const struct call *call, int32_t status, const void *head, size_t head_length,

@@ -131,6 +131,8 @@ _Static_assert(sizeof(struct vendor_launch_config) == 56, "CUlaunchConfig");
        const int32_t *lower, const int32_t *upper, uint32_t channels, uint32_t pixels, const uint32_t *element_strides, \
        int interleave, int swizzle, int promotion, int fill))                                           \
     X(tensor_replace, "cuTensorMapReplaceAddress", (uint64_t *map, uint64_t address))                   \
+    X(limit_get, "cuCtxGetLimit", (size_t *value, int limit))                                           \
+    X(limit_set, "cuCtxSetLimit", (int limit, size_t value))                                            \
     X(device_name, "cuDeviceGetName", (char *name, int length, int device))                             \
     X(device_uuid, "cuDeviceGetUuid_v2", (void *uuid, int device))                                      \
     X(device_memory, "cuDeviceTotalMem_v2", (size_t *bytes, int device))                                \

@@ -6,6 +6,7 @@
 #include "modules.h"
 
 #define TABLE_PARAMETERS_MAX 4096u
+#define ATTRIBUTE_LOCAL_SIZE 3 /* CUfunction_attribute */
 
 static int kernel_parameter(const struct module *module, const struct module_kernel *kernel, size_t index,
                             size_t *offset, size_t *size)
@@ -35,6 +36,8 @@ static void table_kernel(struct module *module, struct module_kernel *kernel, st
                      : vendor.function_attribute ? vendor.function_attribute(&value, i, kernel->vendor) : -1;
         wire.attributes[i] = status ? WIRE_ATTRIBUTE_NONE : value;
     }
+    if (wire.attributes[ATTRIBUTE_LOCAL_SIZE] > 0 && (uint32_t)wire.attributes[ATTRIBUTE_LOCAL_SIZE] > module->local)
+        module->local = (uint32_t)wire.attributes[ATTRIBUTE_LOCAL_SIZE];
     bytes_add(table, &wire, sizeof wire);
     kernel->parameter_bytes = known ? 0 : UINT32_MAX;
     while (known && wire.parameter_count < TABLE_PARAMETERS_MAX &&
