@@ -276,6 +276,44 @@ def modules() -> None:
     launch(INVALID_HANDLE, function, (1, 1, 1), (1, 1, 1), ctypes.c_int())
 
 
+def many_kernels() -> None:
+    """Of a large module kernels are told when they are used."""
+    context = start()
+    module, state, size, value = Handle(), Int(), Size(), Int()
+    text = PTX + b''.join(b'.visible .entry other%d() { ret; }\n' % number for number in range(40)) + b'\0'
+    call('cuModuleLoadData', ctypes.byref(module), text)
+    kernels = {name: kernel(module, name) for name in ('fill', 'small', 'other0', 'other1', 'other2')}
+
+    def loaded() -> list[str]:
+        found = []
+        for name, function in kernels.items():
+            call('cuFuncIsLoaded', ctypes.byref(state), function)
+            found += [name] * state.value
+        return found
+
+    assert not loaded(), loaded()
+    fill(kernels['fill'])
+    launch(LAUNCH_OUT_OF_RESOURCES, kernels['small'], (1, 1, 1), (65, 1, 1))
+    assert loaded() == ['fill', 'small'], loaded()
+    call('cuFuncGetParamCount', kernels['other0'], ctypes.byref(size))
+    assert size.value == 0
+    call('cuOccupancyMaxActiveBlocksPerMultiprocessor', ctypes.byref(value), kernels['other1'], 32, Size(0))
+    assert value.value > 0
+
+    def launch_it() -> None:
+        call('cuCtxSetCurrent', context)
+        launch(0, kernels['other2'], (1, 1, 1), (1, 1, 1))
+
+    in_thread(*[launch_it] * 8)
+    assert loaded() == list(kernels), loaded()
+    call('cuFuncLoad', kernel(module, 'other3'))
+    call('cuModuleUnload', module)
+    call('cuLibraryLoadData', ctypes.byref(module), text, None, None, 0, None, None, 0)
+    function = Handle()
+    call('cuLibraryGetKernel', ctypes.byref(function), module, b'fill')
+    fill(function)
+
+
 def link() -> None:
     start()
     state, cubin, size, library, function = Handle(), Handle(), Size(), Handle(), Handle()

@@ -57,6 +57,9 @@ class WithWorker(unittest.TestCase):
     def test_modules(self) -> None:
         self.run_scenario('modules')
 
+    def test_kernels_of_a_large_module(self) -> None:
+        self.run_scenario('many_kernels')
+
     def test_linking(self) -> None:
         self.run_scenario('link')
 

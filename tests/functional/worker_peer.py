@@ -29,7 +29,7 @@ WELCOME, REFUSED, ACK, RECALL, BYE, RANGE, LEASE, LEASE_RETURN, MEMINFO, DATA, B
 MODULE_OFFER, MODULE_DATA, MODULE_UNLOAD, LINK_CREATE, LINK_ADD, LINK_COMPLETE, LINK_DESTROY = range(15, 22)
 LAUNCH, COPY_IN, COPY_OUT, KERNEL_SET = range(22, 26)
 SESSION_USAGE = 29
-GLOBAL = 31
+GLOBAL, KERNEL = 31, 32
 
 READY, RESERVE, RELEASE, WANT, YIELD, USAGE, TRANSLATE, AGENT_MEMINFO, AGENT_RECALL, END, FIND, KEEP, TOUCH = range(1, 14)
 GRANT, REVOKE = 4, 5
@@ -43,9 +43,9 @@ def build(target: str, sanitizer: str = '') -> pathlib.Path:
     return ROOT / 'build/tests' / f'worker{"-" + sanitizer if sanitizer else ""}'
 
 
-def module_call(image: bytes, number: int, digest: bytes | None = None, kind: int = 1) -> bytes:
-    """struct wire_module_call of a library: 1 PTX, 2 a cubin, 3 a fat binary."""
-    return struct.pack('<IIQ32sII', number, kind, len(image), digest or hashlib.sha256(image).digest(), 1, 0) + bytes(128)
+def module_call(image: bytes, number: int, digest: bytes | None = None, kind: int = 1, flags: int = 1) -> bytes:
+    """struct wire_module_call of a library (1; 2: kernels may be told later) of a kind: 1 PTX, 2 a cubin, 3 a fat binary."""
+    return struct.pack('<IIQ32sII', number, kind, len(image), digest or hashlib.sha256(image).digest(), flags, 0) + bytes(128)
 
 
 class Ended(Exception):
@@ -265,9 +265,9 @@ class Session:
         """LEASE."""
         return self.call(LEASE, struct.pack('<4Q', address, length, need, extra))
 
-    def load(self, image: bytes, number: int, kind: int = 1) -> Answer:
+    def load(self, image: bytes, number: int, kind: int = 1, flags: int = 1) -> Answer:
         """OFFER of a library, and DATA when the worker does not know it."""
-        call = module_call(image, number, kind=kind)
+        call = module_call(image, number, kind=kind, flags=flags)
         answer = self.call(MODULE_OFFER, call)
         if answer.status or struct.unpack_from('<I', answer.body)[0]:
             return answer

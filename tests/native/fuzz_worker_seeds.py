@@ -99,6 +99,7 @@ def seeds() -> dict[str, bytes]:
         'staged': lease + busy + copies,
         'module': lease + module(image) + launch + frame(31, struct.pack('<II', 1, 3) + b'g2\0', WANT) + frame(25, struct.pack('<IIii', 1, 0, 8, 1)) + frame(17, bytes([1]) + bytes(7)),
         'limits': b''.join(frame(92, struct.pack('<iQ', limit, 1 << 24), WANT) for limit in range(-1, 7)) + module(image),
+        'many': module(b'// many\n\0', flags=3) + b''.join(frame(32, struct.pack('<II', 1, i), WANT) for i in (1, 39, 40)) + launch,
         'link': link,
         'calls': b''.join(frame(64 + i, bytes(8 * (i % 5)), WANT) for i in range(32)),
         'bye': frame(8),

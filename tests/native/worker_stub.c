@@ -17,6 +17,7 @@
 #define API __attribute__((visibility("default")))
 #define GRANULE ((size_t)2 << 20)
 #define STUB_MODE 0x57
+#define STUB_QUESTIONS 0x58 /* cuCtxGetLimit: how many there were about attributes of kernels */
 #define STUB_BUSY 1u      /* idle() says no */
 #define STUB_HIDDEN 2u    /* device memory is not host-visible */
 #define STUB_LAUNCH 4u    /* launches fail with 719 */
@@ -27,6 +28,7 @@
 static atomic_uint mode;
 static uint64_t range, range_size;
 static size_t limits[5];
+static atomic_size_t questions; /* about attributes of kernels */
 static uint64_t globals; /* memory behind the variables of modules */
 
 API void stub_mode(unsigned bits)
@@ -94,6 +96,10 @@ API int cuCtxSetLimit(int limit, size_t value)
 }
 API int cuCtxGetLimit(size_t *value, int limit)
 {
+    if (limit == STUB_QUESTIONS) {
+        *value = atomic_load(&questions);
+        return 0;
+    }
     *value = limit == STUB_MODE ? atomic_load(&mode) : limit >= 0 && limit < 5 ? limits[limit] : 0;
     return invalid(limit != STUB_MODE && (limit < 0 || limit >= 5));
 }
@@ -235,8 +241,13 @@ API int cuEventRecord(void *event, void *stream) { (void)stream; return invalid(
 API int cuEventSynchronize(void *event) { return invalid(!event); }
 API int cuEventDestroy_v2(void *event) { return invalid(!event); }
 
-/* --- modules: every image has the same two kernels; variables are those whose name starts with g --- */
-static const char *const KERNELS[2] = {"empty", "store"};
+/*
+ * --- modules: every image has the same two kernels, and what begins with "// many" has 40; variables are those whose name
+ * starts with g ---
+ */
+#define MANY ((uintptr_t)1 << 40)
+#define MANY_KERNELS 40
+static const char KERNELS[MANY_KERNELS][8] = {"empty", "store"}; /* the others have no name */
 /* A compiler recurses: as much of the stack as a program's main thread has for it. */
 static void recurse(void)
 {
@@ -255,10 +266,19 @@ API int cuLibraryLoadData(void **library, const void *code, int *jit, void **val
     for (unsigned i = 0; i < count; i++)
         if (jit[i] == 5)
             snprintf(values[i], 32, "%s", strncmp(code, "bad", 3) ? "" : "line 1: bad: not supported");
-    return strncmp(code, "bad", 3) ? new_object(library) : 218;
+    if (!strncmp(code, "bad", 3))
+        return 218;
+    new_object(library);
+    if (!strncmp(code, "// many", 7))
+        *library = (void *)((uintptr_t)*library | MANY);
+    return 0;
 }
 API int cuLibraryUnload(void *library) { return invalid(!library); }
-API int cuLibraryGetKernelCount(unsigned *count, void *library) { *count = 2; return invalid(!library); }
+API int cuLibraryGetKernelCount(unsigned *count, void *library)
+{
+    *count = (uintptr_t)library & MANY ? MANY_KERNELS : 2;
+    return invalid(!library);
+}
 API int cuLibraryEnumerateKernels(void **kernels, unsigned count, void *library)
 {
     for (unsigned i = 0; i < count; i++)
@@ -276,6 +296,7 @@ API int cuKernelGetParamInfo(void *kernel, size_t index, size_t *offset, size_t 
 API int cuKernelGetAttribute(int *value, int attribute, void *kernel, int device)
 {
     (void)kernel, (void)device;
+    atomic_fetch_add(&questions, 1);
     *value = attribute == 3 && atomic_load(&mode) & STUB_LOCAL ? 4096 : attribute + 1;
     return invalid(attribute > 9);
 }

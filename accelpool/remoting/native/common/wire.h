@@ -76,6 +76,7 @@ enum wire_opcode {
     WIRE_USAGE = 29,         /* empty; waits; struct wire_usage_reply */
     WIRE_RENEWED = 30,       /* agent -> client that came for it: masked K, proof, claims (handshake.py); then the end */
     WIRE_GLOBAL = 31,        /* struct wire_global_find, name; waits; struct wire_global_reply: not in the module's table */
+    WIRE_KERNEL = 32,        /* struct wire_kernel_ask; waits; struct wire_kernel_reply: what the module's table did not tell */
     WIRE_CALLS = 64,         /* generated calls start here */
 };
 
@@ -234,6 +235,7 @@ enum wire_image {
 
 enum wire_module_flags {
     WIRE_MODULE_LIBRARY = 1,  /* came by cuLibraryLoadData; 0: cuModuleLoadData */
+    WIRE_MODULE_LATER = 2,    /* the client asks for a kernel that the table only names (KERNEL) before it is launched */
 };
 
 /* An option that is a number: CUjit_option and its value. Buffers stay with the client. */
@@ -273,9 +275,11 @@ struct wire_module_reply {
 /* Kernels are numbered from 0 in this order; a launch names {module, kernel}. */
 struct wire_kernel {
     uint32_t name_length;     /* with NUL */
-    uint32_t parameter_count; /* UINT32_MAX: the vendor library cannot say */
+    uint32_t parameter_count; /* UINT32_MAX: the vendor library cannot say; WIRE_KERNEL_LATER: to be asked for */
     int32_t attributes[WIRE_FUNCTION_ATTRIBUTES]; /* WIRE_ATTRIBUTE_NONE: not known */
 } WIRE_PACKED;
+
+#define WIRE_KERNEL_LATER (UINT32_MAX - 1) /* only the name follows, and the attributes are not known */
 
 struct wire_parameter {
     uint32_t offset, size;
@@ -285,6 +289,16 @@ struct wire_global {
     uint64_t address, size; /* valid for copies as long as the module is loaded */
     uint32_t name_length;   /* with NUL */
     uint32_t zero32;
+} WIRE_PACKED;
+
+struct wire_kernel_ask {
+    uint32_t module, kernel;
+} WIRE_PACKED;
+
+/* Followed by parameter_count times struct wire_parameter, unless that is UINT32_MAX. */
+struct wire_kernel_reply {
+    struct wire_reply reply; /* 2 = CUDA_ERROR_OUT_OF_MEMORY: its local memory does not fit into the slice */
+    struct wire_kernel kernel; /* name_length 0 */
 } WIRE_PACKED;
 
 struct wire_global_find {

@@ -53,8 +53,17 @@ static int module_start(struct module *module, const struct image *image, struct
                : CU_NOT_SUPPORTED;
 }
 
+void module_release(struct session *s, struct module *module)
+{
+    if (atomic_fetch_sub(&module->references, 1) != 1)
+        return;
+    pthread_rwlock_wrlock(&s->memory.mapping); /* nobody copies from or to its variables */
+    module_free(s, module);
+    pthread_rwlock_unlock(&s->memory.mapping);
+}
+
 /* Paid for before it is loaded; what the image does not tell, as soon as the vendor does. */
-static int module_load(struct session *s, struct module *module, const struct image *image, struct jit *jit,
+static int module_load(struct session *s, struct module *module, const struct image *image, struct jit *jit, uint32_t later,
                        struct bytes *table)
 {
     struct variables found = {0};
@@ -69,7 +78,7 @@ static int module_load(struct session *s, struct module *module, const struct im
         status = module_start(module, image, jit);
     }
     if (!status)
-        status = table_kernels(module, table);
+        status = table_kernels(module, later, table);
     if (!status)
         status = table_variables(module, &found.names, table, &module->told);
     if (!status)
@@ -133,6 +142,7 @@ static void load_job(struct session *s, const struct call *call)
         return;
     }
     if (module && jit) {
+        atomic_init(&module->references, 1);
         module->is_library = (job.wire.flags & WIRE_MODULE_LIBRARY) != 0;
         jit_start(jit, job.wire.options, job.wire.option_count);
         if ((job.image->kind == WIRE_IMAGE_BINARY) != (vendor.binary_load != NULL))
@@ -141,7 +151,7 @@ static void load_job(struct session *s, const struct call *call)
             status = vendor.binary_load(&module->vendor, job.image->bytes, job.image->length, job.wire.options,
                                         job.wire.option_count);
         else
-            status = module_load(s, module, job.image, jit, &table);
+            status = module_load(s, module, job.image, jit, job.wire.flags & WIRE_MODULE_LATER, &table);
     }
     if (!status) {
         reply.kernel_count = module->kernel_count; /* once it is published, the main thread may unload it */
@@ -240,58 +250,22 @@ void module_unload(struct session *s, const struct call *call)
         call_status(s, call, CU_INVALID_HANDLE);
         return;
     }
-    pthread_rwlock_wrlock(&s->memory.mapping); /* nobody copies from or to its variables */
     pthread_mutex_lock(&s->modules->lock);
     for (at = &s->modules->loaded; *at != module; at = &(*at)->next)
         ;
     *at = module->next;
     pthread_mutex_unlock(&s->modules->lock);
-    module_free(s, module);
-    pthread_rwlock_unlock(&s->memory.mapping);
+    module_release(s, module);
     call_status(s, call, CU_SUCCESS);
 }
 
 /* --- what others ask --------------------------------------------------------------------------------------------- */
-
-void *module_kernel(struct session *s, uint32_t id, uint32_t index, uint32_t *parameter_bytes)
-{
-    const struct module *module = handle_get(s, HANDLE_MODULE, id);
-
-    if (!module || index >= module->kernel_count)
-        return NULL;
-    *parameter_bytes = module->kernels[index].parameter_bytes;
-    return module->kernels[index].function;
-}
 
 void *module_vendor(struct session *s, uint32_t id)
 {
     const struct module *module = handle_get(s, HANDLE_MODULE, id);
 
     return module ? module->vendor : NULL;
-}
-
-void kernel_set(struct session *s, const struct call *call)
-{
-    struct wire_kernel_set wire;
-    const struct module *module;
-    int status = CU_INVALID_HANDLE;
-
-    if (call->length != sizeof wire) {
-        session_end(s, "KERNEL_SET: malformed");
-        return;
-    }
-    memcpy(&wire, call->payload, sizeof wire);
-    module = handle_get(s, HANDLE_MODULE, wire.module);
-    if (module && wire.kernel < module->kernel_count) {
-        void *kernel = module->kernels[wire.kernel].vendor;
-
-        if (module->is_library)
-            status = vendor.kernel_set ? vendor.kernel_set(wire.attribute, wire.value, kernel, vendor.device)
-                                       : CU_NOT_SUPPORTED;
-        else
-            status = vendor.function_set ? vendor.function_set(kernel, wire.attribute, wire.value) : CU_NOT_SUPPORTED;
-    }
-    call_status(s, call, status);
 }
 
 void modules_close(struct session *s)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Inside view of modules: images.c keeps content, module_table.c describes a module, globals.c has its variables, modules.c
- * loads and unloads.
+ * Inside view of modules: images.c keeps content, module_table.c describes a module, globals.c has its variables, kernels.c its
+ * kernels, modules.c loads and unloads.
  */
 #ifndef ACCELPOOL_WORKER_MODULES_H
 #define ACCELPOOL_WORKER_MODULES_H
@@ -11,12 +11,20 @@
 #include "variables.h"
 
 struct module_kernel {
-    void *vendor, *function;
-    uint32_t parameter_bytes; /* UINT32_MAX: unknown */
+    void *vendor;
+    _Atomic(void *) function; /* NULL: the client has not asked for it */
+    uint32_t parameter_bytes; /* UINT32_MAX: unknown; set before function is */
+};
+
+struct kernel_facts {
+    void *function;
+    uint32_t parameter_bytes;
+    uint64_t local; /* bytes of local memory of a thread */
 };
 
 struct module {
     struct module *next;
+    atomic_uint references;
     int is_library;
     void *vendor;
     uint64_t charged; /* bytes of variables */
@@ -68,8 +76,16 @@ void images_close(struct modules *modules);
 struct image *content_find(struct session *s, const struct wire_module_call *wire);
 void content_keep(struct session *s, const struct image *image);
 
-/* Fills the module's kernels and appends their wire_kernel entries to table. A CUresult, as the others. */
-int table_kernels(struct module *module, struct bytes *table);
+/*
+ * Fills the module's kernels and appends their wire_kernel entries to table; later: a module with many of them names them only,
+ * for a driver loads a kernel that it is asked about. A CUresult, as the others.
+ */
+int table_kernels(struct module *module, uint32_t later, struct bytes *table);
+/* Asks the vendor about one kernel, and appends its wire_kernel without a name, and its parameters, to table. */
+int kernel_describe(const struct module *module, const struct module_kernel *kernel, struct kernel_facts *facts,
+                    struct bytes *table);
+/* From now on it can be launched. */
+void kernel_publish(struct module_kernel *kernel, const struct kernel_facts *facts);
 /* Names and sizes of an image's variables, before it is loaded. */
 int image_variables(const struct image *image, struct variables *found);
 /* What the vendor says of one variable. */
@@ -77,9 +93,13 @@ int module_variable(const struct module *module, const char *name, struct wire_g
 /* Fills the module's variables from their names and appends their wire_global entries to table; told: their bytes. */
 int table_variables(struct module *module, const struct bytes *names, struct bytes *table, uint64_t *told);
 
+/* Ends the use of a module that was loaded; any thread that holds none of the locks. */
+void module_release(struct session *s, struct module *module);
 /* The module's variables take that many bytes, at least: pays for what is not paid yet. A CUresult. */
 int module_pay(struct session *s, struct module *module, uint64_t size);
 
+/* With the limits' lock: pays for local memory of a kernel. */
+int limits_kernel(struct session *s, struct module *module, uint64_t local);
 /* Pays for local memory of the module's kernels, and puts it among those that are loaded. A CUresult. */
 int limits_loaded(struct session *s, struct module *module);
 

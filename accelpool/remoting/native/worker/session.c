@@ -161,6 +161,7 @@ static const call_handler FIXED[] = {
     [WIRE_KERNEL_SET] = kernel_set,
     [WIRE_USAGE] = gate_usage,
     [WIRE_GLOBAL] = module_global,
+    [WIRE_KERNEL] = kernel_ask,
 };
 
 static void session_call(struct session *s, const struct call *call)

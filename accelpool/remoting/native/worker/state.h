@@ -283,16 +283,20 @@ void modules_close(struct session *s);
 void module_offer(struct session *s, const struct call *call);
 void module_data(struct session *s, const struct call *call);
 void module_unload(struct session *s, const struct call *call);
-/* The vendor's function of a module's kernel and how many parameter bytes it takes; NULL: no such kernel. */
-void *module_kernel(struct session *s, uint32_t module, uint32_t kernel, uint32_t *parameter_bytes);
 /* The vendor's handle of a module, or NULL. */
 void *module_vendor(struct session *s, uint32_t module);
-void kernel_set(struct session *s, const struct call *call);
 void links_close(struct session *s);
 void link_create(struct session *s, const struct call *call);
 void link_add(struct session *s, const struct call *call);
 void link_complete(struct session *s, const struct call *call);
 void link_destroy(struct session *s, const struct call *call);
+
+/* --- kernels.c --- */
+/* The vendor's function of a module's kernel and how many parameter bytes it takes; NULL: there is none, or
+ * it was neither told of nor asked for. */
+void *module_kernel(struct session *s, uint32_t module, uint32_t kernel, uint32_t *parameter_bytes);
+void kernel_set(struct session *s, const struct call *call);
+void kernel_ask(struct session *s, const struct call *call);
 
 /* --- globals.c --- */
 /* 1 when the range lies in one global of a loaded module. */

@@ -12,10 +12,18 @@ static CUresult look_up(const void *function, struct kernel **kernel)
     return *kernel ? 0 : CLIENT_INVALID_HANDLE;
 }
 
+/* The same for what is asked about itself. */
+static CUresult look_into(const void *function, struct kernel **kernel)
+{
+    CUresult status = look_up(function, kernel);
+
+    return status ? status : kernel_ready(*kernel);
+}
+
 static CUresult get_attribute(int *value, int attribute, const void *function)
 {
     struct kernel *kernel;
-    CUresult status = look_up(function, &kernel);
+    CUresult status = look_into(function, &kernel);
 
     if (status)
         return status;
@@ -29,7 +37,7 @@ static CUresult get_attribute(int *value, int attribute, const void *function)
 static CUresult set_attribute(const void *function, int attribute, int value)
 {
     struct kernel *kernel;
-    CUresult status = look_up(function, &kernel);
+    CUresult status = look_into(function, &kernel);
 
     if (status)
         return status;
@@ -68,7 +76,7 @@ static CUresult get_name(const char **name, const void *function)
 static CUresult get_parameter(const void *function, size_t index, size_t *offset, size_t *size)
 {
     struct kernel *kernel;
-    CUresult status = look_up(function, &kernel);
+    CUresult status = look_into(function, &kernel);
 
     if (status)
         return status;
@@ -83,7 +91,7 @@ static CUresult get_parameter(const void *function, size_t index, size_t *offset
 static CUresult get_parameter_count(const void *function, size_t *count)
 {
     struct kernel *kernel;
-    CUresult status = look_up(function, &kernel);
+    CUresult status = look_into(function, &kernel);
 
     if (!status && !count)
         status = CLIENT_INVALID_VALUE;
@@ -158,7 +166,7 @@ CUresult cuFuncIsLoaded(CUfunctionLoadingState *state, CUfunction function)
     if (!status && !state)
         status = CLIENT_INVALID_VALUE;
     if (!status)
-        *state = 1;
+        *state = atomic_load_explicit(&kernel->ready, memory_order_relaxed);
     return status;
 }
 
@@ -166,7 +174,7 @@ CUresult cuFuncLoad(CUfunction function)
 {
     struct kernel *kernel;
 
-    return look_up(function, &kernel);
+    return look_into(function, &kernel);
 }
 
 CUresult cuKernelGetFunction(CUfunction *pFunc, CUkernel kernel)

@@ -135,7 +135,7 @@ static CUresult launch(const void *function, struct wire_launch *call, CUstream 
     uint32_t parameter_bytes = 0;
     uint64_t id;
     CUresult status = client_enter(&device);
-    const struct kernel *kernel = status ? NULL : kernel_of(function);
+    struct kernel *kernel = status ? NULL : kernel_of(function);
 
     if (status)
         return status;
@@ -144,6 +144,8 @@ static CUresult launch(const void *function, struct wire_launch *call, CUstream 
     if (values && extra)
         return CLIENT_INVALID_VALUE;
     status = client_stream(device, stream, &id);
+    if (!status)
+        status = kernel_ready(kernel);
     if (!status)
         status = check_shape(kernel, call);
     if (!status)

@@ -16,7 +16,6 @@
 #include "sha256.h"
 
 #define BODY_MAX (256u << 20)
-#define DEFAULT_SHARED (48 << 10) /* bytes a block may have without asking for more */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct module *modules;
@@ -53,8 +52,9 @@ static int read_kernel(struct body *body, struct kernel *kernel)
         return -1;
     memcpy(&wire, fixed, sizeof wire);
     kernel->parameter_count = wire.parameter_count;
+    kernel->later = wire.parameter_count == WIRE_KERNEL_LATER;
     memcpy(kernel->attributes, wire.attributes, sizeof kernel->attributes);
-    if (wire.parameter_count && wire.parameter_count != UINT32_MAX) {
+    if (wire.parameter_count && wire.parameter_count < WIRE_KERNEL_LATER) {
         size_t size = (size_t)wire.parameter_count * sizeof *kernel->parameters;
         const void *parameters = take(body, size);
 
@@ -105,23 +105,12 @@ static void use_image(struct module *module, enum wire_image kind, const void *i
 
 _Static_assert(sizeof(struct ptx_parameter) == sizeof(struct wire_parameter), "the same two numbers");
 
-/* -1: a parameter lies where none can. */
 static int finish_kernel(struct module *module, struct kernel *kernel, uint32_t index)
 {
-    int shared = kernel->attributes[FUNCTION_SHARED_SIZE_BYTES];
-
     kernel->module = module;
     kernel->index = index;
-    kernel->dynamic_shared = shared > 0 && shared < DEFAULT_SHARED ? DEFAULT_SHARED - shared : shared > 0 ? 0 : DEFAULT_SHARED;
-    kernel->attributes[FUNCTION_MAX_DYNAMIC_SHARED_SIZE_BYTES] = kernel->dynamic_shared;
-    for (uint32_t i = 0; kernel->parameter_count != UINT32_MAX && i < kernel->parameter_count; i++) {
-        uint64_t end = (uint64_t)kernel->parameters[i].offset + kernel->parameters[i].size;
-
-        if (end > WIRE_LAUNCH_PARAMETERS)
-            return -1;
-        if (end > kernel->parameter_bytes)
-            kernel->parameter_bytes = (uint32_t)end;
-    }
+    if (!kernel->later && kernel_settle(kernel))
+        return -1;
     kernel->handle = handle_new(HANDLE_FUNCTION, module->device, kernel);
     return kernel->handle ? 0 : -1;
 }
@@ -185,7 +174,7 @@ CUresult module_load(struct device *device, const void *image, const struct jit 
                      struct module **loaded)
 {
     struct module *module = calloc(1, sizeof *module);
-    struct wire_module_call call = {.flags = flags, .option_count = jit->count};
+    struct wire_module_call call = {.flags = flags | WIRE_MODULE_LATER, .option_count = jit->count};
     struct wire_module_reply reply;
     struct channel_reply answer = {0};
     enum wire_image kind = WIRE_IMAGE_PTX;

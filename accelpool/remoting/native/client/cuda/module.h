@@ -11,10 +11,12 @@ struct kernel {
     struct module *module;
     const char *name;
     uint32_t index;           /* in the worker's table */
-    uint32_t parameter_count; /* UINT32_MAX: not known, only a packed buffer can launch it */
+    uint32_t parameter_count; /* UINT32_MAX: nobody knows, only a packed buffer can launch it; WIRE_KERNEL_LATER */
     uint32_t parameter_bytes;
     struct wire_parameter *parameters;
     int attributes[WIRE_FUNCTION_ATTRIBUTES];
+    int later;         /* the module's table only named it */
+    _Atomic int ready; /* attributes and parameters are here */
     int dynamic_shared; /* bytes of dynamic shared memory that a launch may ask for */
     uint64_t handle;    /* id */
 };
@@ -63,6 +65,10 @@ struct kernel *module_kernel(const struct module *module, const char *name);
 /* The kernel behind a CUfunction or CUkernel, or NULL. */
 struct kernel *kernel_of(const void *function);
 void *kernel_value(const struct kernel *kernel);
+/* kernel.c: asks the worker about a kernel that the module's table only named; the first use of each costs a round trip. */
+CUresult kernel_ready(struct kernel *kernel);
+/* Attributes and parameters are there; -1: a parameter lies where none can. */
+int kernel_settle(struct kernel *kernel);
 struct module *module_of(CUmodule module);
 /* The file's bytes with a NUL behind them, to be freed; NULL: it cannot be read. */
 char *module_read_file(const char *path, size_t *length);

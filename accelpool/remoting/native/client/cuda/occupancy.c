@@ -91,7 +91,7 @@ static CUresult look_up(const void *function, struct kernel **kernel)
     if (status)
         return status;
     *kernel = kernel_of(function);
-    return *kernel ? 0 : CLIENT_INVALID_HANDLE;
+    return *kernel ? kernel_ready(*kernel) : CLIENT_INVALID_HANDLE;
 }
 
 CUresult cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int *numBlocks, CUfunction func, int blockSize,

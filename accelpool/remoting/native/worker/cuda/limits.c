@@ -153,15 +153,17 @@ void worker_cuCtxSetLimit(struct session *s, const struct call *call)
     }
 }
 
-/* With the lock. */
-static int pay_local(struct session *s, uint64_t local)
+int limits_kernel(struct session *s, struct module *module, uint64_t local)
 {
     const struct limit *l = &s->modules->limits[LIMIT_STACK];
     uint64_t stack;
+    int status = CU_SUCCESS;
 
-    if (!local || current(s, LIMIT_STACK, &stack) || local <= l->initial + l->paid / unit(LIMIT_STACK))
-        return CU_SUCCESS;
-    return pay(s, LIMIT_STACK, local);
+    if (local && !current(s, LIMIT_STACK, &stack) && local > l->initial + l->paid / unit(LIMIT_STACK))
+        status = pay(s, LIMIT_STACK, local);
+    if (!status && local > module->local)
+        module->local = local;
+    return status;
 }
 
 int limits_loaded(struct session *s, struct module *module)
@@ -169,7 +171,7 @@ int limits_loaded(struct session *s, struct module *module)
     int status;
 
     pthread_mutex_lock(&s->modules->limits_lock);
-    status = pay_local(s, module->local);
+    status = limits_kernel(s, module, module->local);
     if (!status) {
         pthread_mutex_lock(&s->modules->lock);
         module->next = s->modules->loaded;

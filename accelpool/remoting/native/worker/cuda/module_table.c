@@ -6,6 +6,7 @@
 #include "modules.h"
 
 #define TABLE_PARAMETERS_MAX 4096u
+#define TABLE_KERNELS 32u /* of a module whose kernels the driver is asked about at once */
 #define ATTRIBUTE_LOCAL_SIZE 3 /* CUfunction_attribute */
 
 static int kernel_parameter(const struct module *module, const struct module_kernel *kernel, size_t index,
@@ -15,19 +16,19 @@ static int kernel_parameter(const struct module *module, const struct module_ker
                               : vendor.function_param(kernel->vendor, index, offset, size);
 }
 
-static void table_kernel(struct module *module, struct module_kernel *kernel, struct bytes *table)
+int kernel_describe(const struct module *module, const struct module_kernel *kernel, struct kernel_facts *facts,
+                    struct bytes *table)
 {
     const int known = module->is_library ? vendor.kernel_param != NULL : vendor.function_param != NULL;
     struct wire_kernel wire = {.parameter_count = known ? 0 : UINT32_MAX};
-    const char *name = NULL;
     const size_t start = table->length;
     size_t offset, size;
-    int status = module->is_library ? vendor.kernel_name(&name, kernel->vendor)
-                                    : vendor.function_name(&name, kernel->vendor);
+    int status;
 
-    if (status || !name)
-        name = "";
-    wire.name_length = (uint32_t)strlen(name) + 1;
+    *facts = (struct kernel_facts){.function = kernel->vendor, .parameter_bytes = known ? 0 : UINT32_MAX};
+    status = module->is_library ? vendor.kernel_function(&facts->function, kernel->vendor) : CU_SUCCESS;
+    if (status)
+        return status;
     for (int i = 0; i < WIRE_FUNCTION_ATTRIBUTES; i++) {
         int value = 0;
 
@@ -36,25 +37,63 @@ static void table_kernel(struct module *module, struct module_kernel *kernel, st
                      : vendor.function_attribute ? vendor.function_attribute(&value, i, kernel->vendor) : -1;
         wire.attributes[i] = status ? WIRE_ATTRIBUTE_NONE : value;
     }
-    if (wire.attributes[ATTRIBUTE_LOCAL_SIZE] > 0 && (uint32_t)wire.attributes[ATTRIBUTE_LOCAL_SIZE] > module->local)
-        module->local = (uint32_t)wire.attributes[ATTRIBUTE_LOCAL_SIZE];
+    if (wire.attributes[ATTRIBUTE_LOCAL_SIZE] > 0)
+        facts->local = (uint32_t)wire.attributes[ATTRIBUTE_LOCAL_SIZE];
     bytes_add(table, &wire, sizeof wire);
-    kernel->parameter_bytes = known ? 0 : UINT32_MAX;
     while (known && wire.parameter_count < TABLE_PARAMETERS_MAX &&
            !kernel_parameter(module, kernel, wire.parameter_count, &offset, &size)) {
         const struct wire_parameter parameter = {(uint32_t)offset, (uint32_t)size};
 
         bytes_add(table, &parameter, sizeof parameter);
-        if (offset + size > kernel->parameter_bytes)
-            kernel->parameter_bytes = (uint32_t)(offset + size);
+        if (offset + size > facts->parameter_bytes)
+            facts->parameter_bytes = (uint32_t)(offset + size);
         wire.parameter_count++;
     }
-    if (!table->failed)
-        memcpy(table->data + start, &wire, sizeof wire);
-    bytes_add(table, name, wire.name_length);
+    if (table->failed)
+        return CU_OUT_OF_MEMORY;
+    memcpy(table->data + start, &wire, sizeof wire);
+    return CU_SUCCESS;
 }
 
-int table_kernels(struct module *module, struct bytes *table)
+void kernel_publish(struct module_kernel *kernel, const struct kernel_facts *facts)
+{
+    if (atomic_load_explicit(&kernel->function, memory_order_relaxed))
+        return; /* the main thread may be reading */
+    kernel->parameter_bytes = facts->parameter_bytes;
+    atomic_store_explicit(&kernel->function, facts->function, memory_order_release);
+}
+
+static int table_kernel(struct module *module, struct module_kernel *kernel, uint32_t later, struct bytes *table)
+{
+    struct wire_kernel wire = {.parameter_count = WIRE_KERNEL_LATER};
+    const char *name = NULL;
+    const size_t start = table->length;
+    struct kernel_facts facts = {0};
+    int status = module->is_library ? vendor.kernel_name(&name, kernel->vendor)
+                                    : vendor.function_name(&name, kernel->vendor);
+
+    if (status || !name)
+        name = "";
+    if (later) {
+        for (int i = 0; i < WIRE_FUNCTION_ATTRIBUTES; i++)
+            wire.attributes[i] = WIRE_ATTRIBUTE_NONE;
+        bytes_add(table, &wire, sizeof wire);
+    } else {
+        status = kernel_describe(module, kernel, &facts, table);
+        if (status)
+            return status;
+        kernel_publish(kernel, &facts);
+        module->local = facts.local > module->local ? facts.local : module->local;
+    }
+    wire.name_length = (uint32_t)strlen(name) + 1;
+    bytes_add(table, name, wire.name_length);
+    if (table->failed)
+        return CU_OUT_OF_MEMORY;
+    memcpy(table->data + start + offsetof(struct wire_kernel, name_length), &wire.name_length, sizeof wire.name_length);
+    return CU_SUCCESS;
+}
+
+int table_kernels(struct module *module, uint32_t later, struct bytes *table)
 {
     unsigned count = 0;
     void **vendors;
@@ -76,12 +115,8 @@ int table_kernels(struct module *module, struct bytes *table)
         status = module->is_library ? vendor.library_kernels(vendors, count, module->vendor)
                                     : vendor.module_functions(vendors, count, module->vendor);
     for (unsigned i = 0; i < count && !status; i++) {
-        struct module_kernel *kernel = &module->kernels[i];
-
-        kernel->vendor = kernel->function = vendors[i];
-        if (module->is_library)
-            status = vendor.kernel_function(&kernel->function, kernel->vendor);
-        table_kernel(module, kernel, table);
+        module->kernels[i].vendor = vendors[i];
+        status = table_kernel(module, &module->kernels[i], later && count > TABLE_KERNELS, table);
     }
     module->kernel_count = count;
     free(vendors);
