@@ -94,7 +94,9 @@ def clusters() -> None:
     start()
     sys.path.insert(0, 'examples')
     from share import PTX
-    work = kernel(load(PTX.encode()), 'work')
+    # Of so many kernels each is told when it is used.
+    others = ''.join(f'.visible .entry other{number}() {{ ret; }}\n' for number in range(40))
+    work = kernel(load((PTX + others).encode()), 'work')
     value = ctypes.c_int()
     attribute = Attribute(4)
     config = Config((16, 1, 1), (64, 1, 1), attributes=ctypes.addressof(attribute), count=1)

@@ -31,6 +31,12 @@ struct kernel *kernel_of(const void *function)
     return &kernel;
 }
 
+CUresult kernel_ready(struct kernel *known)
+{
+    (void)known;
+    return 0;
+}
+
 static void equal(const char *what, long ours, long theirs)
 {
     if (ours == theirs || failures++ > 10)

@@ -195,7 +195,7 @@ static CUresult ask(uint16_t opcode, int *answer, CUfunction function, const CUl
     struct device *device;
     uint64_t id;
     CUresult status = client_enter(&device);
-    const struct kernel *kernel = status ? NULL : kernel_of(function);
+    struct kernel *kernel = status ? NULL : kernel_of(function);
 
     if (status)
         return status;
@@ -205,6 +205,8 @@ static CUresult ask(uint16_t opcode, int *answer, CUfunction function, const CUl
         return CLIENT_INVALID_VALUE;
     struct wire_launch call = described(config);
     status = client_stream(device, config->hStream, &id);
+    if (!status)
+        status = kernel_ready(kernel);
     if (!status)
         status = read_attributes(kernel, &call, config->attrs, config->numAttrs, attributes);
     if (status)
