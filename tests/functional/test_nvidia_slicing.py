@@ -274,10 +274,27 @@ class MigSlices(SlicingCase):
         self.driver = self.start()
         with self.host.failing('nvmlDeviceGetMigDeviceHandleByIndex', code=6):
             self.assertEqual({'s1'}, self.slices())
-            with self.assertRaisesRegex(errors.DriverError, 'lists no MIG device for the compute instance at 3g.20gb, 4/0'):
+            with self.assertRaisesRegex(errors.DriverError, 'lists no MIG device for the instance 3g.20gb at 4'):
                 self.driver.need_slicing().destroy('s1')
         self.driver.need_slicing().destroy('s1')
         self.assertEqual([], self.host.instances(6))
+
+    def test_a_uuid_that_is_not_told_at_once_is_asked_for_again(self) -> None:
+        chosen = self.scheduled(self.device, 's1', 30)
+        with self.host.failing('nvmlDeviceGetMigDeviceHandleByIndex', code=6), \
+                self.assertRaisesRegex(errors.DriverError, 'lists no MIG device'):
+            self.carve(self.device, chosen)
+        self.assertEqual(1, len(self.host.instances(6)))
+        carved = self.carve(self.device, chosen)
+        self.assertEqual([carved.env['CUDA_VISIBLE_DEVICES']], self.host.instances(6)[0][2])
+        self.assertEqual({'s1'}, self.slices())
+
+    def test_uuids_of_others_are_not_needed(self) -> None:
+        self.host.add_instance(6, 'MIG 3g.20gb', 4)
+        with self.host.failing('nvmlDeviceGetMigDeviceHandleByIndex', code=6):
+            with self.assertRaisesRegex(errors.DriverError, 'somebody else has it'):
+                self.carve(self.device, self.scheduled(self.device, 's1', 30))
+            self.assertEqual(set(), self.slices())
 
     def test_capability_nodes(self) -> None:
         minors, nodes, asked = self.dir / 'mig-minors', self.dir / 'nvidia-caps', self.dir / 'asked'

@@ -13,8 +13,8 @@ numbers by the place.
 
 Each GPU has a process of its own that asks NVML and opens no other GPU: a creation that hangs keeps no other from being
 cut.  The process ends when the GPU rests, and when NVML's answer shows that the GPU, or the driver, is not what
-it was when the process began: only a new one sees it as it is after a reset.  No other process asks for MIG devices: who
-has one open keeps others from taking its instance apart.
+it was when the process began: only a new one sees it as it is after a reset.  No other process asks for MIG devices:
+who has one open keeps others from taking its instance apart.
 """
 
 import pathlib
@@ -36,6 +36,7 @@ from accelpool.types import Device, Slice
 LOG = logging.getLogger(__name__)
 
 NOT_FOUND, TAKEN = 6, 23
+NAMELESS = 'NVML lists no MIG device for the instance {}, so nobody knows its UUID'
 STUCK = 'a call of NVML that was given up still hangs in the kernel'
 
 #: Where the kernel module tells the minor numbers of the capability nodes that open an instance.
@@ -121,6 +122,9 @@ class Mig:
             compute = self._compute(entry, found)
             if compute is None:
                 raise errors.DriverError(f'MIG instance {_name(entry)} was made and is not there')
+        if compute['uuid'] is None:
+            self._channels[entry['uuid']].close()
+            raise errors.DriverError(NAMELESS.format(_name(entry)))
         self._note(entry, compute['uuid'])
         return base.Carved(
             slice_id=entry['slice'], device_id=entry['device'], env={'CUDA_VISIBLE_DEVICES': compute['uuid']},
@@ -215,11 +219,16 @@ class Mig:
         return found if ours else None
 
     def _compute(self, entry: Entry, found: dict[str, Any]) -> dict[str, Any] | None:
-        """Return the compute instance of a slice; None: it is not there, or it is somebody else's."""
-        compute = _placed(entry, found)
-        if compute is None or not self._current(entry) or entry.get('made') not in (None, compute['uuid']):
+        """Return the compute instance of a slice; None: it is not there, or it is somebody else's.
+
+        :raises DriverError: whose it is cannot be told
+        """
+        compute, made = _placed(entry, found), entry.get('made')
+        if compute is None or not self._current(entry):
             return None
-        return compute
+        if made is not None and compute['uuid'] is None:
+            raise errors.DriverError(NAMELESS.format(_name(entry)))
+        return compute if made in (None, compute['uuid']) else None
 
     def _current(self, entry: Entry) -> bool:
         """Return whether a slice was made since the host started; books of earlier releases do not tell."""
@@ -227,16 +236,12 @@ class Mig:
         return bool(entry.get('boot', boot) == boot)
 
     def _instances(self, entry: Entry) -> list[dict[str, Any]]:
-        """Return what an entry's device carries.
-
-        :raises DriverError: NVML does not tell, or not all UUIDs
-        """
+        """Return what an entry's device carries."""
         found: list[dict[str, Any]] = self._ask('instances', entry['uuid'], deadline=self._reading)
-        if _nameless(found):  # somebody has made one since the process began
-            self._channels[entry['uuid']].close()
+        ours = {one['start'] for one in self._book.of_device(entry['device']) if one.get('made')}
+        if any(one['start'] in ours and compute['uuid'] is None for one in found for compute in one['computes']):
+            self._channels[entry['uuid']].close()  # somebody has made one since its process began
             found = self._ask('instances', entry['uuid'], deadline=self._reading)
-        if nameless := _nameless(found):
-            raise errors.DriverError(f'NVML lists no MIG device for the compute instance at {nameless}')
         return found
 
     def _ask(self, call: str, uuid: str, *arguments: Any, deadline: float | None = None) -> Any:
@@ -289,7 +294,8 @@ class Mig:
 def _make_node(capability: pathlib.Path) -> str:
     """Have a node made; return what is said of it."""
     try:
-        done = subprocess.run([MODPROBE, '-f', str(capability)], capture_output=True, text=True, timeout=10, check=False)
+        done = subprocess.run(
+            [MODPROBE, '-f', str(capability)], capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         return str(error)
     return done.stderr.strip()[:200]
@@ -308,12 +314,6 @@ def _placed(entry: Entry, found: dict[str, Any]) -> dict[str, Any] | None:
         if (one['start'], one['size']) == (entry['offset'], length) if length else one['size'] >= found['slices']:
             return dict(one)
     return None
-
-
-def _nameless(instances: Iterable[dict[str, Any]]) -> str | None:
-    """Return where a compute instance is whose UUID is not told; None: all are."""
-    return next((f'{one["profile"]}, {one["start"]}/{compute["start"]}' for one in instances
-                 for compute in one['computes'] if compute['uuid'] is None), None)
 
 
 def _name(entry: Entry) -> str:
