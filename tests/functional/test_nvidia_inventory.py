@@ -256,7 +256,7 @@ class Found(nvidia.NvidiaCase):
         anew = [[uuid for uuid, wanted in call.args[1].items() if wanted]
                 for call in asked.call_args_list if call.args[0] == 'looks']
         self.assertEqual({0, 1}, {len(one) for one in anew})
-        self.assertEqual(sorted(self.host.uuid(index) for index in range(8)), sorted(sum(anew, [])))
+        self.assertEqual(sorted(self.host.uuid(index) for index in range(8)), sorted(uuid for one in anew for uuid in one))
 
 
 class Traits(unittest.TestCase):

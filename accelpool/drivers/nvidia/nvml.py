@@ -49,7 +49,8 @@ _addresses: Sequence[str] | None = None  # of the GPUs that may be opened; None:
 _handles: dict[str, Any] = {}  # UUID -> handle
 _watched: dict[int, str] = {}  # handle -> UUID
 _asked: dict[int | str, threading.Thread] = {}  # what it is asked of -> who waits for the answer
-_initialising: tuple[Sequence[threading.Thread], float] = ((), 0.0)  # who waits for first handles, until when that is well
+#: Who waits for the first handles of GPUs, and until when that is well.
+_initialising: tuple[Sequence[threading.Thread], float] = ((), 0.0)
 
 
 def optional(function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
@@ -235,8 +236,8 @@ def condition(uuid: str) -> dict[str, Any]:
 def instances(uuid: str) -> list[dict[str, Any]]:
     """Return the MIG instances with the UUIDs of their compute instances, by which programs name these.
 
-    Only a MIG device tells its UUID (NVML says of ``nvmlComputeInstanceInfo_t.device``: "Parent device").  None: NVML does
-    not list it to this process, which it may not do with one that another process has made since this one began.
+    Only a MIG device tells its UUID (NVML says of ``nvmlComputeInstanceInfo_t.device``: "Parent device").  None: NVML
+    does not list it to this process, which it may not do with one that another process has made since this one began.
     """
     device = _device(uuid)
     found = _instances(device)
@@ -260,8 +261,8 @@ def looks(wanted: dict[str, bool], seconds: float) -> dict[str, Any]:
 def events(seconds: float) -> dict[str, Any]:
     """Return what happened since the last call, ``events``; devices are watched from their first call on.
 
-    ``deaf``: why no more can be heard of this set, None: it can.  A GPU that is lost makes every further question fail at
-    once, whatever happens to the others.
+    ``deaf``: why no more can be heard of this set, None: it can.  A GPU that is lost makes every further question fail
+    at once, whatever happens to the others.
 
     Those that are not watched yet are asked for some seconds at most: one may hang, and the others are to be heard of.
     """
@@ -504,8 +505,8 @@ def _create_compute(instance: Any, length: int, offset: int) -> Any:
 def _instances(device: Any) -> list[dict[str, Any]]:
     """Return the GPU instances that exist, each with the places of its compute instances.
 
-    What somebody takes apart meanwhile is left out.  No MIG device is asked for: a process knows those of its beginning,
-    and what it has of them open keeps others from taking their instances apart.
+    What somebody takes apart meanwhile is left out.  No MIG device is asked for: a process knows those of its
+    beginning, and what it has of them open keeps others from taking their instances apart.
     """
     found = []
     for number in range(pynvml.NVML_GPU_INSTANCE_PROFILE_COUNT):

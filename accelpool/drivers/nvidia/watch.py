@@ -4,8 +4,8 @@
 NVML tells an event only to an event set that the device was registered with before.  So the process that holds the set
 must outlive calls that hang - those are made in another one - and is replaced by one that has already registered.
 
-A set with a GPU that was lost tells nothing of the others any more (NVML: ``nvmlEventSetWait`` answers that a GPU is lost,
-at once and every time), so then, too, another process takes over: it registers the GPUs that answer.
+A set with a GPU that was lost tells nothing of the others any more (NVML: ``nvmlEventSetWait`` answers that a GPU is
+lost, at once and every time), so then, too, another process takes over: it registers the GPUs that answer.
 """
 
 import contextlib
@@ -26,7 +26,8 @@ Event = dict[str, Any]
 class Watch:
     """Holds the set of events."""
 
-    def __init__(self, channel: Callable[[], Channel], retry: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, channel: Callable[[], Channel], retry: float,
+                 clock: Callable[[], float] = time.monotonic) -> None:
         """
         :param channel: makes a way to a new process
         :param retry: seconds after which another process is tried when a new one hears nothing, either
@@ -75,7 +76,8 @@ class Watch:
 
     def _recover(self, reason: str) -> None:
         """Replace a process that hears nothing any more."""
-        LOG.warning('NVML tells no more of what happens to NVIDIA devices (%s): another process begins to watch', reason)
+        LOG.warning('NVML tells no more of what happens to NVIDIA devices (%s): another process begins to watch',
+                    reason)
         try:
             deaf = self._renew()
         except errors.DriverError as error:
