@@ -310,6 +310,33 @@ class Health_(nvidia.NvidiaCase):
         self.host.end_process(0, 77)
         self.assertEqual((Health.OK, ''), self.health())
 
+    def test_restart_application_does_not_wait_for_other_tenants(self) -> None:
+        for pid in (77, 78, 79):
+            self.programs[pid] = 'accelpool-worker'
+            self.host.start_process(0, pid)
+        self.assertEqual((Health.OK, ''), self.health())
+        self.host.xid(0, 31)
+        self.host.end_process(0, 77)  # it died of it before anybody looked
+        self.assertEqual(Health.DEGRADED, self.health()[0], 'it is told')
+        self.assertEqual((Health.OK, ''), self.health())
+        self.host.xid(0, 31)
+        for _ in range(3):
+            self.assertEqual(Health.DEGRADED, self.health()[0])
+        self.host.end_process(0, 78)
+        self.assertEqual((Health.OK, ''), self.health())
+
+    def test_restart_application_in_a_mig_instance_is_over_when_its_processes_are(self) -> None:
+        self.host.add_instance(6, 'MIG 3g.20gb', 0)
+        self.host.add_instance(6, 'MIG 3g.20gb', 4)
+        for pid, instance in ((77, 1), (78, 2)):
+            self.host.start_process(6, pid, instance=instance)
+        self.host.xid(6, 31, instance=1)
+        self.assertEqual(Health.DEGRADED, self.health(6)[0])
+        self.host.end_process(6, 78)
+        self.assertEqual(Health.DEGRADED, self.health(6)[0], 'it is in another instance')
+        self.host.end_process(6, 77)
+        self.assertEqual((Health.OK, ''), self.health(6))
+
     def test_the_application_that_died_of_it_needs_no_restart(self) -> None:
         self.host.xid(0, 31)
         self.assertEqual(Health.DEGRADED, self.health()[0])

@@ -6,7 +6,7 @@ seen to be done; whatever NVML shows at present (a lost GPU, a failed row remapp
 """
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any, Self
 
 from accelpool.drivers.nvidia import xid
@@ -34,6 +34,7 @@ class Look:
     recovery: int | None = None                # None: the driver does not know of it
     ecc: int | None = None                     # uncorrectable errors since the GPU was initialised
     processes: frozenset[int] = frozenset()    # of everybody
+    instances: Mapping[int, frozenset[int]] = dataclasses.field(default_factory=dict)  # these by their MIG instances
     foreign: tuple[int, ...] = ()              # processes that are not the pool's
     remap_failure: bool = False
     mig_pending: bool = False
@@ -50,15 +51,18 @@ class Ailment:
     boot: str
     energy: int | None
     recovery: int | None
-    processes: tuple[int, ...]
+    processes: tuple[int, ...]                 # one of them is the cause, if it lived long enough to be seen
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
         return cls(**{**data, 'processes': tuple(data['processes'])})
 
 
-def contracted(events: Iterable[dict[str, Any]], look: Look) -> list[Ailment]:
-    """Return the ailments that events bring; those that may be ignored bring none."""
+def contracted(events: Iterable[dict[str, Any]], look: Look, before: Look | None = None) -> list[Ailment]:
+    """Return the ailments that events bring; those that may be ignored bring none.
+
+    :param before: the look before; what caused an event may have ended since then
+    """
     found = []
     for event in events:
         if event['kind'] == 'xid':
@@ -68,8 +72,14 @@ def contracted(events: Iterable[dict[str, Any]], look: Look) -> list[Ailment]:
         if event.get('instance') is not None:
             what += f' in MIG instance {event["instance"]}'
         if action != Action.IGNORE:
-            found.append(Ailment(what, action, look.boot, look.energy, look.recovery, tuple(sorted(look.processes))))
+            there = _within(event.get('instance'), look) | (_within(event.get('instance'), before) if before else set())
+            found.append(Ailment(what, action, look.boot, look.energy, look.recovery, tuple(sorted(there))))
     return found
+
+
+def _within(instance: int | None, look: Look) -> Set[int]:
+    """Return the processes of a MIG instance; all of them where NVML does not tell which are in one."""
+    return look.processes if instance is None or not look.instances else look.instances.get(instance, frozenset())
 
 
 def missed(before: int | None, look: Look) -> list[Ailment]:
@@ -88,7 +98,9 @@ def missed(before: int | None, look: Look) -> list[Ailment]:
 def cured(ailment: Ailment, look: Look) -> bool:
     """Return whether the action that an ailment asks for has been taken.
 
-    Who has had a device rest and lets it be used again says that it was reset.
+    An event does not say which process caused it.  When one that was there has ended it may have been that one: all of
+    them would be waited for in vain where tenants share a device.  Who has had a device rest and lets it be used again
+    says that it was reset.
     """
     if look.boot != ailment.boot:
         return True
@@ -98,7 +110,7 @@ def cured(ailment: Ailment, look: Look) -> bool:
         case Action.RESTART_HOST:
             return False
         case Action.RESTART_APPLICATION:
-            return reset or not look.processes & set(ailment.processes)
+            return reset or not ailment.processes or not look.processes.issuperset(ailment.processes)
         case _:
             return reset
 

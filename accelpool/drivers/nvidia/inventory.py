@@ -59,6 +59,7 @@ class Known:
     ailments: list[health.Ailment] = dataclasses.field(default_factory=list)
     device: Device | None = None           # as last reported
     look: health.Look | None = None        # the last one that it answered to
+    before: health.Look | None = None      # the one before that
     ecc: int | None = None                 # uncorrectable errors that it had counted by then
     rested: bool = False                   # since then
 
@@ -178,7 +179,7 @@ class NvidiaInventory(base.Inventory):
             known = self._known[uuid]
             if known.look is None:
                 known.ailments = health.merged(known.ailments, health.missed(known.ecc, look))
-            known.look, known.ecc, known.rested = look, look.ecc, False
+            known.before, known.look, known.ecc, known.rested = known.look, look, look.ecc, False
             known.ailments = [one for one in known.ailments if not health.cured(one, look)]
         self._contract(happened)
         domains = describe.islands(self._host, [self._known[uuid].identity for uuid in present if uuid in self._known
@@ -261,7 +262,7 @@ class NvidiaInventory(base.Inventory):
             if known is None or known.look is None:
                 self._waiting = [*self._waiting, *events][-MOST_WAITING:]
                 continue
-            fresh = health.contracted(events, known.look)
+            fresh = health.contracted(events, known.look, known.before)
             for ailment in fresh:
                 LOG.warning('%s on %s: %s', known.identity['name'], self._host, ailment.what)
             known.ailments = health.merged(known.ailments, fresh)
@@ -282,9 +283,12 @@ class NvidiaInventory(base.Inventory):
         if answer['identity'] is not None:
             self._known.setdefault(uuid, Known(answer['identity'])).identity = answer['identity']
         seen = self._conditions[uuid] = answer['condition']
-        pids = frozenset(process['pid'] for process in seen['processes'])
+        pids = {instance: frozenset(process['pid'] for process in seen['processes'] if process['instance'] == instance)
+                for instance in {process['instance'] for process in seen['processes']}}
         return health.Look(
-            boot=boot, energy=seen['energy'], recovery=seen['recovery'], ecc=seen['ecc_uncorrected'], processes=pids,
+            boot=boot, energy=seen['energy'], recovery=seen['recovery'], ecc=seen['ecc_uncorrected'],
+            processes=frozenset().union(*pids.values()),
+            instances={instance: found for instance, found in pids.items() if instance is not None},
             foreign=self._foreign(uuid, seen), remap_failure=seen['remap_failure'],
             mig_pending=seen['mig'] is not None and seen['mig'] != seen['mig_pending'], hung=self._hung(uuid),
             rested=self._known[uuid].rested)

@@ -15,8 +15,8 @@ from accelpool.types import Health
 LOOK = Look(boot='b1', energy=1000, recovery=0, processes=frozenset({1, 2}))
 
 
-def event(code: int) -> dict:
-    return {'kind': 'xid', 'data': code, 'instance': None}
+def event(code: int, instance: int | None = None) -> dict:
+    return {'kind': 'xid', 'data': code, 'instance': instance}
 
 
 class Ailments(unittest.TestCase):
@@ -24,16 +24,34 @@ class Ailments(unittest.TestCase):
         same = LOOK
         looks = {
             'nothing': same,
-            'its processes ended': dataclasses.replace(same, processes=frozenset({3})),
+            'one of its processes ended': dataclasses.replace(same, processes=frozenset({2, 3})),
             'reset': dataclasses.replace(same, energy=5),
             'restart': dataclasses.replace(same, boot='b2'),
         }
         cases = {
-            94: {'its processes ended', 'reset', 'restart'}, 109: {'reset', 'restart'}, 79: {'restart'},
+            94: {'one of its processes ended', 'reset', 'restart'}, 109: {'reset', 'restart'}, 79: {'restart'},
             58: {'reset', 'restart'}}
         for code, cures in cases.items():
             ailment, = health.contracted([event(code)], LOOK)
             self.assertEqual(cures, {name for name, look in looks.items() if health.cured(ailment, look)}, code)
+
+    def test_what_caused_it_may_have_ended_before_it_was_seen(self) -> None:
+        now = dataclasses.replace(LOOK, processes=frozenset({2, 3}))
+        ailment, = health.contracted([event(31)], now, LOOK)
+        self.assertEqual((1, 2, 3), ailment.processes)
+        self.assertTrue(health.cured(ailment, now))
+        ailment, = health.contracted([event(31)], now, now)
+        self.assertFalse(health.cured(ailment, now))
+
+    def test_in_a_mig_instance_only_its_own_processes_count(self) -> None:
+        mig = dataclasses.replace(LOOK, instances={4: frozenset({1}), 5: frozenset({2})})
+        for instance, look, before, wanted in (
+                (4, mig, None, (1,)), (6, mig, mig, ()), (None, mig, None, (1, 2)),
+                (4, LOOK, None, (1, 2)),  # NVML does not tell
+                (4, dataclasses.replace(mig, instances={5: frozenset({2})}), mig, (1,))):
+            with self.subTest(instance=instance):
+                ailment, = health.contracted([event(31, instance)], look, before)
+                self.assertEqual(wanted, ailment.processes)
 
     def test_the_drivers_word_that_no_action_is_needed_any_more_cures(self) -> None:
         ailment, = health.contracted([event(109)], dataclasses.replace(LOOK, energy=None, recovery=1))
