@@ -369,13 +369,33 @@ class Health_(nvidia.NvidiaCase):
         self.host.xid(0, 9999)  # the catalogue knows no such code
         self.assertIn('XID 9999', self.health()[1])
 
-    def test_uncorrectable_memory_errors(self) -> None:
+    def test_contained_memory_errors_are_over_when_their_program_is(self) -> None:
+        self.programs[77] = 'accelpool-worker'
+        self.host.start_process(2, 77)
         self.host.ecc(2)
+        self.assertEqual((Health.DEGRADED, 'uncorrectable memory error: restart the programs that use it'), self.health(2))
+        self.host.end_process(2, 77)
+        self.assertEqual((Health.OK, ''), self.health(2))
+
+    def test_memory_errors_for_which_the_driver_asks_for_a_reset(self) -> None:
+        self.host.ecc(2)
+        self.host.device(2).recovery = 1
         health, reason = self.health(2)
         self.assertEqual(Health.FAILED, health)
-        self.assertIn('uncorrectable memory error', reason)
+        self.assertIn('its driver asks for recovery: disable it, end all programs on it and reset it', reason)
         self.reset(2)
-        self.assertEqual(Health.OK, self.health(2)[0])
+        self.assertEqual((Health.OK, ''), self.health(2))
+
+    def test_memory_errors_of_a_driver_that_knows_of_no_recovery(self) -> None:
+        (self.dir / 'nvidia-devices.json').unlink()
+        self.describe('mixed')
+        self.look()
+        self.host.ecc(0)
+        health, reason = self.health()
+        self.assertEqual(Health.FAILED, health)
+        self.assertIn('uncorrectable memory error: disable it, end all programs on it and reset it', reason)
+        self.reset(0)
+        self.assertEqual((Health.OK, ''), self.health())
 
     def test_what_the_driver_itself_asks_for(self) -> None:
         self.host.device(0).recovery = 1

@@ -68,7 +68,10 @@ def contracted(events: Iterable[dict[str, Any]], look: Look, before: Look | None
         if event['kind'] == 'xid':
             action, what = xid.action(event['data']), xid.describe(event['data'])
         else:
-            action, what = Action.RESET_GPU, 'uncorrectable memory error'
+            # From Ampere on most are contained, and a driver that knows of recovery asks for a reset where it needs one
+            # (NVIDIA GPU Memory Error Management, "Error Recovery and Response Flags").
+            action = Action.RESET_GPU if look.recovery is None else Action.RESTART_APPLICATION
+            what = 'uncorrectable memory error'
         if event.get('instance') is not None:
             what += f' in MIG instance {event["instance"]}'
         if action != Action.IGNORE:
