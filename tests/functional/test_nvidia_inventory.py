@@ -404,6 +404,26 @@ class Health_(nvidia.NvidiaCase):
         self.host.device(0).recovery = 0
         self.assertEqual(Health.OK, self.health()[0])
 
+    def test_a_recovery_that_does_not_end_what_runs(self) -> None:
+        for action, advice in ((3, 'end the programs on it that reach other GPUs directly'), (4, 'what runs may finish; then disable it'),
+                               (5, 'IMEX domain')):
+            self.host.device(0).recovery = action
+            health, reason = self.health()
+            self.assertEqual(Health.DEGRADED, health)
+            self.assertIn(advice, reason)
+
+    def test_a_recovery_that_the_driver_asks_for_only_later_is_over_when_it_is(self) -> None:
+        """NVML tells no energy here, so nothing else shows the reset."""
+        self.host.xid(0, 109)
+        with self.host.failing('nvmlDeviceGetTotalEnergyConsumption', code=3, device=0):
+            for recovery in (0, 1):
+                self.host.device(0).recovery = recovery
+                self.assertEqual(Health.FAILED, self.health()[0])
+            self.driver = self.start()
+            self.assertEqual(Health.FAILED, self.health()[0])
+            self.host.device(0).recovery = 0
+            self.assertEqual((Health.OK, ''), self.health())
+
     def test_a_mig_instance_is_named(self) -> None:
         self.host.add_instance(6, 'MIG 3g.20gb', 4)
         self.host.xid(6, 46, instance=1)

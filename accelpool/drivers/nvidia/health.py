@@ -13,10 +13,16 @@ from accelpool.drivers.nvidia import xid
 from accelpool.drivers.nvidia.xid import ADVICE, Action
 from accelpool.types import Health
 
-#: NVML_GPU_RECOVERY_ACTION_...: what the driver itself asks for.
+#: NVML_GPU_RECOVERY_ACTION_...: what the driver itself asks for; 6 is a reset with its PCIe bus.
 RECOVERY = {
-    1: Action.RESET_GPU, 2: Action.RESTART_HOST, 3: Action.RESET_GPU, 4: Action.RESET_GPU, 6: Action.RESET_GPU,
-    7: Action.RESTART_HOST}
+    1: (Health.FAILED, ADVICE[Action.RESET_GPU]),
+    2: (Health.FAILED, ADVICE[Action.RESTART_HOST]),
+    3: (Health.DEGRADED, 'end the programs on it that reach other GPUs directly (peer-to-peer); then it tells what '
+        'else is needed, if anything'),
+    4: (Health.DEGRADED, 'it works with less than it has, and what runs may finish; then ' + ADVICE[Action.RESET_GPU]),
+    5: (Health.DEGRADED, 'recover its IMEX domain (nvidia-imex)'),
+    6: (Health.FAILED, ADVICE[Action.RESET_GPU]),
+    7: (Health.FAILED, ADVICE[Action.RESTART_HOST])}
 
 #: A device with such an ailment does not work; with another one it works but takes nothing new.
 BROKEN = {Action.RESET_GPU, Action.RESTART_HOST}
@@ -118,6 +124,16 @@ def cured(ailment: Ailment, look: Look) -> bool:
             return reset
 
 
+def followed(ailments: Iterable[Ailment], look: Look) -> list[Ailment]:
+    """Return what still ails a device.
+
+    A driver may ask for a recovery only some time after the event (open-gpu-kernel-modules: deferred work), so what it
+    asks for since counts as what it asked for then.
+    """
+    return [dataclasses.replace(one, recovery=look.recovery or one.recovery)
+            for one in ailments if not cured(one, look)]
+
+
 def merged(known: Sequence[Ailment], fresh: Iterable[Ailment]) -> list[Ailment]:
     """Return all ailments, each kind once: the newest, for that is the one to be cured."""
     by_kind = {ailment.what: ailment for ailment in known}
@@ -130,9 +146,9 @@ def verdict(ailments: Sequence[Ailment], look: Look) -> tuple[Health, str | None
     reasons: list[tuple[Health, str]] = [
         (Health.FAILED if ailment.action in BROKEN else Health.DEGRADED,
          f'{ailment.what}: {ADVICE[Action(ailment.action)]}') for ailment in ailments]
-    asked = RECOVERY.get(look.recovery or 0)
-    if asked is not None:
-        reasons.append((Health.FAILED, f'its driver asks for recovery: {ADVICE[asked]}'))
+    if look.recovery in RECOVERY:
+        degree, advice = RECOVERY[look.recovery]
+        reasons.append((degree, f'its driver asks for recovery: {advice}'))
     if look.remap_failure:
         reasons.append((Health.FAILED, 'a faulty memory row could not be remapped: replace the GPU'))
     if look.mig_pending:

@@ -180,7 +180,7 @@ class NvidiaInventory(base.Inventory):
             if known.look is None:
                 known.ailments = health.merged(known.ailments, health.missed(known.ecc, look))
             known.before, known.look, known.ecc, known.rested = known.look, look, look.ecc, False
-            known.ailments = [one for one in known.ailments if not health.cured(one, look)]
+            known.ailments = health.followed(known.ailments, look)
         self._contract(happened)
         domains = describe.islands(self._host, [self._known[uuid].identity for uuid in present if uuid in self._known
                                                 and not self._conditions.get(uuid, {}).get('mig')])

@@ -59,6 +59,15 @@ class Ailments(unittest.TestCase):
         self.assertTrue(health.cured(ailment, dataclasses.replace(LOOK, energy=None, recovery=0)))
         self.assertFalse(health.cured(ailment, dataclasses.replace(LOOK, energy=None, recovery=None)))
 
+    def test_the_drivers_word_may_come_after_the_event(self) -> None:
+        quiet = dataclasses.replace(LOOK, energy=None, recovery=0)
+        for recovery in (None, 0):
+            ailments = health.contracted([event(109)], dataclasses.replace(quiet, recovery=recovery))
+            self.assertEqual(ailments, health.followed(ailments, quiet))
+            ailments = health.followed(ailments, dataclasses.replace(quiet, recovery=1))
+            self.assertEqual([1], [one.recovery for one in ailments])
+            self.assertEqual([], health.followed(ailments, quiet))
+
     def test_without_energy_counter_and_drivers_word_only_a_restart_of_the_host_cures(self) -> None:
         """A GPU before Volta with a driver before 570: nothing shows that it was reset."""
         blind = dataclasses.replace(LOOK, energy=None, recovery=None)
@@ -82,6 +91,7 @@ class Ailments(unittest.TestCase):
 
     def test_what_needs_no_memory(self) -> None:
         for field, value, wanted in (('remap_failure', True, Health.FAILED), ('recovery', 2, Health.FAILED),
+                                     ('recovery', 3, Health.DEGRADED), ('recovery', 4, Health.DEGRADED),
                                      ('mig_pending', True, Health.DEGRADED), ('foreign', (7,), Health.DEGRADED)):
             self.assertEqual(wanted, health.verdict([], dataclasses.replace(LOOK, **{field: value}))[0], field)
         self.assertEqual((Health.OK, None), health.verdict([], LOOK))
