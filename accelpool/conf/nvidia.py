@@ -11,8 +11,8 @@ OPTS: list[cfg.Opt] = [
         help='Directory of libnvidia-ml.so.1 and libcuda.so.1, for drivers that are installed in an unusual place.'),
     cfg.FloatOpt(
         'deadline', default=1.5, min=0.1,
-        help='Seconds that a call of NVML may take.  A device whose calls take longer is failed until they answer '
-             'again; the conductor never waits longer.'),
+        help='Seconds that a call of NVML may take.  A device that does not answer within twice that is failed until '
+             'it does; the conductor never waits longer.'),
     cfg.FloatOpt(
         'open_deadline', default=60.0, min=3.0,
         help='Seconds that opening NVML may take.  The driver initialises each GPU then if nothing else holds it: '

@@ -280,7 +280,7 @@ class Traits(unittest.TestCase):
 
 class Health_(nvidia.NvidiaCase):
     def test_what_happens_is_seen_within_five_seconds(self) -> None:
-        """A look begins at most this late, and one call that hangs makes it this long."""
+        """A look begins at most this late, and devices that hang make it this long."""
         default = {option.name: option.default for option in (*conductor.OPTS, *options.OPTS)}
         self.assertLessEqual(default['inventory_interval'] + 2 * default['deadline'], 5.0)
 
@@ -511,9 +511,18 @@ class Health_(nvidia.NvidiaCase):
         with self.host.hanging('nvmlDeviceGetTemperature', device=5):
             found = self.look()
             self.assertEqual([Health.OK] * 5 + [Health.FAILED] + [Health.OK] * 2, [device.health for device in found])
-            self.assertIn('NVML did not answer within 1 s', found[5].health_reason or '')
+            self.assertIn('NVML did not answer within 2 s', found[5].health_reason or '')
             self.assertEqual(found[5].traits, found[4].traits)
         self.until(lambda found: found[5].health == Health.OK)
+
+    def test_a_call_that_is_late_fails_no_device(self) -> None:
+        """Calls of everybody wait for each other inside the kernel's driver."""
+        with contextlib.ExitStack() as hang:
+            hang.enter_context(self.host.hanging('nvmlDeviceGetTemperature'))
+            late = threading.Timer(1.5, hang.close)
+            late.start()
+            self.assertEqual([Health.OK] * 8, [device.health for device in self.look()])
+            late.join()
 
     def test_a_gpu_that_hangs_whatever_it_is_asked_fails_alone(self) -> None:
         """Its handle and its UUID, too: after the first call that hangs these are what a new process asks."""
@@ -564,7 +573,7 @@ class Health_(nvidia.NvidiaCase):
             channel: Any = self.driver.inventory._channel  # type: ignore[attr-defined]
             with mock.patch.object(channel, 'ask', wraps=channel.ask) as asked:
                 found = self.look()
-            self.assertEqual(['host', 'looks'], [call.args[0] for call in asked.call_args_list], 'one deadline for all')
+            self.assertEqual(['host', 'looks'], [call.args[0] for call in asked.call_args_list], 'two deadlines for all')
             self.assertEqual([1, 2, 4, 5], [index for index, one in enumerate(found) if one.health == Health.FAILED])
             self.assertEqual(found[0].traits, found[1].traits)
             self.host.lose(3)

@@ -2,7 +2,7 @@
 """Finding devices and watching their health, through NVML.
 
 Every look reads versions, devices, what happened since the last look, and each device's condition; a call that does
-not return in time makes its device failed, and the look lasts one deadline however many hang
+not return in time makes its device failed, and the look lasts two deadlines however many hang
 (:mod:`~accelpool.drivers.nvidia.rounds`).  What the driver must remember - which devices there were, and what ails
 them - is in the file ``nvidia-devices.json``, so that a conductor that starts again neither forgets a sick device nor
 takes a lost one for one that never was.  What happened while none ran is read back as far as NVML still shows it.
@@ -152,7 +152,7 @@ class NvidiaInventory(base.Inventory):
         return [self._address(uuid)] if uuid in self._known else None
 
     def _discover(self) -> list[Device]:
-        boot = self._boot()
+        boot, began = self._boot(), time.monotonic()
         try:
             host = self._open()
         except NvmlError as error:
@@ -166,7 +166,8 @@ class NvidiaInventory(base.Inventory):
         happened, self._waiting = self._waiting + self._events(set(present)), []
         self._last_xid |= {one['uuid']: one['data'] for one in happened if one['kind'] == 'xid'}
         due = self._due(present)
-        answers, failures, hung = self._rounds.ask(present, lambda uuid: uuid == due or self._anew(uuid))
+        answers, failures, hung = self._rounds.ask(
+            present, lambda uuid: uuid == due or self._anew(uuid), time.monotonic() - began)
         looks = {uuid: self._seen(uuid, answer, boot) for uuid, answer in answers.items()}
         for index, uuid in host['devices']:
             if isinstance(index, int) and uuid in looks:  # it moves when another one comes or goes

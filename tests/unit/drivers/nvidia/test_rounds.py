@@ -21,13 +21,17 @@ class FakeChannel:
         self.hanging: set[str] = set()
         self.behind: set[str] = set()
         self.deadly: set[str] = set()
+        self.slow = 0.0  # seconds that sound devices take
         self.closed = 0
 
     def ask(self, call: str, wanted: dict[str, bool], seconds: float, *, deadline: float) -> dict[str, Any]:
         if self.deadly & set(wanted):
             raise errors.DriverError('the process has ended')
         silent = self.hanging & set(wanted)
-        if silent:
+        if not silent:
+            self.time += min(self.slow, seconds)
+            silent = set(wanted) if self.slow > seconds else set()
+        else:
             self.time += seconds
             silent |= self.behind
         return {uuid: {'result': {'condition': uuid, 'identity': anew}}
@@ -42,11 +46,11 @@ class Budget(unittest.TestCase):
         self.channel = FakeChannel()
         self.rounds = Rounds(self.channel, RETRY, lambda: self.channel.time)  # type: ignore[arg-type]
 
-    def ask(self) -> set[str]:
+    def ask(self, spent: float = 0.0) -> set[str]:
         """Look as the conductor does; return the devices that are failed."""
         before = self.channel.time
-        answers, failures, _ = self.rounds.ask(GPUS, lambda uuid: False)
-        self.assertLessEqual(self.channel.time - before, DEADLINE, 'a look lasts one deadline')
+        answers, failures, _ = self.rounds.ask(GPUS, lambda uuid: False, spent)
+        self.assertLessEqual(spent + self.channel.time - before, 2 * DEADLINE, 'a look lasts two deadlines')
         self.assertEqual(set(GPUS), answers.keys() | failures.keys())
         self.assertFalse(answers.keys() & failures.keys())
         self.channel.time += 2.0
@@ -75,6 +79,28 @@ class Budget(unittest.TestCase):
             failed = self.ask()
         self.assertEqual({GPUS[0]}, failed)
         self.assertEqual({GPUS[0]}, self.ask(), 'left alone, so that nobody waits behind it')
+
+    def test_one_that_is_late_once_is_sound(self) -> None:
+        """All of them: they wait for each other inside the kernel's driver."""
+        self.channel.slow = 1.9 * DEADLINE
+        self.assertEqual(set(), self.ask())
+        self.channel.slow = 2.1 * DEADLINE
+        self.assertEqual(set(GPUS), self.ask())
+
+    def test_a_look_that_has_lasted_leaves_one_deadline(self) -> None:
+        self.channel.hanging = {GPUS[0]}
+        self.assertEqual({GPUS[0]}, self.ask(spent=DEADLINE))
+        self.channel.slow = 0.9 * DEADLINE
+        self.assertEqual({GPUS[0]}, self.ask(spent=DEADLINE))
+
+    def test_one_that_hung_is_asked_again_when_the_others_are_slow(self) -> None:
+        self.channel.hanging = {GPUS[0]}
+        self.ask()
+        self.channel.hanging, self.channel.slow = set(), 1.6 * DEADLINE
+        self.channel.time += RETRY
+        self.assertEqual({GPUS[0]}, self.ask(), 'there is not enough time in this look')
+        self.channel.slow = 0.7 * DEADLINE
+        self.assertEqual(set(), self.ask())
 
     def test_one_that_hung_is_left_alone_for_a_while(self) -> None:
         self.channel.hanging = {GPUS[0]}
