@@ -383,6 +383,50 @@ class Health_(PoolCase):
         self.assertRegex(self.allocation(shared).reason, 'cannot be cut as shared: .* driver 550 or later')
 
 
+class ComputeModes(PoolCase):
+    """An operator says how many processes may compute on a GPU (``nvidia-smi -c``)."""
+
+    def mode(self, mode: int) -> str:
+        """Set the compute mode of the GPU; return the command that takes it back."""
+        self.host.device(0).compute_mode = mode
+        self.conductor.sync_inventory()
+        return f'nvidia-smi -i {self.devices()[0].pci_address} -c 0'
+
+    def test_no_process(self) -> None:
+        self.serve('h100')
+        placed = self.ask(bind=False)
+        remedy = self.mode(2)
+        self.assertEqual(['whole'], self.devices()[0].modes)
+        self.conductor.allocations.bind(placed)
+        self.assertEqual('error', database.state_of(placed))
+        self.assertIn('cannot be cut as shared: its compute mode is PROHIBITED: ' + remedy, self.allocation(placed).reason)
+        self.give_back(placed)
+        whole = self.ask(isolation=Isolation.WHOLE, memory=None)
+        self.assertEqual('active', database.state_of(whole), 'an instance can have it')
+        with self.assertRaisesRegex(errors.NotSupported, f'PROHIBITED: {remedy}'):
+            self.conductor.allocations.attach(whole)
+
+    def test_one_process(self) -> None:
+        self.configure(mps=True)
+        self.serve('h100')
+        placed = self.ask(bind=False)
+        remedy = self.mode(3)
+        self.assertEqual(['whole', 'mps'], self.devices()[0].modes, 'one program, or the server of MPS')
+        self.conductor.allocations.bind(placed)
+        self.assertEqual('error', database.state_of(placed))
+        self.assertRegex(self.allocation(placed).reason, f'EXCLUSIVE_PROCESS, so one process .* may use it: {remedy}')
+        self.give_back(placed)
+        self.assertEqual('active', database.state_of(self.ask(isolation=Isolation.WHOLE, memory=None)))
+
+    def test_a_gpu_in_mig_mode_has_one_for_each_instance(self) -> None:
+        self.serve('dgx-a100')
+        for mode in (2, 3):
+            for index in (6, 7):
+                self.host.device(index).compute_mode = mode
+            self.conductor.sync_inventory()
+            self.assertEqual('active', database.state_of(self.ask(isolation=Isolation.PARTITION, compute=10, memory=1)))
+
+
 class ForInstances(PoolCase):
     """Slices that an instance of their own host gets need no sessions, and so nothing that only sessions need."""
 

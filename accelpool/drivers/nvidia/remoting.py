@@ -6,7 +6,7 @@ import subprocess
 
 from accelpool import errors
 from accelpool.drivers import base
-from accelpool.drivers.nvidia.slicing import COMMON_NODES
+from accelpool.drivers.nvidia.slicing import COMMON_NODES, no_sessions
 from accelpool.types import Device
 
 SONAME = 'libcuda.so.1'
@@ -52,8 +52,9 @@ class NvidiaRemoting(base.Remoting):
 
     def endpoint(self, device: Device) -> base.Endpoint:
         """A device in MIG mode is reached by the UUID of an instance, which its slice adds to the environment."""
-        if device.options.get('no_sessions'):
-            raise errors.NotSupported(f'{device.model} at {device.pci_address}: {device.options["no_sessions"]}')
+        why = no_sessions(device)
+        if why is not None:
+            raise errors.NotSupported(f'{device.model} at {device.pci_address}: {why}')
         env = {'CUDA_DEVICE_ORDER': 'PCI_BUS_ID', 'CUDA_VISIBLE_DEVICES': device.options['uuid'],
                'CUDA_MODULE_LOADING': 'LAZY',
                'CUDA_CACHE_DISABLE': '1'}  # of compiled PTX: a session writes no files

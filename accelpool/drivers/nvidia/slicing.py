@@ -11,6 +11,25 @@ from accelpool.types import Device, Isolation, Slice
 
 #: Nodes that every CUDA program opens, beside its device's own.
 COMMON_NODES = ('/dev/nvidiactl', '/dev/nvidia-uvm', '/dev/nvidia-uvm-tools')
+#: NVML_COMPUTEMODE_...: of a device that is not in MIG mode; MIG devices have one each.
+PROHIBITED, EXCLUSIVE_PROCESS = 2, 3
+
+
+def no_sessions(device: Device) -> str | None:
+    """Return why no session can be served on a device, None: they can."""
+    if device.options.get('no_sessions'):
+        return str(device.options['no_sessions'])
+    if device.options.get('compute_mode') == PROHIBITED and not device.options.get('mig'):
+        return f'its compute mode is PROHIBITED: {_default_mode(device)}'
+    return None
+
+
+def _exclusive(device: Device) -> bool:
+    return device.options.get('compute_mode') == EXCLUSIVE_PROCESS and not device.options.get('mig')
+
+
+def _default_mode(device: Device) -> str:
+    return f'nvidia-smi -i {device.pci_address} -c 0 makes it DEFAULT, which the pool needs'
 
 
 class NvidiaSlicing(BookedSlicing):
@@ -29,18 +48,20 @@ class NvidiaSlicing(BookedSlicing):
     def modes(self, device: Device) -> tuple[Isolation, ...]:
         """A device in MIG mode, or one that serves vGPU types, has no other use; the rest is exclusive or shared.
 
-        Where there can be no sessions only what an instance gets by its handle is left.
+        Where there can be no sessions only what an instance gets by its handle is left.  Where one process at a time
+        may use the device, that is the server of MPS or the session of who has all of it.
         """
-        no_sessions = device.options.get('no_sessions')
+        unserved = no_sessions(device)
         if device.partitions is not None:
             if backed(device):
                 return (Isolation.PARTITION,) if self._vgpu(device.pci_address or '') else ()
-            return () if no_sessions and device.options.get('mig') else (Isolation.PARTITION,)
+            return () if unserved and device.options.get('mig') else (Isolation.PARTITION,)
         if device.options.get('virtualization') == HOST_VGPU:
             return ()
-        if no_sessions:
+        if unserved:
             return (Isolation.WHOLE,)
-        return (Isolation.WHOLE, Isolation.SHARED, *((Isolation.MPS,) if self._mps else ()))
+        return (Isolation.WHOLE, *(() if _exclusive(device) else (Isolation.SHARED,)),
+                *((Isolation.MPS,) if self._mps else ()))
 
     def way(self, device: Device, wanted: Slice) -> str:
         if wanted.isolation != Isolation.PARTITION:
@@ -55,9 +76,12 @@ class NvidiaSlicing(BookedSlicing):
             raise errors.NotSupported(
                 f'{device.model} at {device.pci_address} cannot be cut as {wanted.isolation}: MIG is enabled on it '
                 '(nvidia-smi -mig 0 turns it off when it is idle)')
-        if device.options.get('no_sessions') and wanted.isolation not in self.modes(device):
-            raise errors.NotSupported(f'{device.model} at {device.pci_address} cannot be cut as {wanted.isolation}: '
-                                      f'{device.options["no_sessions"]}')
+        why = no_sessions(device)
+        if why is None and wanted.isolation == Isolation.SHARED and _exclusive(device):
+            why = f'its compute mode is EXCLUSIVE_PROCESS, so one process at a time may use it: {_default_mode(device)}'
+        if why is not None and wanted.isolation not in self.modes(device):
+            raise errors.NotSupported(
+                f'{device.model} at {device.pci_address} cannot be cut as {wanted.isolation}: {why}')
         super().refuse_mixture(device, wanted)
 
 
