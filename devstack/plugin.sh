@@ -105,6 +105,10 @@ function generate_accelpool_samples {
 }
 
 function start_accelpool_host {
+    # No session can make /dev/nvidia-uvm: what does that for other programs is setuid root.
+    if command -v nvidia-modprobe > /dev/null; then
+        sudo nvidia-modprobe -c 0 -u
+    fi
     # As root: sessions get user ids of their own.
     run_process accelpool-agent "$ACCELPOOL_BIN_DIR/accelpool-agent --host $HOSTNAME \
         --state-dir $ACCELPOOL_STATE_DIR --listen tcp://$HOST_IP:$ACCELPOOL_AGENT_PORT" "" root

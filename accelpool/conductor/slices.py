@@ -102,7 +102,7 @@ class Slices:
             'id': device.id, 'memory': device.memory, 'compute': device.compute,
             'interface': endpoint.interface, 'library': endpoint.library,
             'env': endpoint.env | carved.env, 'nodes': [*endpoint.nodes, *carved.nodes],
-            'no_sessions': carved.no_sessions, 'group': endpoint.group,
+            'remedy': endpoint.remedy, 'no_sessions': carved.no_sessions, 'group': endpoint.group,
         }
 
 

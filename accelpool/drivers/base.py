@@ -66,7 +66,8 @@ class Endpoint:
     """What a worker needs to serve a vendor's API from a device.
 
     ``group`` is the id of the group that may open the device's nodes, where they are not everybody's: a worker has a
-    uid of its own and is in no other group.
+    uid of its own and is in no other group.  ``remedy`` says what makes a node that is missing, which a worker cannot
+    do; empty: sessions are not refused for one.
     """
 
     interface: str                 # name of the interface description: 'cuda'
@@ -74,6 +75,7 @@ class Endpoint:
     env: dict[str, str] = dataclasses.field(default_factory=dict)
     nodes: tuple[str, ...] = ()
     group: int | None = None
+    remedy: str = ''
 
 
 class Inventory(abc.ABC):

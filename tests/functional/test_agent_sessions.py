@@ -33,6 +33,27 @@ class Start(unittest.TestCase):
         self.assertEqual('slice-2', agent.session('slice-2').facts()['slice'])
 
 
+    def test_where_a_node_is_missing_the_refusal_says_which_and_what_to_do(self) -> None:
+        agent = Agent(self)
+        there, missing = agent.place / 'there', agent.place / 'missing'
+        there.touch()
+        missing.touch()
+        nodes = [str(there), str(missing), str(there), str(missing)]
+        agent.bind(nodes=nodes, remedy='run this')
+        credential = agent.credential()
+        missing.unlink()
+        message = f'the device lacks {missing}: run this$'
+        with self.assertRaisesRegex(Refused, message):
+            admit(agent.url, credential)
+        with self.assertRaisesRegex(ControlError, message):
+            agent.credential()
+        missing.touch()
+        self.assertEqual('slice-1', agent.session().facts()['slice'])
+        missing.unlink()
+        agent.bind(nodes=nodes)
+        self.assertEqual('slice-1', agent.session().facts()['slice'], 'its driver misses none')
+
+
 class Confinement(unittest.TestCase):
 
     def setUp(self) -> None:

@@ -48,7 +48,7 @@ class WholeAndShared(SlicingCase):
         device = self.offering(Isolation.WHOLE)
         gpu = next(gpu for gpu in self.said().findall('gpu') if gpu.findtext('uuid') == device.options['uuid'])
         carved = self.carve(device, wanted(device, isolation=Isolation.WHOLE))
-        nodes = (f'/dev/nvidia{gpu.findtext("minor_number")}', '/dev/nvidiactl', '/dev/nvidia-uvm', '/dev/nvidia-uvm-tools')
+        nodes = (f'/dev/nvidia{gpu.findtext("minor_number")}', '/dev/nvidiactl', '/dev/nvidia-uvm')
         self.assertEqual((nodes, {'CUDA_VISIBLE_DEVICES': gpu.findtext('uuid')}), (carved.nodes, carved.env))
         assert carved.handle is not None
         self.assertEqual(('PCI', gpu.get('id', '').lower()[-12:]), (carved.handle.type, carved.handle.address))

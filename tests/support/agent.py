@@ -244,12 +244,12 @@ class Agent:
 
     def bind(self, name: str = 'slice-1', *, compute: int = 30, memory: int = 512, strict: bool = False,
              generation: int = 1, device: str = 'device-1', library: str = '/etc/hostname', interface: str = 'cuda',
-             overhead: int = 0, **env: str) -> None:
+             overhead: int = 0, nodes: Sequence[str] = (), remedy: str = '', **env: str) -> None:
         wanted = Slice(id=name, allocation_id=f'of-{name}', device_id=device, host='test', compute=compute,
                        memory=memory, overhead=overhead, strict=strict, generation=generation)
         self.control.ask('bind', slice=wanted.to_dict(), project='project', device={
             'id': device, 'memory': 30720, 'compute': 100, 'interface': interface, 'library': library,
-            'env': {'GREETING': 'hello world', **env}})
+            'env': {'GREETING': 'hello world', **env}, 'nodes': list(nodes), 'remedy': remedy})
 
     def credential(self, name: str = 'slice-1', *, generation: int = 1, lifetime: int = 300) -> str:
         answer = self.control.ask('attach', slice_id=name, allocation_id=f'of-{name}', generation=generation,

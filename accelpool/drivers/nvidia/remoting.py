@@ -10,6 +10,9 @@ from accelpool.drivers.nvidia.slicing import COMMON_NODES, no_sessions
 from accelpool.types import Device
 
 SONAME = 'libcuda.so.1'
+#: Other CUDA programs have libcuda do that, through a program that is setuid root; a worker may not.
+REMEDY = ('on the host, nvidia-modprobe -c 0 -u makes nvidia-uvm, and nvidia-modprobe -f '
+          '/proc/driver/nvidia/capabilities/... those in /dev/nvidia-caps')
 
 
 def library(directory: str | None) -> pathlib.Path:
@@ -46,18 +49,27 @@ def _cache() -> list[str]:
 class NvidiaRemoting(base.Remoting):
     """The CUDA driver API."""
 
-    def __init__(self, directory: str | None) -> None:
-        """:param directory: ``[nvidia] library_dir``"""
+    def __init__(self, directory: str | None, root: pathlib.Path = pathlib.Path('/')) -> None:
+        """
+        :param directory: ``[nvidia] library_dir``
+        :param root: where device nodes are looked for
+        """
         self._directory = directory
+        self._root = root
 
     def endpoint(self, device: Device) -> base.Endpoint:
-        """A device in MIG mode is reached by the UUID of an instance, which its slice adds to the environment."""
+        """A device in MIG mode is reached by the UUID of an instance, which its slice adds to the environment.
+
+        Its own node is made by NVML.  Where that is not there the library reaches it in a way that is not known here,
+        and no node is missed.
+        """
         why = no_sessions(device)
         if why is not None:
             raise errors.NotSupported(f'{device.model} at {device.pci_address}: {why}')
         env = {'CUDA_DEVICE_ORDER': 'PCI_BUS_ID', 'CUDA_VISIBLE_DEVICES': device.options['uuid'],
                'CUDA_MODULE_LOADING': 'LAZY',
                'CUDA_CACHE_DISABLE': '1'}  # of compiled PTX: a session writes no files
+        own = f'/dev/nvidia{device.options["minor"]}'
         return base.Endpoint(
-            interface='cuda', library=str(library(self._directory)), env=env,
-            nodes=(f'/dev/nvidia{device.options["minor"]}', *COMMON_NODES))
+            interface='cuda', library=str(library(self._directory)), env=env, nodes=(own, *COMMON_NODES),
+            remedy=REMEDY if (self._root / own[1:]).exists() else '')

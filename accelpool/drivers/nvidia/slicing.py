@@ -9,8 +9,8 @@ from accelpool.drivers.book import Book, BookedSlicing, Entry, Way
 from accelpool.drivers.nvidia.describe import HOST_VGPU, backed
 from accelpool.types import Device, Isolation, Slice
 
-#: Nodes that every CUDA program opens, beside its device's own.
-COMMON_NODES = ('/dev/nvidiactl', '/dev/nvidia-uvm', '/dev/nvidia-uvm-tools')
+#: Nodes that every CUDA program opens, beside its device's own (nvidia-uvm-tools is for profilers).
+COMMON_NODES = ('/dev/nvidiactl', '/dev/nvidia-uvm')
 #: NVML_COMPUTEMODE_...: of a device that is not in MIG mode; MIG devices have one each.
 PROHIBITED, EXCLUSIVE_PROCESS = 2, 3
 

@@ -76,8 +76,12 @@ class SliceState:
 
     @property
     def no_sessions(self) -> str:
-        """Why it can have no sessions; empty: it can."""
-        return str(self.device.get('no_sessions', ''))
+        """Why it can have no sessions now; empty: it can."""
+        said, remedy = str(self.device.get('no_sessions', '')), str(self.device.get('remedy', ''))
+        if said or not remedy:
+            return said
+        missing = [node for node in dict.fromkeys(self.device['nodes']) if not os.path.exists(node)]
+        return f'the device lacks {", ".join(missing)}: {remedy}' if missing else ''
 
     def renew(self, now: float) -> bool:
         """Count a renewal of its credentials, a sign of life; False: there were too many.

@@ -8,8 +8,10 @@ import unittest
 from unittest import mock
 
 from accelpool import errors
+from accelpool.conductor.slices import Slices
+from accelpool.drivers import base
 from accelpool.drivers.nvidia import remoting
-from accelpool.types import Device
+from accelpool.types import Device, Slice
 
 DEVICE = Device(id='d', driver='nvidia', vendor='nvidia', model='L4', memory=23034,
                 options={'uuid': 'GPU-1', 'minor': 3})
@@ -75,3 +77,18 @@ class Remoting(unittest.TestCase):
         self.assertEqual(('cuda', str(found)), (endpoint.interface, endpoint.library))
         self.assertEqual(('GPU-1', '1'), (endpoint.env['CUDA_VISIBLE_DEVICES'], endpoint.env['CUDA_CACHE_DISABLE']))
         self.assertEqual(('/dev/nvidia3', '/dev/nvidiactl'), endpoint.nodes[:2])
+
+    def test_a_node_that_is_missing_is_missed_where_the_device_has_one(self) -> None:
+        self.put('libcuda.so.1')
+        driver = remoting.NvidiaRemoting(str(self.place), self.place)
+        self.assertEqual('', driver.endpoint(DEVICE).remedy)
+        self.put('dev/nvidia3')
+        endpoint = driver.endpoint(DEVICE)
+        self.assertIn('nvidia-modprobe -c 0 -u', endpoint.remedy)
+        agent, nvidia = mock.Mock(), mock.Mock()
+        nvidia.need_slicing().carve.return_value = base.Carved(slice_id='s', device_id='d', nodes=('/dev/nvidia-cap1',))
+        nvidia.need_remoting().endpoint.return_value = endpoint
+        Slices({'nvidia': nvidia}, agent).bind(
+            Slice(id='s', allocation_id='a', device_id='d', host='h', compute=10, memory=64), DEVICE, 'p')
+        told = agent.bind.call_args.args[2]
+        self.assertEqual((endpoint.remedy, [*endpoint.nodes, '/dev/nvidia-cap1']), (told['remedy'], told['nodes']))
