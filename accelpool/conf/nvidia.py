@@ -30,6 +30,14 @@ OPTS: list[cfg.Opt] = [
         'drain_foreign', default=True,
         help='Give no new slices on a device that processes outside the pool use: they take memory and time that '
              'the pool would sell twice.'),
+    cfg.StrOpt(
+        'host_memory_access', default='refuse', choices=[
+            ('refuse', 'no session is served there'),
+            ('allow', 'sessions are served, and their programs are trusted not to reach into their workers')],
+        help='What becomes of sessions where kernels reach all memory of their process: HMM, which the open kernel '
+             'modules have with CUDA 12.2 and later on recent kernels, and ATS (Grace).  A tenant\'s kernel can read '
+             'and write the worker of its session then, and so pass by its limits.  "options nvidia_uvm '
+             'uvm_disable_hmm=1" in /etc/modprobe.d turns HMM off.'),
     cfg.BoolOpt(
         'mps', default=False,
         help='Offer slices by NVIDIA MPS (isolation mps) to consumers on the host itself; needs '

@@ -162,7 +162,7 @@ def answer(output: str, errors_: str = '') -> dict[str, Any]:
 
 def nvidia(libraries: str | None) -> str:
     """Return the service's options for the NVIDIA driver, whose libraries are in a directory."""
-    return '[conductor]\ndrivers = nvidia\n[nvidia]\ndrain_foreign = false\n' \
+    return '[conductor]\ndrivers = nvidia\n[nvidia]\ndrain_foreign = false\nhost_memory_access = allow\n' \
         + (f'library_dir = {libraries}\n' if libraries is not None else '')
 
 

@@ -79,7 +79,8 @@ API int cuDeviceGetAttribute(int *value, int attribute, int device)
         *value = atoi(mps);
         return 0;
     }
-    *value = attribute == 75 ? 9 : attribute == 76 ? 0 : attribute * 10; /* compute capability 9.0 */
+    /* Compute capability 9.0; 88: kernels reach pageable memory. */
+    *value = attribute == 75 ? 9 : attribute == 76 || attribute == 88 ? 0 : attribute * 10;
     return invalid(attribute > 100 || device != 0);
 }
 API int cuDeviceGetPCIBusId(char *text, int length, int device) { snprintf(text, (size_t)length, "0000:%02x:00.0", device); return 0; }

@@ -66,4 +66,4 @@ class NvidiaDriver(base.Driver):
                 entry['way'] == 'mps' for entry in book.of_device(device_id))),
         }, mps=chosen.mps,
             vgpu=lambda pci: 'vf' if vf.functions(pci) else 'mdev' if mdev.functions(pci) else None)
-        self.remoting = NvidiaRemoting(chosen.library_dir)
+        self.remoting = NvidiaRemoting(chosen.library_dir, host_access=chosen.host_memory_access == 'allow')

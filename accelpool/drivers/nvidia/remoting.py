@@ -49,12 +49,15 @@ def _cache() -> list[str]:
 class NvidiaRemoting(base.Remoting):
     """The CUDA driver API."""
 
-    def __init__(self, directory: str | None, root: pathlib.Path = pathlib.Path('/')) -> None:
+    def __init__(self, directory: str | None, *, host_access: bool = False,
+                 root: pathlib.Path = pathlib.Path('/')) -> None:
         """
         :param directory: ``[nvidia] library_dir``
+        :param host_access: whether a worker goes on where kernels reach its memory
         :param root: where device nodes are looked for
         """
         self._directory = directory
+        self._host_access = host_access
         self._root = root
 
     def endpoint(self, device: Device) -> base.Endpoint:
@@ -67,8 +70,8 @@ class NvidiaRemoting(base.Remoting):
         if why is not None:
             raise errors.NotSupported(f'{device.model} at {device.pci_address}: {why}')
         env = {'CUDA_DEVICE_ORDER': 'PCI_BUS_ID', 'CUDA_VISIBLE_DEVICES': device.options['uuid'],
-               'CUDA_MODULE_LOADING': 'LAZY',
-               'CUDA_CACHE_DISABLE': '1'}  # of compiled PTX: a session writes no files
+               'CUDA_MODULE_LOADING': 'LAZY', 'CUDA_CACHE_DISABLE': '1',  # of compiled PTX: a session writes no files
+               **({'ACCELPOOL_HOST_ACCESS': '1'} if self._host_access else {})}
         own = f'/dev/nvidia{device.options["minor"]}'
         return base.Endpoint(
             interface='cuda', library=str(library(self._directory)), env=env, nodes=(own, *COMMON_NODES),

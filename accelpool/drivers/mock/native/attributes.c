@@ -58,6 +58,9 @@ int device_attribute(int attribute, int *value) {
     case 81:
         *value = device->shared_per_multiprocessor;
         break;
+    case 88:
+        *value = device->pageable_access;
+        break;
     case 97:
         *value = device->shared_optin;
         break;

@@ -2,8 +2,8 @@
 /*
  * The emulated device and what it says about itself.
  *
- * ACCELPOOL_EMU_DEVICE = "name=...;uuid=<32 hex digits>;memory_mib=30720;cc=8.6;sm=16;pci=0000:01:00.0"; every key may
- * be missing. Limits per compute capability are the ones in NVIDIA's CUDA programming guide, table "Technical
+ * ACCELPOOL_EMU_DEVICE = "name=...;uuid=<32 hex digits>;memory_mib=30720;cc=8.6;sm=16;pci=0000:01:00.0;pageable=0"; every
+ * key may be missing. pageable: what it says of kernels and pageable memory, which they reach in any case. Limits per compute capability are the ones in NVIDIA's CUDA programming guide, table "Technical
  * Specifications per Compute Capability".
  */
 #include <stdio.h>
@@ -53,6 +53,8 @@ static void parse_field(const char *key, const char *value, size_t length) {
             device->major = 8, device->minor = 6;
     } else if (!strcmp(key, "sm") && (number = atoll(value)) > 0 && number <= 1024) {
         device->multiprocessors = (int)number;
+    } else if (!strcmp(key, "pageable")) {
+        device->pageable_access = atoi(value);
     } else if (!strcmp(key, "pci") && sscanf(value, "%x:%x:%x", &domain, &bus, &slot) == 3) {
         device->pci_domain = (int)domain;
         device->pci_bus = (int)bus;

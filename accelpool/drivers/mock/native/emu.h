@@ -56,6 +56,7 @@ struct device {
     int clock_khz;
     int shared_per_block, shared_optin, shared_per_multiprocessor;
     int threads_per_multiprocessor, blocks_per_multiprocessor;
+    int pageable_access;
 };
 extern struct device emu_device;
 void device_describe(void); /* reads ACCELPOOL_EMU_DEVICE */

@@ -7,6 +7,7 @@
 #include "wire.h"
 
 #define WORKER_WITHOUT_MPS (-1) /* MPS should limit the session, and does not */
+#define WORKER_EXPOSED (-2)     /* kernels would reach the memory of this process */
 
 struct worker_api {
     const char *interface;    /* as in interfaces/<interface>.yaml */
@@ -15,7 +16,7 @@ struct worker_api {
     const char *(*load)(void *library);
     /* The table of the generated calls. */
     void (*load_calls)(void *library);
-    /* Starts the device: vendor.device, .context and .granule are set. 0, the vendor's code, or WORKER_WITHOUT_MPS. */
+    /* Starts the device: vendor.device, .context and .granule are set. 0, the vendor's code, or WORKER_.... */
     int (*start)(void);
     void (*snapshot)(struct wire_snapshot *snapshot);
     const struct generated_call *(*find)(uint16_t opcode);

@@ -107,6 +107,11 @@ static int backend_start(struct session *s)
             s, "the CUDA library does not use the MPS daemon that limits this slice: it has gone, the session's uid does not "
                "reach its pipe directory ([nvidia] mps_directory), or the driver is too old to tell",
             "MPS, which limits the slice, is not reached on its host");
+    if (status == WORKER_EXPOSED)
+        return session_refuse_saying(
+            s, "the session's kernels would reach all memory of its worker (HMM): write \"options nvidia_uvm uvm_disable_hmm=1\" "
+               "into a file of /etc/modprobe.d and load nvidia_uvm again, or set [nvidia] host_memory_access = allow",
+            "kernels would reach memory of its host that is not theirs (HMM); its operator can turn that off, or allow it");
     snprintf(text, sizeof text, "the device does not start: code %d", status);
     return session_refuse(s, text);
 }

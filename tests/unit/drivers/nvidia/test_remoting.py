@@ -80,7 +80,7 @@ class Remoting(unittest.TestCase):
 
     def test_a_node_that_is_missing_is_missed_where_the_device_has_one(self) -> None:
         self.put('libcuda.so.1')
-        driver = remoting.NvidiaRemoting(str(self.place), self.place)
+        driver = remoting.NvidiaRemoting(str(self.place), root=self.place)
         self.assertEqual('', driver.endpoint(DEVICE).remedy)
         self.put('dev/nvidia3')
         endpoint = driver.endpoint(DEVICE)

@@ -42,6 +42,20 @@ static int limited(void)
     return vendor.device_attribute && !vendor.device_attribute(&enabled, ATTRIBUTE_MPS_ENABLED, vendor.device) && enabled;
 }
 
+#define ATTRIBUTE_PAGEABLE_MEMORY_ACCESS 88
+
+/*
+ * Kernels that reach pageable memory (HMM, ATS) reach all of this process: its keys, its account of the slice and what it
+ * executes. The operator has to say that the tenants may.
+ */
+static int exposed(void)
+{
+    int access = 0;
+
+    return !getenv("ACCELPOOL_HOST_ACCESS") && vendor.device_attribute &&
+           !vendor.device_attribute(&access, ATTRIBUTE_PAGEABLE_MEMORY_ACCESS, vendor.device) && access;
+}
+
 static int start(void)
 {
     const struct vendor_allocation_prop prop = {.type = 1, .location = {.type = 1}};
@@ -56,6 +70,8 @@ static int start(void)
         status = vendor.primary_retain(&vendor.context, vendor.device);
     if (!status)
         status = vendor.context_set(vendor.context);
+    if (!status && exposed())
+        status = WORKER_EXPOSED;
     if (!status && !limited())
         status = WORKER_WITHOUT_MPS;
     if (!status)
