@@ -10,7 +10,7 @@ OPTS: list[cfg.Opt] = [
         'library_dir', default=None, sample_default='where the dynamic loader finds them',
         help='Directory of libnvidia-ml.so.1 and libcuda.so.1, for drivers that are installed in an unusual place.'),
     cfg.FloatOpt(
-        'deadline', default=1.5, min=0.1,
+        'deadline', default=1.25, min=0.1,
         help='Seconds that a call of NVML may take.  A device that does not answer within twice that is failed until '
              'it does; the conductor never waits longer.'),
     cfg.FloatOpt(
