@@ -141,7 +141,7 @@ $(ACL)/lib%.so: $(OBJ)/client-acl-beside/%.o $(ACL)/libascendcl.so
 $(WORKER): $(WORKER_OBJ) $(COMMON_OBJ)
 	@mkdir -p $(@D)
 	@echo "  LD  $@"
-	@$(CC) -o $@ $^ $(LDFLAGS) $(TLS_LIBS) $(ZSTD_LIBS) -ldl -lm -lseccomp
+	@$(CC) -o $@ $^ $(LDFLAGS) -Wl,--export-dynamic-symbol=ioctl $(TLS_LIBS) $(ZSTD_LIBS) -ldl -lm -lseccomp
 $(OUT)/lib/libaccelpool-emucuda.so: $(EMU_OBJ)
 	@mkdir -p $(@D)
 	@echo "  LD  $@"
