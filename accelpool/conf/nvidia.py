@@ -36,9 +36,8 @@ OPTS: list[cfg.Opt] = [
             ('allow', 'sessions are served, and their programs are trusted not to reach into their workers')],
         help='What becomes of sessions where kernels reach all memory of their process: HMM, which the open kernel '
              'modules have with CUDA 12.2 and later on recent kernels, and ATS (Grace).  A tenant\'s kernel can read '
-             'and write the worker of its session then, and so pass by its limits.  A worker asks its driver to do without '
-             'first.  "options nvidia_uvm '
-             'uvm_disable_hmm=1" in /etc/modprobe.d turns HMM off.'),
+             'and write the worker of its session then, and so pass by its limits.  A worker asks its driver to do '
+             'without first.  "options nvidia_uvm uvm_disable_hmm=1" in /etc/modprobe.d turns HMM off.'),
     cfg.BoolOpt(
         'mps', default=False,
         help='Offer slices by NVIDIA MPS (isolation mps) to consumers on the host itself; needs '
