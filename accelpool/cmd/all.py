@@ -2,14 +2,13 @@
 """``accelpool-all``: the embedded service, in the foreground until SIGTERM or SIGINT."""
 
 import pathlib
-import signal
 import sys
-import threading
 from collections.abc import Sequence
 
 from oslo_config import cfg
 
 from accelpool import clouds, conf, embedded, errors
+from accelpool.cmd import signals
 
 #: Seconds that a thread may keep the interpreter while others wait (Python's default is 5 ms).  One request passes
 #: through several threads, and each of its many short waits would end with a turn of that length.
@@ -30,9 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     conf.setup(_spell_out(arguments), 'accelpool-all', cli=CLI, files=[])
     named = cfg.CONF.state_dir or cfg.CONF.embedded.state_dir
     service = embedded.Embedded(pathlib.Path(named) if named else embedded.default_state_dir())
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    wait = signals.ending()
     try:
         service.start()
     except errors.AccelpoolError as error:
@@ -41,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if cfg.CONF.clouds_yaml:
         clouds.merge(pathlib.Path(cfg.CONF.clouds_yaml), service.url, embedded.USER, service.password)
     print(f'accelpool is ready: {service.url}', file=sys.stderr, flush=True)
-    stop.wait()
+    wait()
     service.stop()
     return 0
 

@@ -2,14 +2,13 @@
 """``accelpool-conductor``: owns the devices of one host; the host's agent runs beside it, on its own."""
 
 import pathlib
-import signal
 import sys
-import threading
 from collections.abc import Sequence
 
 from oslo_config import cfg
 
 from accelpool import conf, errors, notifications
+from accelpool.cmd import signals
 from accelpool.conductor.service import Conductor
 from accelpool.db import session
 
@@ -19,9 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = cfg.CONF.conductor
     session.configure(cfg.CONF.database.connection)
     notifications.setup('accelpool-conductor', options.host)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    wait = signals.ending()
     state_dir = pathlib.Path(options.state_dir)
     state_dir.mkdir(parents=True, exist_ok=True)
     try:
@@ -36,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         from accelpool.metrics import listener
 
         listener.serve([metrics.Collector(options.host, conductor)], options.metrics_host, options.metrics_port)
-    stop.wait()
+    wait()
     conductor.stop()
     notifications.flush()
     return 0

@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """``accelpool-scheduler``: chooses devices.  Stateless; run any number."""
 
-import signal
 import sys
-import threading
 from collections.abc import Sequence
 
 from oslo_config import cfg
 
 from accelpool import conf, errors, notifications
+from accelpool.cmd import signals
 from accelpool.db import session
 from accelpool.scheduler import runner
 
@@ -17,9 +16,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     conf.setup(sys.argv[1:] if argv is None else argv, 'accelpool-scheduler')
     session.configure(cfg.CONF.database.connection)
     notifications.setup('accelpool-scheduler', cfg.CONF.scheduler.host)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    wait = signals.ending()
     try:
         scheduler = runner.Runner(cfg.CONF.scheduler.host)
         with session.availability():
@@ -27,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except errors.AccelpoolError as error:
         print(f'accelpool-scheduler: {error.detail}', file=sys.stderr)
         return 1
-    stop.wait()
+    wait()
     scheduler.stop()
     notifications.flush()
     return 0

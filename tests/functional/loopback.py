@@ -85,6 +85,13 @@ class Loopback:
         inherited = {k: v for k, v in os.environ.items() if k not in {'LD_PRELOAD'}}
         return inherited | {'ACCELPOOL_ATTACHMENT': str(self.attachment), 'LD_LIBRARY_PATH': library}
 
+    def settle(self) -> None:
+        """Wait until nobody has memory of the slice: a worker ends a little after its program."""
+        deadline = time.monotonic() + 30
+        while self._reserved.total():
+            assert time.monotonic() < deadline, self._reserved
+            time.sleep(0.01)
+
     def close(self) -> None:
         self._stop.close()
         self._thread.join()

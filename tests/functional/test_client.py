@@ -28,7 +28,8 @@ class WithWorker(unittest.TestCase):
         cls.agent = cls.enterClassContext(loopback.running())
 
     def run_scenario(self, scenario: str) -> str:
-        """Run a program and return what it said on stderr."""
+        """Run a program, which has all of the slice, and return what it said on stderr."""
+        self.agent.settle()
         result = subprocess.run(command(scenario), env=self.agent.environment, cwd=ROOT, capture_output=True, text=True)
         self.assertEqual(0, result.returncode, result.stderr)
         return result.stderr

@@ -3,7 +3,8 @@
  * Makes the emulated CUDA library look like a vendor's own: the worker finds no accelpool_backend_* in it (the build defines
  * them as absolute zeros), so it meters by itself. PTX is not translated here: $PLAIN_VENDOR_MODULE is what every module is.
  * It has the functions of compute capability 9.0, and attributes that say so with $PLAIN_VENDOR_HOPPER.
- * $PLAIN_VENDOR_RANGE is how many GiB of addresses can be reserved, and where they lie is the library's choice then.
+ * $PLAIN_VENDOR_RANGE is how many GiB of addresses can be reserved, and where they lie is the library's choice then: a place
+ * where programs have nothing, for they have to follow.
  */
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -11,6 +12,8 @@
 
 #include "backend.h"
 #include "hopper_vendor.h"
+
+#define CHOSEN UINT64_C(0x3a0000000000)
 
 static uint64_t enter(void *opaque)
 {
@@ -57,7 +60,7 @@ int cuMemAddressReserve(uint64_t *address, size_t bytes, size_t alignment, uint6
     *(void **)&reserve = dlsym(RTLD_NEXT, "cuMemAddressReserve");
     if (most && bytes > strtoull(most, NULL, 10) << 30)
         return 2;
-    return reserve(address, bytes, alignment, most ? 0 : at, flags);
+    return reserve(address, bytes, alignment, most ? CHOSEN : at, flags);
 }
 
 int cuDeviceGetAttribute(int *value, int attribute, int device)

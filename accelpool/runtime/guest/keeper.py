@@ -9,9 +9,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import queue
 import signal
 import socket
-import threading
 import time
 from typing import Any, Protocol
 
@@ -40,7 +40,8 @@ class Keeper:
     def __init__(self, conf: config.Config, where: Source) -> None:
         self._conf = conf
         self._where = where
-        self._wake = threading.Event()
+        # Signal handlers wake: one that sets a threading.Event waits for ever where it interrupts who waits for that.
+        self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._ending = False
         self._retry = FIRST_RETRY
         self._said = ''
@@ -50,23 +51,25 @@ class Keeper:
     def run(self) -> None:
         """Work until :meth:`end`; then take back what was delivered.  The key, and the allocation, stay."""
         while not self._ending:
-            self._wake.clear()
+            while not self._wake.empty():
+                self._wake.get()
             delay = self.step()
             _notify('READY=1')
             if not self._ending:
-                self._wake.wait(delay)
+                with contextlib.suppress(queue.Empty):
+                    self._wake.get(timeout=delay)
         delivery.deliver(self._conf, None)
         loader.put(self._conf, [])
         self._conf.status_file.unlink(missing_ok=True)
 
     def end(self, *_: Any) -> None:
         self._ending = True
-        self._wake.set()
+        self._wake.put(None)
 
     def refresh(self, *_: Any) -> None:
         """Ask the API again now."""
         self._until_asked = 0
-        self._wake.set()
+        self._wake.put(None)
 
     def step(self) -> float:
         """Renew or ask once, and put everything in place; returns in how many seconds to do so again."""

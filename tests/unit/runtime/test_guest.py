@@ -5,6 +5,7 @@ import ast
 import json
 import pathlib
 import stat
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -19,6 +20,30 @@ OFFER = {'url': 'http://127.0.0.1:1', 'token': 't', 'consumer': 'vm-1'}
 class Place(unittest.TestCase):
     def setUp(self) -> None:
         self.place = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory(prefix='accelpool-test-')))
+
+
+#: A keeper that is told to ask again, again and again, wherever it is just then.
+STORM = '''
+import signal, types
+from accelpool.runtime.guest import keeper
+one = keeper.Keeper(types.SimpleNamespace(account=None), None)
+steps = iter(range(100_000))
+def step():
+    if next(steps, None) is None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        raise SystemExit('done')
+    return 0.0
+one.step = step
+signal.signal(signal.SIGALRM, one.refresh)
+signal.setitimer(signal.ITIMER_REAL, 4e-4, 4e-4)
+one.run()
+'''
+
+
+class Keeping(unittest.TestCase):
+    def test_signals_may_come_at_any_moment(self) -> None:
+        done = subprocess.run([sys.executable, '-c', STORM], capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual((1, 'done\n'), (done.returncode, done.stderr[-2000:]))
 
 
 class Configuration(Place):
