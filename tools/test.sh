@@ -30,16 +30,13 @@ lint() {
 }
 types() { mypy --strict accelpool; }
 unit() { python -m pytest tests/unit; }
-# Tests of the NVIDIA driver mostly wait for calls that hang, so they run beside the others.
+# Tests of the NVIDIA driver mostly wait for calls that hang, so they run beside the steps after this one.
 functional() {
-    local waiting=(tests/functional/test_nvidia_*.py) failed=0 beside
-    python -m pytest "${waiting[@]}" > build/nvidia.log 2>&1 &
-    beside=$!
+    local nvidia=(tests/functional/test_nvidia_*.py)
     wait "$npu"
-    ACCELPOOL_NPU_REQUIRED=1 python -m pytest tests/functional "${waiting[@]/#/--ignore=}" || failed=$?
-    wait "$beside" || failed=$?
-    cat build/nvidia.log
-    return "$failed"
+    ACCELPOOL_NPU_REQUIRED=1 python -m pytest tests/functional "${nvidia[@]/#/--ignore=}"
+    python -m pytest "${nvidia[@]}" > build/nvidia.log 2>&1 &
+    waiting=$!
 }
 npu_environment() {  # torch of its own, for tests/functional/npu.py; the pins are those of setup.cfg
     [ -x .venv-npu/bin/python ] || python3 -m venv .venv-npu
@@ -69,10 +66,11 @@ docs() { sphinx-build -q -W --keep-going -b html doc/source build/doc/html; }
 quickstart() { VENV="$PWD/.venv" timeout 900 tools/quickstart.sh; }
 
 mkdir -p build
+beside='' waiting=''
+trap 'kill $beside $waiting 2> /dev/null || :; wait' EXIT
 if [[ " ${steps[*]} " == *" integration "* ]]; then  # beside the steps before it: it waits more than it computes
     integration > build/integration.log 2>&1 &
     beside=$!
-    trap 'kill "$beside" 2> /dev/null || :; wait' EXIT
 fi
 if [[ " ${steps[*]} " == *" functional "* ]]; then  # 1.1 GB
     npu_environment &
@@ -89,4 +87,11 @@ for step in "${steps[@]}"; do
         "$step"
     fi
 done
+if [ -n "$waiting" ]; then
+    say "the rest of functional"
+    failed=0
+    wait "$waiting" || failed=$?
+    cat build/nvidia.log
+    [ "$failed" = 0 ] || exit "$failed"
+fi
 say "all passed: ${steps[*]}"

@@ -73,6 +73,8 @@ int client_range(struct device *device, const void *address, uint64_t bytes);
 
 /* --- ipc.c -------------------------------------------------------------------------------------------------------- */
 
+/* Whether this process has ever shared memory with another one. */
+bool client_shares(void);
 /* 1 when another process made it: then that records it, and this one waits. */
 int client_event_is_foreign(aclrtEvent event);
 

@@ -91,10 +91,28 @@ aclError aclrtMemcpyAsyncWithCondition(void *dst, size_t destMax, const void *sr
     return CLIENT_STATUS(copy(dst, destMax, src, count, kind, stream));
 }
 
+/* What is done to memory that another process may have, too, is done when the program goes on: it may tell that one. */
+static int settle(const void *place)
+{
+    struct acl_aclrtSynchronizeStream_call call;
+    struct device *device, *at = client_shares() ? client_device_at((uintptr_t)place) : NULL;
+    uint64_t id = 0;
+    int status = at ? client_enter(&device) : 0;
+
+    if (!at || status)
+        return status;
+    if (at == device)
+        status = client_stream(device, NULL, &id);
+    call.stream = id;
+    return status ? status : session_wait(at, ACL_OP_aclrtSynchronizeStream, &call, sizeof call, NULL, 0, 0);
+}
+
 /* On the default stream, which waits for no other: so does AscendCL's. */
 aclError aclrtMemcpy(void *dst, size_t destMax, const void *src, size_t count, aclrtMemcpyKind kind)
 {
-    return CLIENT_STATUS(copy(dst, destMax, src, count, kind, NULL));
+    const int status = copy(dst, destMax, src, count, kind, NULL);
+
+    return CLIENT_STATUS(status ? status : settle(dst));
 }
 
 aclError aclrtMemset(void *devPtr, size_t maxCount, int32_t value, size_t count)
@@ -102,8 +120,11 @@ aclError aclrtMemset(void *devPtr, size_t maxCount, int32_t value, size_t count)
     struct device *device;
     int status = client_enter(&device);
 
-    if (!status && client_device_at((uintptr_t)devPtr))
-        return aclrtMemsetAsync(devPtr, maxCount, value, count, NULL);
+    if (!status && client_device_at((uintptr_t)devPtr)) {
+        const aclError error = aclrtMemsetAsync(devPtr, maxCount, value, count, NULL);
+
+        return error ? error : CLIENT_STATUS(settle(devPtr));
+    }
     if (!status && (!devPtr || count > maxCount))
         status = CLIENT_INVALID_VALUE;
     if (!status)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Memory and events that processes on one slice share. Keys are the agent's; a process number is what the program says that it is. */
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -21,6 +22,12 @@ struct import {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct import *imports;
+static atomic_bool shares;
+
+bool client_shares(void)
+{
+    return atomic_load_explicit(&shares, memory_order_relaxed);
+}
 
 static int key_of(const char *text, char *key)
 {
@@ -42,6 +49,7 @@ aclError aclrtIpcMemGetExportKey(void *devPtr, size_t size, char *key, size_t le
     if (!status)
         status = session_wait(device, ACL_OP_aclrtIpcMemGetExportKey, &call, sizeof call, &answer.reply, sizeof answer, 0);
     if (!status) {
+        atomic_store(&shares, true);
         memcpy(key, answer.key, WIRE_ACL_KEY);
         key[WIRE_ACL_KEY] = '\0';
     }
@@ -125,6 +133,7 @@ aclError aclrtIpcMemImportByKey(void **devPtr, const char *key, uint64_t flags)
     if (!import)
         status = import_by(device, name, &import);
     if (!status) {
+        atomic_store(&shares, true);
         import->references++;
         *devPtr = (void *)(uintptr_t)(import->address + import->offset);
     }
