@@ -125,6 +125,17 @@ static CUresult pack(const struct kernel *kernel, void **values, uint8_t *buffer
     return 0;
 }
 
+/* The device that is current, and the kernel on it. */
+static CUresult enter(const void *function, struct device **device, struct kernel **kernel)
+{
+    CUresult status = client_enter(device);
+
+    if (status)
+        return status;
+    *kernel = kernel_of(function);
+    return *kernel && (*kernel)->module->device == *device ? 0 : CLIENT_INVALID_HANDLE;
+}
+
 static CUresult launch(const void *function, struct wire_launch *call, CUstream stream, const CUlaunchAttribute *attributes,
                        unsigned attribute_count, void **values, void **extra)
 {
@@ -132,15 +143,13 @@ static CUresult launch(const void *function, struct wire_launch *call, CUstream 
     uint8_t buffer[WIRE_LAUNCH_PARAMETERS];
     const void *parameters = buffer;
     struct device *device;
+    struct kernel *kernel;
     uint32_t parameter_bytes = 0;
     uint64_t id;
-    CUresult status = client_enter(&device);
-    struct kernel *kernel = status ? NULL : kernel_of(function);
+    CUresult status = enter(function, &device, &kernel);
 
     if (status)
         return status;
-    if (!kernel || kernel->module->device != device)
-        return CLIENT_INVALID_HANDLE;
     if (values && extra)
         return CLIENT_INVALID_VALUE;
     status = client_stream(device, stream, &id);
@@ -193,14 +202,12 @@ static CUresult ask(uint16_t opcode, int *answer, CUfunction function, const CUl
     struct cuda_cluster_reply body;
     struct channel_reply reply = {.head = &body.reply, .head_size = sizeof body};
     struct device *device;
+    struct kernel *kernel;
     uint64_t id;
-    CUresult status = client_enter(&device);
-    struct kernel *kernel = status ? NULL : kernel_of(function);
+    CUresult status = enter(function, &device, &kernel);
 
     if (status)
         return status;
-    if (!kernel || kernel->module->device != device)
-        return CLIENT_INVALID_HANDLE;
     if (!answer || !config)
         return CLIENT_INVALID_VALUE;
     struct wire_launch call = described(config);
