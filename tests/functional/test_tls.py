@@ -16,6 +16,8 @@ from tests.support import agent, certificates
 from tests.support.wiretap import MARKER, Wiretap
 
 ROOT = pathlib.Path(__file__).parents[2]
+#: Bytes of the client's second frame: a header and a signature.
+PROOF = handshake.HEADER.size + 32
 
 
 def native() -> pathlib.Path:
@@ -60,10 +62,14 @@ class Tls(unittest.TestCase):
         running = self.start('--tls-loopback')
         with Wiretap(running.url) as tap:
             self.assert_runs(self.program(running, tap.url))
+        said = bytes(tap.said)
+        hello = handshake.HEADER.size + handshake.parse_header(said[:handshake.HEADER.size])[0]
         connection = agent.connect(running.url)
         self.addCleanup(connection.close)
-        connection.sendall(tap.said)
+        connection.sendall(said[:hello])
         agent.expect(connection, handshake.CHALLENGE)
+        # No more than the proof: what the agent has not read when it closes resets the connection, refusal and all.
+        connection.sendall(said[hello:][:PROOF])
         with self.assertRaises(agent.Refused) as caught:
             agent.expect(connection, handshake.SECURE)
         self.assertEqual(1, caught.exception.code)
