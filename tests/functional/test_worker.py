@@ -18,6 +18,7 @@ MEMSET_D8: Final = 78
 EVENT_CREATE, EVENT_SYNCHRONIZE = 71, 75
 TENSOR_TILED: Final = 95
 BUSY, HIDDEN, LAUNCH_FAILS, FULL, HANG = 1, 2, 4, 8, 16
+PINNED: Final = 0x59
 INVALID_VALUE, OUT_OF_MEMORY, INVALID_PTX, INVALID_HANDLE, LAUNCH_FAILED, NOT_SUPPORTED = 1, 2, 218, 400, 719, 801
 PTX: Final = b'.version 8.0\n.visible .global .align 4 .u32 g1 = 7;\n.const .f32 gx[2];\n// .global .u32 gno;\n' \
              b'.visible .entry store(.param .u64 .ptr .global gparam) { .reg .u32 %r; ret; }\n\0'
@@ -195,6 +196,15 @@ class TestCopies(worker_case.WorkerCase):
 
     def test_busy_and_visible(self) -> None:
         self._round_trip(BUSY)
+
+    def test_pinned_memory_is_used_again(self) -> None:
+        """A vendor's library takes long to pin memory, and may wait for all of the device to free it."""
+        session = self.start()
+        session.lease(BASE, 16 * GRANULE, 32 * MIB)
+        self.mode(session, BUSY | HIDDEN)
+        for size in (1, 3 * MIB, 4) * 10:
+            self.assertEqual(0, session.copy_out(BASE, size).status)
+        self.assertLess(self.limit(session, PINNED), 10)  # not 1: an answer comes before its memory is free again
 
     def test_a_bad_range_is_an_error_and_the_data_is_skipped(self) -> None:
         session = self.start()

@@ -8,7 +8,6 @@ from tests.functional import test_worker, worker_case
 from tests.functional import worker_peer as peer
 from tests.functional.worker_peer import MIB
 
-GET_LIMIT: Final = 93
 QUESTIONS: Final = 0x58
 LOCAL: Final = 32
 LATER: Final = 2**32 - 2
@@ -42,7 +41,7 @@ class Kernels(worker_case.WorkerCase):
 
     def questions(self, session: peer.Session) -> int:
         """Return how often the driver was asked for attributes."""
-        return int(struct.unpack('<Q', session.call(GET_LIMIT, struct.pack('<i', QUESTIONS)).body)[0])
+        return self.limit(session, QUESTIONS)
 
     def test_kernels_are_told_when_they_are_asked_for(self) -> None:
         session = self.start()

@@ -9,7 +9,6 @@ from tests.functional import worker_peer as peer
 from tests.functional.worker_case import SET_LIMIT
 from tests.functional.worker_peer import MIB
 
-GET_LIMIT: Final = 93
 STACK, PRINTF, HEAP, SYNC_DEPTH, PENDING_LAUNCHES, PERSISTING_L2 = range(6)
 LOCAL: Final = 32
 #: Threads that the stub's device can hold: multiprocessors and threads of each, as the stub answers.
@@ -24,10 +23,6 @@ class Limits(worker_case.WorkerCase):
     def set(self, session: peer.Session, limit: int, value: int) -> int:
         """Return what cuCtxSetLimit answers."""
         return session.call(SET_LIMIT, struct.pack('<iQ', limit, value)).status
-
-    def limit(self, session: peer.Session, limit: int) -> int:
-        """Return what cuCtxGetLimit tells."""
-        return int(struct.unpack('<Q', session.call(GET_LIMIT, struct.pack('<i', limit)).body)[0])
 
     def charged(self, session: peer.Session) -> int:
         """Return bytes that the slice's ledger has not got, when the worker has done what it was told before."""

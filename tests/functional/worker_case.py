@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 from tests.functional import worker_peer as peer
 from tests.functional.worker_peer import MIB
 
-SET_LIMIT: Final = 92
+SET_LIMIT, GET_LIMIT = 92, 93
 STUB_MODE: Final = 0x57
 
 
@@ -38,6 +38,12 @@ class WorkerCase(unittest.TestCase):
     def mode(self, session: peer.Session, bits: int) -> None:
         """How the stub behaves from here on."""
         self.assertEqual(0, session.call(SET_LIMIT, struct.pack('<iQ', STUB_MODE, bits)).status)
+
+    def limit(self, session: peer.Session, limit: int) -> int:
+        """What cuCtxGetLimit says; the stub counts under some numbers."""
+        answer = session.call(GET_LIMIT, struct.pack('<i', limit))
+        self.assertEqual(0, answer.status)
+        return int(struct.unpack('<Q', answer.body)[0])
 
     def assert_ended(self, session: peer.Session) -> None:
         """The worker closes the connection and its process ends in order."""

@@ -18,6 +18,7 @@
 #define GRANULE ((size_t)2 << 20)
 #define STUB_MODE 0x57
 #define STUB_QUESTIONS 0x58 /* cuCtxGetLimit: how many there were about attributes of kernels */
+#define STUB_PINNED 0x59 /* cuCtxGetLimit: how often memory was pinned */
 #define STUB_BUSY 1u      /* idle() says no */
 #define STUB_HIDDEN 2u    /* device memory is not host-visible */
 #define STUB_LAUNCH 4u    /* launches fail with 719 */
@@ -28,7 +29,7 @@
 static atomic_uint mode;
 static uint64_t range, range_size;
 static size_t limits[5];
-static atomic_size_t questions; /* about attributes of kernels */
+static atomic_size_t questions, pinned;
 static uint64_t globals; /* memory behind the variables of modules */
 
 API void stub_mode(unsigned bits)
@@ -97,8 +98,8 @@ API int cuCtxSetLimit(int limit, size_t value)
 }
 API int cuCtxGetLimit(size_t *value, int limit)
 {
-    if (limit == STUB_QUESTIONS) {
-        *value = atomic_load(&questions);
+    if (limit == STUB_QUESTIONS || limit == STUB_PINNED) {
+        *value = atomic_load(limit == STUB_PINNED ? &pinned : &questions);
         return 0;
     }
     *value = limit == STUB_MODE ? atomic_load(&mode) : limit >= 0 && limit < 5 ? limits[limit] : 0;
@@ -164,6 +165,7 @@ API int cuMemUnmap(uint64_t address, size_t bytes)
 API int cuMemHostAlloc(void **memory, size_t bytes, unsigned flags)
 {
     (void)flags;
+    atomic_fetch_add(&pinned, 1);
     *memory = malloc(bytes);
     return *memory ? 0 : 2;
 }

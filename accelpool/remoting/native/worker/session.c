@@ -128,7 +128,7 @@ int session_open(struct session *s, const struct worker_params *params, int sock
     s->main = pthread_self();
     setsockopt(sock, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* a unix socket needs and knows no such thing */
     if (secure_open(s, why, sizeof why) || pthread_mutex_init(&s->sender.lock, NULL) || side_open(s) || gate_open(s) ||
-        memory_open(s) || modules_open(s) || reader_open(s) || touch_open(s) || agent_open(s))
+        memory_open(s) || modules_open(s) || reader_open(s) || touch_open(s) || copy_out_open(s) || agent_open(s))
         return session_refuse(s, why);
     if (backend_start(s))
         return -1;
@@ -207,7 +207,8 @@ void session_close(struct session *s)
         return;
     links_close(s);
     modules_close(s);
-    copy_close(s);
+    copy_in_close(s);
+    copy_out_close(s);
     memory_close(s);
     for (int kind = 0; kind < HANDLE_KINDS; kind++)
         handle_drain(s, kind, NULL);

@@ -118,6 +118,13 @@ struct touch {
     uint64_t allowed, used; /* bytes */
 };
 
+#define OUTGOING_KEPT 4u
+struct outgoing {
+    pthread_mutex_t lock;
+    void *pairs[OUTGOING_KEPT]; /* of pinned chunks that no copy uses */
+    unsigned count;
+};
+
 struct staging;
 struct modules;
 
@@ -140,7 +147,8 @@ struct session {
     struct meter meter;
     struct memory memory;
     struct touch touch;
-    struct staging *staging; /* copy.c */
+    struct staging *staging; /* copy_in.c */
+    struct outgoing outgoing;
     struct modules *modules; /* modules.c */
 };
 
@@ -303,11 +311,13 @@ void kernel_ask(struct session *s, const struct call *call);
 int module_contains(struct session *s, uint64_t address, uint64_t length);
 void module_global(struct session *s, const struct call *call);
 
-/* --- launch.c, copy.c --- */
+/* --- launch.c, copy_in.c, copy_out.c --- */
 void launch(struct session *s, const struct call *call);
 void copy_in(struct session *s, const struct call *call);
+void copy_in_close(struct session *s);
+int copy_out_open(struct session *s);
 void copy_out(struct session *s, const struct call *call);
-void copy_close(struct session *s);
+void copy_out_close(struct session *s);
 
 /* --- secure.c --- */
 /* Prepares TLS where the agent wants it, before the sandbox closes. 0, or -1 with a reason. */

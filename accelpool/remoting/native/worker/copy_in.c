@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Copies between the client's memory and the device's. Where the backend's device memory is host-visible and nothing is
- * queued, the bytes go between socket and device memory without a stop. Otherwise data for the device passes a bounded
- * ring of pinned memory and the vendor's asynchronous copy, so that the stream of calls waits only when the ring is full;
- * data for the client is read on a side thread.
+ * Copies from the client's memory to the device's. Where the backend's device memory is host-visible and nothing is
+ * queued, the bytes go from the socket to device memory without a stop. Otherwise they pass a bounded ring of pinned memory
+ * and the vendor's asynchronous copy, so that the stream of calls waits only when the ring is full.
  *
  * Copies over the bus are not metered: a vendor's device has engines of their own for them, which run beside kernels, and what
  * reaches them here is bounded by the way to the client. Copies inside the device are kernels' peers; those are (interfaces).
@@ -15,8 +14,6 @@
 
 #define STAGING_BYTES (8u << 20)
 #define STAGING_MARKS 256u
-#define COPY_OUT_INLINE (64u << 10) /* answered on the main thread when the device is idle */
-#define COPY_OUT_CHUNK WIRE_CHUNK_MAX
 
 struct staging_mark {
     void *event;    /* recorded behind the copy that reads the bytes */
@@ -47,7 +44,7 @@ static struct staging *staging_open(struct session *s)
     return s->staging;
 }
 
-void copy_close(struct session *s)
+void copy_in_close(struct session *s)
 {
     struct staging *staging = s->staging;
 
@@ -187,107 +184,5 @@ void copy_in(struct session *s, const struct call *call)
         memory_done(s);
     } else {
         copy_in_staged(s, call, to, bytes, stream);
-    }
-}
-
-/* The answer from memory that can be read, in frames of a size that lets other answers through. */
-static void copy_out_send(struct session *s, const struct call *call, const uint8_t *bytes, uint64_t length)
-{
-    uint64_t part;
-
-    do {
-        part = length < COPY_OUT_CHUNK ? length : COPY_OUT_CHUNK;
-        length -= part;
-        send_chunk(s, call, CU_SUCCESS, bytes, part, length > 0);
-        bytes += part;
-    } while (length > 0 && !atomic_load(&s->ended));
-}
-
-/* Through two pinned chunks: one on its way to the client while the device fills the other. */
-static void copy_out_staged(struct session *s, const struct call *call, uint64_t from, uint64_t length, void *stream)
-{
-    const uint64_t chunk = length < COPY_OUT_CHUNK ? length : COPY_OUT_CHUNK;
-    uint64_t part = chunk, next;
-    void *memory = NULL;
-    uint8_t *now, *other;
-    int status = vendor.host_alloc(&memory, 2 * chunk, 0);
-
-    now = memory;
-    other = now + chunk;
-    if (!status)
-        status = vendor.copy_out(now, from, part, stream);
-    if (!status)
-        status = vendor.stream_sync(stream);
-    while (!status && length > part && !atomic_load(&s->ended)) {
-        length -= part;
-        from += part;
-        next = length < chunk ? length : chunk;
-        status = vendor.copy_out(other, from, next, stream);
-        if (!status)
-            send_chunk(s, call, CU_SUCCESS, now, part, 1);
-        if (!status)
-            status = vendor.stream_sync(stream);
-        uint8_t *swap = now;
-        now = other;
-        other = swap;
-        part = next;
-    }
-    send_chunk(s, call, status, now, status ? 0 : part, 0);
-    if (memory) {
-        vendor.stream_sync(stream); /* after a failure: nothing may write there any more */
-        vendor.host_free(memory);
-    }
-}
-
-static void copy_out_job(struct session *s, const struct call *call)
-{
-    struct wire_copy_out wire;
-    const uint8_t *device;
-    void *stream;
-    int status;
-
-    memcpy(&wire, call->payload, sizeof wire);
-    if (session_stream(s, wire.stream, &stream)) {
-        call_status(s, call, CU_INVALID_HANDLE);
-        return;
-    }
-    if (vendor.access) {
-        status = vendor.stream_sync(stream);
-        if (status) {
-            call_status(s, call, status);
-            return;
-        }
-        if ((device = memory_use(s, wire.source, wire.bytes, 0))) {
-            copy_out_send(s, call, device, wire.bytes);
-            memory_done(s);
-            return;
-        }
-    }
-    copy_out_staged(s, call, wire.source, wire.bytes, stream);
-}
-
-void copy_out(struct session *s, const struct call *call)
-{
-    struct wire_copy_out wire;
-    const uint8_t *device;
-    void *stream;
-
-    if (call->length != sizeof wire || !(call->flags & WIRE_WANT_REPLY)) {
-        session_end(s, "COPY_OUT: malformed");
-        return;
-    }
-    memcpy(&wire, call->payload, sizeof wire);
-    if (session_stream(s, wire.stream, &stream)) {
-        call_status(s, call, CU_INVALID_HANDLE);
-    } else if (!memory_contains(s, wire.source, wire.bytes)) {
-        call_status(s, call, CU_INVALID_VALUE);
-    } else if (wire.bytes == 0) {
-        call_status(s, call, CU_SUCCESS);
-    } else if (wire.bytes <= COPY_OUT_INLINE && session_idle() && (device = memory_use(s, wire.source, wire.bytes, 0))) {
-        s->reader.unacknowledged = 0;
-        copy_out_send(s, call, device, wire.bytes);
-        memory_done(s);
-    } else {
-        side_submit(s, call, copy_out_job);
     }
 }
