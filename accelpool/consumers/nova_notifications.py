@@ -27,7 +27,11 @@ class Endpoint:
 
     def info(self, _context: Any, _publisher: str, _event: str, payload: dict[str, Any], _metadata: Any) -> Any:
         """Give back what an instance had; the message stays in the queue while that is not possible."""
-        server = str(payload['nova_object.data']['uuid'])
+        try:
+            server = str(payload['nova_object.data']['uuid'])
+        except (KeyError, TypeError):  # it says no more when it comes again
+            LOG.error('Nova deleted an instance without saying which, so nothing was given back: %.1000s', payload)
+            return oslo_messaging.NotificationResult.HANDLED
         try:
             given_back = instances.delete_of_instance(server)
         except Exception:

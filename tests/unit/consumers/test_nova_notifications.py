@@ -63,9 +63,9 @@ class Notifications(unittest.TestCase):
 class Told(Notifications):
     """What comes of one notification."""
 
-    def tell(self) -> str:
+    def tell(self, said: Any = None) -> str:
         return str(nova_notifications.Endpoint().info(
-            {}, 'nova-compute:compute1', 'instance.delete.end', payload(SERVER), {}))
+            {}, 'nova-compute:compute1', 'instance.delete.end', payload(SERVER) if said is None else said, {}))
 
     def test_what_an_instance_had_is_given_back(self) -> None:
         with self.assertLogs(nova_notifications.LOG, logging.WARNING) as logged:
@@ -81,6 +81,13 @@ class Told(Notifications):
     def test_without_the_database_it_is_kept(self) -> None:
         with self.without_database(), self.assertLogs(nova_notifications.LOG, logging.ERROR):
             self.assertEqual(oslo_messaging.NotificationResult.REQUEUE, self.tell())
+        self.assertTrue(self.has(SERVER))
+
+    def test_what_does_not_say_of_whom_it_speaks_does_not_come_again(self) -> None:
+        for said in ({}, {'uuid': SERVER}, {'nova_object.data': None}, {'nova_object.data': {}}, 'text', []):
+            with self.subTest(said), self.assertLogs(nova_notifications.LOG, logging.ERROR) as logged:
+                self.assertEqual(oslo_messaging.NotificationResult.HANDLED, self.tell(said))
+            self.assertIn('without saying which', logged.output[0])
         self.assertTrue(self.has(SERVER))
 
 
