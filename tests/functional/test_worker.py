@@ -18,7 +18,7 @@ MEMSET_D8: Final = 78
 EVENT_CREATE, EVENT_SYNCHRONIZE = 71, 75
 TENSOR_TILED: Final = 95
 BUSY, HIDDEN, LAUNCH_FAILS, FULL, HANG = 1, 2, 4, 8, 16
-PINNED: Final = 0x59
+PINNED, MAPPINGS = 0x59, 0x5a
 INVALID_VALUE, OUT_OF_MEMORY, INVALID_PTX, INVALID_HANDLE, LAUNCH_FAILED, NOT_SUPPORTED = 1, 2, 218, 400, 719, 801
 PTX: Final = b'.version 8.0\n.visible .global .align 4 .u32 g1 = 7;\n.const .f32 gx[2];\n// .global .u32 gno;\n' \
              b'.visible .entry store(.param .u64 .ptr .global gparam) { .reg .u32 %r; ret; }\n\0'
@@ -128,13 +128,43 @@ class TestMemory(worker_case.WorkerCase):
 
     def test_what_is_given_back_and_still_mapped_is_not_free(self) -> None:
         session = self.start()
-        self.assertEqual(0, session.lease(BASE, 256 * MIB, 256 * MIB).status)
+        self.assertEqual(0, session.lease(BASE, 100 * MIB, 256 * MIB).status)
+        self.assertEqual(0, session.lease(BASE + 100 * MIB, 156 * MIB, 0).status)
         session.send(peer.LEASE_RETURN, struct.pack('<4Q', 0, 0, 200 * MIB, 0))
         self.assertEqual(64 * MIB, self.free(session))
         session.send(peer.LEASE_RETURN, struct.pack('<4Q', BASE, 100 * MIB, 0, 0))
         self.assertEqual(164 * MIB, self.free(session))
         session.send(peer.LEASE_RETURN, struct.pack('<4Q', BASE, 256 * MIB, 56 * MIB, 0))
         self.assertEqual(256 * MIB, self.free(session))
+
+    def test_large_leases_are_few_mappings(self) -> None:
+        """A driver takes as long for a small one as for a large one."""
+        session = self.start(limit=512 * MIB)
+        for length, mappings in ((22, 11), (24, 3), (256, 3), (262, 4)):
+            with self.subTest(length):
+                self.assertEqual(0, session.lease(BASE, length * MIB, length * MIB).status)
+                self.assertEqual(mappings, self.limit(session, MAPPINGS))
+                session.copy_in(BASE + length * MIB - 4, b'last')
+                self.assertEqual(b'last', session.copy_out(BASE + length * MIB - 4, 4).body)
+                session.send(peer.LEASE_RETURN, struct.pack('<4Q', BASE, length * MIB, length * MIB, 0))
+                self.assertEqual(512 * MIB, self.free(session))
+                self.assertEqual(0, self.limit(session, MAPPINGS))
+        self.assertEqual(0, session.lease(BASE, 22 * MIB, 22 * MIB).status)
+        session.send(peer.LEASE_RETURN, struct.pack('<4Q', BASE + 4 * MIB, 6 * MIB, 6 * MIB, 0))
+        self.assertEqual((496 * MIB, 8), (self.free(session), self.limit(session, MAPPINGS)))
+
+    def test_what_was_mapped_together_goes_together(self) -> None:
+        session = self.start()
+        self.assertEqual(0, session.lease(BASE, 100 * MIB, 256 * MIB).status)
+        session.copy_in(BASE + 50 * MIB, b'a tenant asked for this')
+        session.send(peer.LEASE_RETURN, struct.pack('<4Q', BASE, 50 * MIB, 256 * MIB, 0))
+        self.assertEqual(222 * MIB, self.free(session), 'all but the first granule stays mapped, 64 MiB of it for nothing')
+        for cut in ((BASE + 50 * MIB, 50 * MIB), (BASE + 4 * MIB, 94 * MIB), (BASE + 2 * MIB, 94 * MIB)):
+            session.send(peer.LEASE_RETURN, struct.pack('<4Q', *cut, 0, 0))
+        self.assertEqual(0, session.lease(BASE, 96 * MIB, 0).status)
+        self.assertEqual(b'a tenant asked for this', session.copy_out(BASE + 50 * MIB, 23).body)
+        session.send(peer.LEASE_RETURN, struct.pack('<4Q', BASE, 100 * MIB, 0, 0))
+        self.assertEqual((256 * MIB, 0), (self.free(session), self.limit(session, MAPPINGS)))
 
     def test_a_return_of_what_was_not_leased_ends_the_session(self) -> None:
         session = self.start()

@@ -19,6 +19,7 @@
 #define STUB_MODE 0x57
 #define STUB_QUESTIONS 0x58 /* cuCtxGetLimit: how many there were about attributes of kernels */
 #define STUB_PINNED 0x59 /* cuCtxGetLimit: how often memory was pinned */
+#define STUB_MAPPINGS 0x5a /* cuCtxGetLimit: how many there are */
 #define STUB_BUSY 1u      /* idle() says no */
 #define STUB_HIDDEN 2u    /* device memory is not host-visible */
 #define STUB_LAUNCH 4u    /* launches fail with 719 */
@@ -29,7 +30,8 @@
 static atomic_uint mode;
 static uint64_t range, range_size;
 static size_t limits[5];
-static atomic_size_t questions, pinned;
+static atomic_size_t questions, pinned, mappings;
+static uint32_t mapped[1 << 20]; /* granules of the mapping that begins at this one */
 static uint64_t globals; /* memory behind the variables of modules */
 
 API void stub_mode(unsigned bits)
@@ -98,8 +100,10 @@ API int cuCtxSetLimit(int limit, size_t value)
 }
 API int cuCtxGetLimit(size_t *value, int limit)
 {
-    if (limit == STUB_QUESTIONS || limit == STUB_PINNED) {
-        *value = atomic_load(limit == STUB_PINNED ? &pinned : &questions);
+    const atomic_size_t *counts[] = {&questions, &pinned, &mappings};
+
+    if (limit >= STUB_QUESTIONS && limit <= STUB_MAPPINGS) {
+        *value = atomic_load(counts[limit - STUB_QUESTIONS]);
         return 0;
     }
     *value = limit == STUB_MODE ? atomic_load(&mode) : limit >= 0 && limit < 5 ? limits[limit] : 0;
@@ -124,6 +128,8 @@ API int cuMemAddressReserve(uint64_t *address, size_t bytes, size_t alignment, u
         at = strtoull(hint, NULL, 16);
     if (range && munmap((void *)(uintptr_t)range, range_size)) /* the session before this one, in one process */
         return 999;
+    if (range)
+        memset(mapped, 0, sizeof mapped);
     got = mmap((void *)(uintptr_t)at, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1,
                0);
     if (got == MAP_FAILED) {
@@ -149,7 +155,11 @@ API int cuMemRelease(uint64_t memory) { return invalid(memory == 0); }
 API int cuMemMap(uint64_t address, size_t bytes, size_t offset, uint64_t memory, uint64_t flags)
 {
     (void)flags;
-    return invalid(offset || memory != bytes || mprotect((void *)(uintptr_t)address, bytes, PROT_READ | PROT_WRITE));
+    if (offset || memory != bytes || mprotect((void *)(uintptr_t)address, bytes, PROT_READ | PROT_WRITE))
+        return 1;
+    atomic_fetch_add(&mappings, 1);
+    mapped[(address - range) / GRANULE] = (uint32_t)(bytes / GRANULE);
+    return 0;
 }
 API int cuMemSetAccess(uint64_t address, size_t bytes, const void *access, size_t count)
 {
@@ -159,6 +169,13 @@ API int cuMemSetAccess(uint64_t address, size_t bytes, const void *access, size_
 }
 API int cuMemUnmap(uint64_t address, size_t bytes)
 {
+    for (uint64_t at = (address - range) / GRANULE, end = at + bytes / GRANULE, next; at < end; at = next) {
+        next = at + mapped[at];
+        if (next == at || next > end)
+            abort(); /* a driver takes whole mappings only, and the worker must know them */
+        mapped[at] = 0;
+        atomic_fetch_sub(&mappings, 1);
+    }
     return invalid(mmap((void *)(uintptr_t)address, bytes, PROT_NONE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED);
 }

@@ -19,6 +19,12 @@
 #define MEMORY_ADDRESS_MAX (UINT64_C(1) << 47)
 #define MEMORY_RANGE_MAX (2048 * GIB)
 #define MEMORY_STREAM_FLAGS 1u       /* CU_STREAM_NON_BLOCKING */
+/*
+ * Bytes of a lease from which on the granules inside are mapped together, for a vendor takes as long for a small mapping as for
+ * a large one (for 2 GiB in granules about a hundred times as long as in one piece: GMLake, ASPLOS 2024). They belong to one allocation
+ * of more than a client keeps (KEEP_MAX in client/heap.c), so it gives them back together.
+ */
+#define MEMORY_TOGETHER (24 * MIB)
 
 /* Frames of this file with what the main thread noted when they came. */
 struct memory_job {
@@ -52,7 +58,8 @@ void memory_close(struct session *s)
 {
     free((void *)s->memory.granules);
     free((void *)s->memory.foreign);
-    s->memory.granules = s->memory.foreign = NULL;
+    free((void *)s->memory.joined);
+    s->memory.granules = s->memory.foreign = s->memory.joined = NULL;
     s->memory.size = 0;
 }
 
@@ -182,7 +189,8 @@ void memory_range(struct session *s, const struct call *call)
     if (!status) {
         m->granules = calloc(range.size / vendor.granule / 64 + 1, sizeof *m->granules);
         m->foreign = calloc(range.size / vendor.granule / 64 + 1, sizeof *m->foreign);
-        if (!m->granules || !m->foreign) {
+        m->joined = calloc(range.size / vendor.granule / 64 + 1, sizeof *m->joined);
+        if (!m->granules || !m->foreign || !m->joined) {
             memory_close(s);
             vendor.unreserve(address, range.size);
             status = CU_OUT_OF_MEMORY;
@@ -223,51 +231,87 @@ static int granules_clear(struct session *s, uint64_t address, uint64_t length)
     return status ? status : vendor.stream_sync(m->clearing);
 }
 
-/* With the lock: maps the granules [first, end), none of which is mapped. Nothing stays mapped after a failure. */
-static int granules_map(struct session *s, uint64_t first, uint64_t end)
+/* With the lock: the end of the mapping that a granule is part of. */
+static uint64_t mapping_end(const struct memory *m, uint64_t at)
+{
+    do
+        at++;
+    while (bit_is_set(m->joined, at));
+    return at;
+}
+
+/* With the lock: takes the mappings from `at` to `end` away. */
+static void mappings_remove(struct memory *m, uint64_t at, uint64_t end)
+{
+    for (uint64_t next; at < end; at = next) {
+        next = mapping_end(m, at);
+        vendor.unmap(m->base + at * vendor.granule, (next - at) * vendor.granule);
+        bits_set(m->joined, at, next, 0);
+    }
+}
+
+/* With the lock: one mapping. Nothing stays after a failure. */
+static int mapping_make(struct memory *m, uint64_t at, uint64_t end)
+{
+    const struct vendor_allocation_prop prop = {.type = 1, .location = {.type = 1, .id = vendor.device}};
+    const uint64_t bytes = (end - at) * vendor.granule;
+    uint64_t memory = 0;
+    int status = vendor.create(&memory, bytes, &prop, 0);
+
+    if (status)
+        return status;
+    status = vendor.map(m->base + at * vendor.granule, bytes, 0, memory, 0);
+    vendor.release(memory); /* lives on as long as it is mapped */
+    if (!status)
+        bits_set(m->joined, at + 1, end, 1);
+    return status;
+}
+
+/*
+ * With the lock: maps the granules [first, end), none of which is mapped; nothing stays mapped after a failure. Those at the
+ * ends may hold more than one allocation, so each is a mapping of its own, and so are all of them where `together` is 0.
+ */
+static int granules_map(struct session *s, uint64_t first, uint64_t end, int together)
 {
     struct memory *m = &s->memory;
-    const struct vendor_allocation_prop prop = {.type = 1, .location = {.type = 1, .id = vendor.device}};
     const struct vendor_access access = {.location = {.type = 1, .id = vendor.device}, .flags = 3};
     const uint64_t at = m->base + first * vendor.granule;
-    uint64_t index = first;
+    const uint64_t most = vendor.mapping / vendor.granule;
+    uint64_t index = first, next;
     int status = CU_SUCCESS;
 
-    for (; index < end && !status; index++) {
-        uint64_t memory = 0;
-
-        status = vendor.create(&memory, vendor.granule, &prop, 0);
-        if (status)
-            break;
-        status = vendor.map(m->base + index * vendor.granule, vendor.granule, 0, memory, 0);
-        vendor.release(memory); /* lives on as long as it is mapped */
-        if (status)
-            break;
+    for (; index < end && !status; index = status ? index : next) {
+        next = index + 1;
+        if (together && index > first && next < end)
+            next = end - 1 - index < most ? end - 1 : index + most;
+        status = mapping_make(m, index, next);
     }
     if (!status)
         status = vendor.set_access(at, (end - first) * vendor.granule, &access, 1);
     if (!status)
         status = granules_clear(s, at, (end - first) * vendor.granule);
-    if (status) {
-        while (index-- > first)
-            vendor.unmap(m->base + index * vendor.granule, vendor.granule);
-        return status;
-    }
-    bits_set(m->granules, first, end, 1);
-    return CU_SUCCESS;
+    if (status)
+        mappings_remove(m, first, index);
+    else
+        bits_set(m->granules, first, end, 1);
+    return status;
 }
 
-/* With the lock; the range is granule-aligned and inside. What is another session's was never leased: it stays. */
+/*
+ * With the lock; the range is granule-aligned and inside. What is another session's was never leased: it stays, and so does
+ * a mapping of which the range is only a part: the session goes on paying for it.
+ */
 static void granules_unmap(struct memory *m, uint64_t address, uint64_t length)
 {
     uint64_t at = (address - m->base) / vendor.granule, end = at + length / vendor.granule, bytes = 0;
 
-    for (; (at = granules_run(m, at, end, 0)) < end; at++) {
-        if (bit_is_set(m->foreign, at))
+    for (uint64_t next; (at = granules_run(m, at, end, 0)) < end; at = next) {
+        next = mapping_end(m, at);
+        if (bit_is_set(m->foreign, at) || bit_is_set(m->joined, at) || next > end)
             continue;
-        bits_set(m->granules, at, at + 1, 0);
-        vendor.unmap(m->base + at * vendor.granule, vendor.granule);
-        bytes += vendor.granule;
+        bits_set(m->granules, at, next, 0);
+        mappings_remove(m, at, next);
+        bytes += (next - at) * vendor.granule;
     }
     account_unmap(m, bytes);
 }
@@ -288,7 +332,7 @@ static int lease_map(struct session *s, uint64_t address, uint64_t length, uint6
         return CU_OUT_OF_MEMORY;
     for (at = first; !status && (at = granules_run(m, at, end, 1)) < end; at = run) {
         run = granules_run(m, at, end, 0);
-        status = granules_map(s, at, run);
+        status = granules_map(s, at, run, run - at == end - first && length >= MEMORY_TOGETHER);
         /* What this lease mapped before the failure stays mapped: it is paid for and the client may ask again. */
         mapped += status ? 0 : run - at;
     }

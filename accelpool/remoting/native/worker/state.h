@@ -101,6 +101,7 @@ struct memory {
     unsigned tries;            /* RANGE frames so far */
     _Atomic uint64_t *granules; /* one bit per granule: mapped */
     _Atomic uint64_t *foreign;  /* the same: mapped, and another session's */
+    _Atomic uint64_t *joined;   /* the same: in one mapping with the granule before */
     pthread_mutex_t account;   /* the next four; never held for long */
     uint64_t mapped;           /* bytes */
     uint64_t rounding;         /* bytes of the agent's ledger that pay for what is mapped beyond what is leased */

@@ -144,7 +144,8 @@ struct vendor {
     void *library;   /* dlopen's */
     int device;      /* the one device that the worker uses: ordinal 0 */
     void *context;   /* its primary context */
-    uint64_t granule;
+    uint64_t granule; /* bytes */
+    uint64_t mapping; /* bytes of the largest mapping that is made of it */
     int chooses_range; /* where the range of addresses lies is the vendor's choice */
 #define VENDOR_MEMBER(name, symbol, arguments) int (*name) arguments;
     VENDOR_REQUIRED(VENDOR_MEMBER)

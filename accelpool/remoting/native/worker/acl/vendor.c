@@ -207,7 +207,7 @@ static int start(void)
         status = acl.granularity(&prop, GRANULARITY_MINIMUM, &granule);
     if (!status && (granule < 4096 || (granule & (granule - 1))))
         status = CU_SYSTEM_FAILURE;
-    vendor.granule = granule;
+    vendor.granule = vendor.mapping = granule; /* what processes share has a number for each granule */
     vendor.chooses_range = 1;
     return status;
 }

@@ -56,6 +56,8 @@ static int exposed(void)
            !vendor.device_attribute(&access, ATTRIBUTE_PAGEABLE_MEMORY_ACCESS, vendor.device) && access;
 }
 
+#define LARGEST_MAPPING (UINT64_C(256) << 20) /* bytes */
+
 static int start(void)
 {
     const struct vendor_allocation_prop prop = {.type = 1, .location = {.type = 1}};
@@ -79,6 +81,7 @@ static int start(void)
     if (!status && (granule < 4096 || (granule & (granule - 1))))
         status = CU_SYSTEM_FAILURE;
     vendor.granule = granule;
+    vendor.mapping = LARGEST_MAPPING;
     return status;
 }
 
