@@ -17,7 +17,7 @@ STREAM_CREATE, STREAM_DESTROY, STREAM_SYNCHRONIZE = 65, 67, 68
 MEMSET_D8: Final = 78
 EVENT_CREATE, EVENT_SYNCHRONIZE = 71, 75
 TENSOR_TILED: Final = 95
-BUSY, HIDDEN, LAUNCH_FAILS, FULL, HANG = 1, 2, 4, 8, 16
+BUSY, HIDDEN, LAUNCH_FAILS, FULL, HANG, THIRD_FAILS = 1, 2, 4, 8, 16, 64
 PINNED, MAPPINGS = 0x59, 0x5a
 INVALID_VALUE, OUT_OF_MEMORY, INVALID_PTX, INVALID_HANDLE, LAUNCH_FAILED, NOT_SUPPORTED = 1, 2, 218, 400, 719, 801
 PTX: Final = b'.version 8.0\n.visible .global .align 4 .u32 g1 = 7;\n.const .f32 gx[2];\n// .global .u32 gno;\n' \
@@ -152,6 +152,16 @@ class TestMemory(worker_case.WorkerCase):
         self.assertEqual(0, session.lease(BASE, 22 * MIB, 22 * MIB).status)
         session.send(peer.LEASE_RETURN, struct.pack('<4Q', BASE + 4 * MIB, 6 * MIB, 6 * MIB, 0))
         self.assertEqual((496 * MIB, 8), (self.free(session), self.limit(session, MAPPINGS)))
+
+    def test_a_large_lease_that_fails_halfway_leaves_nothing(self) -> None:
+        session = self.start()
+        self.mode(session, THIRD_FAILS)
+        self.assertEqual(OUT_OF_MEMORY, session.lease(BASE, 100 * MIB, 100 * MIB).status)
+        self.assertEqual((256 * MIB, 0), (self.free(session), self.limit(session, MAPPINGS)))
+        self.mode(session, 0)
+        self.assertEqual(0, session.lease(BASE, 20 * MIB, 20 * MIB).status)
+        session.send(peer.LEASE_RETURN, struct.pack('<4Q', BASE, GRANULE, GRANULE, 0))
+        self.assertEqual((238 * MIB, 9), (self.free(session), self.limit(session, MAPPINGS)))
 
     def test_what_was_mapped_together_goes_together(self) -> None:
         session = self.start()

@@ -25,12 +25,13 @@
 #define STUB_LAUNCH 4u    /* launches fail with 719 */
 #define STUB_FULL 8u      /* cuMemCreate fails */
 #define STUB_HANG 16u     /* synchronisation waits until this bit goes */
+#define STUB_THIRD 64u    /* every third cuMemCreate fails */
 #define STUB_LOCAL 32u    /* kernels that load take 4096 bytes of local memory */
 
 static atomic_uint mode;
 static uint64_t range, range_size;
 static size_t limits[5];
-static atomic_size_t questions, pinned, mappings;
+static atomic_size_t questions, pinned, mappings, thirds;
 static uint32_t mapped[1 << 20]; /* granules of the mapping that begins at this one */
 static uint64_t globals; /* memory behind the variables of modules */
 
@@ -149,6 +150,8 @@ API int cuMemCreate(uint64_t *memory, size_t bytes, const void *prop, uint64_t f
 {
     (void)prop, (void)flags;
     *memory = bytes;
+    if (atomic_load(&mode) & STUB_THIRD && atomic_fetch_add(&thirds, 1) % 3 == 2)
+        return 2;
     return atomic_load(&mode) & STUB_FULL ? 2 : 0;
 }
 API int cuMemRelease(uint64_t memory) { return invalid(memory == 0); }

@@ -13,6 +13,7 @@
 #define GRANULE (2ull << 20)
 #define RANGE (4ull << 30)
 #define MAPPED_BOUND (LIMIT / 8 + (16ull << 20)) /* beyond what is leased */
+#define TOGETHER (24ull << 20) /* bytes of a lease from which on the worker maps what lies inside together */
 #define MOST 4096
 
 #define EXPECT(condition)                                                              \
@@ -27,6 +28,10 @@
 static struct {
     uint64_t base, leased, mapped_count;
     unsigned char mapped[RANGE / GRANULE];
+    unsigned char joined[RANGE / GRANULE + 1]; /* in one mapping with the granule before */
+    int older; /* an error that the next answer brings along */
+    struct heap *heap; /* which frees `meanwhile`, if that is not 0, before the next answer: as another thread does */
+    uint64_t meanwhile;
     channel_recall recall;
     unsigned answered; /* returns that say which recall they answer */
     void *opaque;
@@ -52,6 +57,8 @@ static int answer_lease(const struct wire_lease *ask, struct wire_lease_reply *a
     if ((worker.mapped_count + missing) * GRANULE > worker.leased + granted + MAPPED_BOUND)
         return 2;
     memset(worker.mapped + first, 1, count);
+    if (missing == count && ask->length >= TOGETHER)
+        memset(worker.joined + first + 2, 1, count - 3);
     worker.mapped_count += missing;
     worker.leased += granted;
     answer->granted = granted;
@@ -66,6 +73,9 @@ int channel_call(struct channel *channel, uint16_t opcode, const struct iovec *p
 
     (void)channel, (void)count;
     worker.frames++;
+    if (worker.meanwhile)
+        EXPECT(heap_free(worker.heap, worker.meanwhile) == 0);
+    worker.meanwhile = 0;
     if (opcode == WIRE_RANGE)
         worker.base = ((const struct wire_range *)parts->iov_base)->base;
     else if (opcode == WIRE_LEASE)
@@ -73,7 +83,11 @@ int channel_call(struct channel *channel, uint16_t opcode, const struct iovec *p
     else
         EXPECT(!"an unexpected call");
     ((struct wire_reply *)reply->head)->status = status;
-    return status;
+    if (status)
+        return status;
+    const int older = worker.older;
+    worker.older = 0;
+    return older;
 }
 
 int channel_tell(struct channel *channel, uint16_t opcode, const struct iovec *parts, int count)
@@ -89,9 +103,11 @@ int channel_tell(struct channel *channel, uint16_t opcode, const struct iovec *p
     EXPECT(back->bytes <= worker.leased);
     worker.answered += back->recall == 7 && back->length == 0;
     worker.leased -= back->bytes;
+    const uint64_t end = (back->address - worker.base + back->length) / GRANULE;
+    EXPECT(!back->length || (!worker.joined[(back->address - worker.base) / GRANULE] && !worker.joined[end]));
     for (uint64_t at = back->address; at < back->address + back->length; at += GRANULE) {
         worker.mapped_count -= worker.mapped[(at - worker.base) / GRANULE];
-        worker.mapped[(at - worker.base) / GRANULE] = 0;
+        worker.mapped[(at - worker.base) / GRANULE] = worker.joined[(at - worker.base) / GRANULE] = 0;
     }
     return 0;
 }
@@ -142,11 +158,11 @@ static uint64_t pick(uint64_t below)
 
 static void step(struct heap *heap)
 {
-    static const uint64_t sizes[] = {256, 4096, 100000, 1 << 20, 3 << 20, 20 << 20};
+    static const uint64_t sizes[] = {256, 4096, 100000, 1 << 20, 3 << 20, 20 << 20, 50 << 20};
     uint64_t bytes = 1 + pick(sizes[pick(sizeof sizes / sizeof *sizes)]), address, room = LIMIT - allocated();
-    int error;
+    int error, older;
 
-    switch (pick(8)) {
+    switch (pick(9)) {
     case 0:
         worker.answered = 0;
         worker.recall(worker.opaque, 7);
@@ -156,8 +172,11 @@ static void step(struct heap *heap)
         heap_synchronized(heap);
         break;
     case 2:
+        worker.older = pick(2) ? 701 : 2; /* of a launch before */
+        break;
     case 3:
     case 4:
+    case 5:
         if (live_count) {
             unsigned i = (unsigned)pick(live_count);
 
@@ -170,8 +189,12 @@ static void step(struct heap *heap)
     default:
         if (live_count == MOST)
             break;
+        older = worker.older;
         error = heap_allocate(heap, bytes, &address);
-        EXPECT(error == (rounded(bytes) <= room ? 0 : 2)); /* memory is there to its last byte */
+        if (older && !worker.older && rounded(bytes) <= room)
+            EXPECT(error == older); /* and nothing was allocated */
+        else
+            EXPECT(error == (rounded(bytes) <= room ? 0 : 2)); /* memory is there to its last byte */
         if (!error) {
             live[live_count].address = address;
             live[live_count++].bytes = bytes;
@@ -191,6 +214,10 @@ static void test_barriers(struct heap *heap)
     EXPECT(heap_free(heap, second) == 0);
     heap_synchronized(heap);
     EXPECT(heap_allocate(heap, 4096, &second) == 0 && first == second && worker.barriers == before + 1);
+    worker.heap = heap;
+    worker.meanwhile = second; /* beside an allocation that fails */
+    EXPECT(heap_allocate(heap, LIMIT + 1, &second) == 2 && !worker.meanwhile);
+    EXPECT(heap_allocate(heap, 4096, &second) == 0 && first == second && worker.barriers == before + 2);
     EXPECT(heap_free(heap, second) == 0);
 }
 
@@ -236,6 +263,7 @@ int main(int argc, char **argv)
         step(heap);
         check(heap);
     }
+    worker.older = 0;
     while (live_count)
         EXPECT(heap_free(heap, live[--live_count].address) == 0);
     uint64_t address;

@@ -232,11 +232,14 @@ static uint64_t extra_for(const struct heap *h)
     return extra < EXTRA_MAX ? extra : EXTRA_MAX;
 }
 
-/* Asks for `need` bytes and the mapping, with the lock given up meanwhile. */
-static int lease(struct heap *h, uint64_t address, uint64_t length, uint64_t need)
+/*
+ * Asks for `need` bytes and the mapping, with the lock given up meanwhile. What is granted is unused then, also when an older
+ * error came along with it.
+ */
+static int lease(struct heap *h, uint64_t address, uint64_t length, uint64_t need, int *older)
 {
     struct wire_lease ask = {.address = address, .length = length, .need = need, .extra = need ? extra_for(h) : 0};
-    struct wire_lease_reply answer = {.granted = 0};
+    struct wire_lease_reply answer = {.reply = {.status = OUT_OF_MEMORY}};
     struct iovec part = {&ask, sizeof ask};
     struct channel_reply reply = {.head = &answer, .head_size = sizeof answer};
 
@@ -246,65 +249,12 @@ static int lease(struct heap *h, uint64_t address, uint64_t length, uint64_t nee
     pthread_mutex_lock(&h->lock);
     h->leasing = 0;
     pthread_cond_broadcast(&h->leased);
-    if (answer.reply.status == SUCCESS && answer.granted >= need) { /* also when an older error came along */
-        set_mapped(h, answer.address, answer.length, 1);
-        h->unused += answer.granted - need;
-    } else if (!error) {
-        error = OUT_OF_MEMORY;
-    }
-    return error;
-}
-
-static int allocate(struct heap *h, uint64_t bytes, uint64_t *start)
-{
-    struct segment *segment = segments_take(&h->segments, bytes);
-    uint64_t address, length;
-
-    if (!segment)
-        return OUT_OF_MEMORY;
-    *start = segment->start;
-    if (segment->epoch == h->epoch) { /* freed since the device was last idle: it may still be in use */
-        channel_tell(h->channel, WIRE_BARRIER, NULL, 0);
-        h->epoch++;
-    }
-    for (;;) {
-        find_unmapped(h, *start, bytes, &address, &length);
-        if (!length && h->unused >= bytes) {
-            h->unused -= bytes;
-            h->allocated += bytes;
-            return SUCCESS;
-        }
-        if (!h->leasing)
-            break;
-        pthread_cond_wait(&h->leased, &h->lock);
-    }
-    uint64_t have = h->unused < bytes ? h->unused : bytes;
-    h->unused -= have;
-    int error = lease(h, address, length, bytes - have);
-    if (error == OUT_OF_MEMORY && unmap_free(h, h->segments.root)) {
-        /* Holes too small for this allocation were mapped; what may be mapped at once is bounded. */
-        find_unmapped(h, *start, bytes, &address, &length);
-        error = lease(h, address, length, bytes - have);
-    }
-    if (error) {
-        h->unused += have;
-        segments_give(&h->segments, segments_find(&h->segments, *start), 0);
-        return error;
-    }
-    h->allocated += bytes;
+    if (answer.reply.status != SUCCESS || answer.granted < need)
+        return error ? error : OUT_OF_MEMORY;
+    set_mapped(h, answer.address, answer.length, 1);
+    h->unused += answer.granted;
+    *older = error;
     return SUCCESS;
-}
-
-int heap_allocate(struct heap *h, uint64_t bytes, uint64_t *address)
-{
-    if (!bytes)
-        return INVALID_VALUE;
-    if (bytes > h->size)
-        return OUT_OF_MEMORY;
-    pthread_mutex_lock(&h->lock);
-    int error = allocate(h, (bytes + HEAP_ALIGNMENT - 1) & ~(uint64_t)(HEAP_ALIGNMENT - 1), address);
-    pthread_mutex_unlock(&h->lock);
-    return error;
 }
 
 /* Gives unused lease and the granules that lie wholly in a free segment back, if there is much of it. */
@@ -325,6 +275,64 @@ static void trim(struct heap *h, const struct segment *hole)
     h->unused = KEEP;
     if (h->mapped_bytes > h->allocated + h->unused + HOLES_MAX)
         unmap_free(h, h->segments.root);
+}
+
+static int settle(struct heap *h, struct segment *segment)
+{
+    segment->used = 1;
+    h->unused -= segment->size;
+    h->allocated += segment->size;
+    return SUCCESS;
+}
+
+static int allocate(struct heap *h, uint64_t bytes, uint64_t *start)
+{
+    struct segment *segment = segments_take(&h->segments, bytes);
+    uint64_t address, length;
+
+    if (!segment)
+        return OUT_OF_MEMORY;
+    *start = segment->start;
+    segment->used = 2; /* nobody frees it meanwhile */
+    if (segment->epoch == h->epoch) { /* freed since the device was last idle: it may still be in use */
+        channel_tell(h->channel, WIRE_BARRIER, NULL, 0);
+        h->epoch++;
+    }
+    for (;;) {
+        find_unmapped(h, *start, bytes, &address, &length);
+        if (!length && h->unused >= bytes)
+            return settle(h, segment);
+        if (!h->leasing)
+            break;
+        pthread_cond_wait(&h->leased, &h->lock);
+    }
+    const uint64_t have = h->unused < bytes ? h->unused : bytes;
+    int older = SUCCESS;
+    h->unused -= have;
+    int error = lease(h, address, length, bytes - have, &older);
+    if (error == OUT_OF_MEMORY && unmap_free(h, h->segments.root)) {
+        /* Holes too small for this allocation were mapped; what may be mapped at once is bounded. */
+        find_unmapped(h, *start, bytes, &address, &length);
+        error = lease(h, address, length, bytes - have, &older);
+    }
+    h->unused += have;
+    if (error || older) {
+        trim(h, segments_give(&h->segments, segment, 0));
+        return error ? error : older;
+    }
+    return settle(h, segment);
+}
+
+int heap_allocate(struct heap *h, uint64_t bytes, uint64_t *address)
+{
+    if (!bytes)
+        return INVALID_VALUE;
+    if (bytes > h->size)
+        return OUT_OF_MEMORY;
+    pthread_mutex_lock(&h->lock);
+    int error = allocate(h, (bytes + HEAP_ALIGNMENT - 1) & ~(uint64_t)(HEAP_ALIGNMENT - 1), address);
+    pthread_mutex_unlock(&h->lock);
+    return error;
 }
 
 int heap_free(struct heap *h, uint64_t address)

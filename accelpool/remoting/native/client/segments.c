@@ -189,12 +189,14 @@ struct segment *segments_give(struct segments *segments, struct segment *segment
     segment->epoch = epoch;
     if (before && !before->used) {
         extract(segments, before->start);
+        segment->epoch = before->epoch > segment->epoch ? before->epoch : segment->epoch;
         segment->start = before->start;
         segment->size += before->size;
         free(before);
     }
     if (after && !after->used) {
         extract(segments, after->start);
+        segment->epoch = after->epoch > segment->epoch ? after->epoch : segment->epoch;
         segment->size += after->size;
         free(after);
     }

@@ -14,7 +14,7 @@ struct segment {
     uint64_t largest; /* free segment in this subtree */
     uint64_t epoch;   /* of a free segment: when its newest part was freed */
     uint32_t priority;
-    int used; /* 2: not an allocation */
+    int used; /* 2: not an allocation, or not yet */
     struct segment *left, *right;
 };
 

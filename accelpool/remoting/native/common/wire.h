@@ -197,7 +197,10 @@ struct wire_lease_reply {
     uint64_t address, length; /* mapped now, at least what was asked for */
 } WIRE_PACKED;
 
-/* Unmaps the mapped granules of [address, address + length) (0: none) when the device has done with them; gives bytes back. */
+/*
+ * Unmaps the mapped granules of [address, address + length) (0: none) when the device has done with them; gives bytes back.
+ * What the worker has mapped together, inside one lease, goes when all of it is in the range.
+ */
 struct wire_lease_return {
     uint64_t address, length, bytes;
     uint64_t recall; /* this is all that was unused when the RECALL of that number came; 0: given back unasked */

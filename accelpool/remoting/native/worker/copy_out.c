@@ -93,9 +93,10 @@ static void copy_out_staged(struct session *s, const struct call *call, uint64_t
         part = next;
     }
     send_chunk(s, call, status, now, status ? 0 : part, 0);
-    if (status)
-        vendor.stream_sync(stream); /* nothing may write there any more */
-    pair_give(s, pair);
+    if (status && vendor.stream_sync(stream))
+        vendor.host_free(pair); /* which waits: something may still write there */
+    else
+        pair_give(s, pair);
 }
 
 static void copy_out_job(struct session *s, const struct call *call)

@@ -21,8 +21,8 @@
 #define MEMORY_STREAM_FLAGS 1u       /* CU_STREAM_NON_BLOCKING */
 /*
  * Bytes of a lease from which on the granules inside are mapped together, for a vendor takes as long for a small mapping as for
- * a large one (for 2 GiB in granules about a hundred times as long as in one piece: GMLake, ASPLOS 2024). They belong to one allocation
- * of more than a client keeps (KEEP_MAX in client/heap.c), so it gives them back together.
+ * a large one (for 2 GiB in granules about a hundred times as long as in one piece: GMLake, ASPLOS 2024). They belong to one
+ * allocation of more than a client keeps (KEEP_MAX in client/heap.c), so it gives them back together.
  */
 #define MEMORY_TOGETHER (24 * MIB)
 
