@@ -371,6 +371,47 @@ def launches() -> None:
     call('cuCtxSynchronize')
 
 
+PRINTING = b'''.version 7.0
+.target sm_52
+.address_size 64
+.extern .func (.param .b32 r) vprintf (.param .b64 f, .param .b64 a);
+.global .align 1 .b8 format[17] = {116,104,114,101,97,100,32,37,100,32,111,102,32,37,100,10,0};
+.visible .entry talk(.param .u32 count)
+{
+    .local .align 8 .b8 depot[8];
+    .reg .b32 %r<2>;
+    .reg .b64 %p<3>;
+    mov.u64 %p0, depot;
+    cvta.local.u64 %p1, %p0;
+    mov.u32 %r0, %tid.x;
+    st.local.u32 [%p0], %r0;
+    ld.param.u32 %r0, [count];
+    st.local.u32 [%p0+4], %r0;
+    mov.u64 %p2, format;
+    cvta.global.u64 %p2, %p2;
+    call (%r1), vprintf, (%p2, %p1);
+    ret;
+}
+\0'''
+
+
+def prints() -> None:
+    """Print from kernels and, when something has waited for them, from here."""
+    start()
+    talk, out, event = kernel(load(PRINTING), 'talk'), allocate(4), Handle()
+    call('cuEventCreate', ctypes.byref(event), 0)
+    launch(0, talk, (1, 1, 1), (256, 1, 1), ctypes.c_uint(256))
+    call('cuCtxSynchronize')
+    print('synchronized', flush=True)
+    launch(0, talk, (1, 1, 1), (1, 1, 1), ctypes.c_uint(1))
+    read(out.value, 4)
+    print('copied', flush=True)
+    launch(0, talk, (1, 1, 1), (1, 1, 1), ctypes.c_uint(1))
+    call('cuEventRecord', event, None)
+    call('cuEventSynchronize', event)
+    print('reached', flush=True)
+
+
 def sticky() -> None:
     """An error that the device finds comes with a later call, and stays."""
     start()

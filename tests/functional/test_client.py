@@ -27,12 +27,16 @@ class WithWorker(unittest.TestCase):
     def setUpClass(cls) -> None:
         cls.agent = cls.enterClassContext(loopback.running())
 
-    def run_scenario(self, scenario: str) -> str:
-        """Run a program, which has all of the slice, and return what it said on stderr."""
+    def run_program(self, scenario: str) -> subprocess.CompletedProcess[str]:
+        """Run a program, which has all of the slice."""
         self.agent.settle()
         result = subprocess.run(command(scenario), env=self.agent.environment, cwd=ROOT, capture_output=True, text=True)
         self.assertEqual(0, result.returncode, result.stderr)
-        return result.stderr
+        return result
+
+    def run_scenario(self, scenario: str) -> str:
+        """Run a program, which has all of the slice, and return what it said on stderr."""
+        return self.run_program(scenario).stderr
 
     def test_device(self) -> None:
         self.run_scenario('device')
@@ -66,6 +70,11 @@ class WithWorker(unittest.TestCase):
 
     def test_launches(self) -> None:
         self.run_scenario('launches')
+
+    def test_what_kernels_print(self) -> None:
+        lines = self.run_program('prints').stdout.splitlines()
+        self.assertEqual(sorted(f'thread {n} of 256' for n in range(256)), sorted(lines[:256]))
+        self.assertEqual(['synchronized', 'thread 0 of 1', 'copied', 'thread 0 of 1', 'reached'], lines[256:])
 
     def test_errors_of_the_device_are_sticky(self) -> None:
         self.run_scenario('sticky')

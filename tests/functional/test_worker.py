@@ -17,7 +17,7 @@ STREAM_CREATE, STREAM_DESTROY, STREAM_SYNCHRONIZE = 65, 67, 68
 MEMSET_D8: Final = 78
 EVENT_CREATE, EVENT_SYNCHRONIZE = 71, 75
 TENSOR_TILED: Final = 95
-BUSY, HIDDEN, LAUNCH_FAILS, FULL, HANG, THIRD_FAILS = 1, 2, 4, 8, 16, 64
+BUSY, HIDDEN, LAUNCH_FAILS, FULL, HANG, THIRD_FAILS, PRINTS = 1, 2, 4, 8, 16, 64, 128
 PINNED, MAPPINGS = 0x59, 0x5a
 INVALID_VALUE, OUT_OF_MEMORY, INVALID_PTX, INVALID_HANDLE, LAUNCH_FAILED, NOT_SUPPORTED = 1, 2, 218, 400, 719, 801
 PTX: Final = b'.version 8.0\n.visible .global .align 4 .u32 g1 = 7;\n.const .f32 gx[2];\n// .global .u32 gno;\n' \
@@ -268,6 +268,32 @@ class TestCopies(worker_case.WorkerCase):
         self.assert_ended(session)
 
 
+class TestOutput(worker_case.WorkerCase):
+    """What kernels print."""
+
+    def test_it_comes_before_the_answer(self) -> None:
+        session = self.start()
+        self.mode(session, PRINTS)
+        for _ in range(2):
+            self.assertEqual(0, session.call(SYNCHRONIZE).status)
+            said = b''.join(payload for opcode, payload in session.others if opcode == peer.OUTPUT)
+            self.assertEqual(b''.join(b'line %10d\n' % line for line in range(1 << 17)), said)
+            session.others.clear()
+        self.mode(session, 0)
+        self.assertEqual(0, session.call(SYNCHRONIZE).status)
+        self.assertEqual([], session.others)
+
+    def test_a_client_that_takes_none_of_it(self) -> None:
+        for mode in (PRINTS, PRINTS | BUSY):
+            with self.subTest(mode):
+                session = self.start()
+                self.mode(session, mode)
+                session.send(SYNCHRONIZE, b'', peer.WANT_REPLY)
+                session.frame()
+                session.connection.close()
+                self.assertEqual(0, session.process.wait(20))
+
+
 class TestStream(worker_case.WorkerCase):
     """Order, replies, acknowledgements, errors."""
 
@@ -497,13 +523,13 @@ class TestEnd(worker_case.WorkerCase):
         self.assertEqual(MIB, session.agent.wait_for(peer.USAGE)[-1][2])
 
 
-class TestSanitized(TestStream, TestMemory, TestCopies):
+class TestSanitized(TestStream, TestMemory, TestCopies, TestOutput):
     """The same under ASan and UBSan."""
 
     sanitizer = 'asan'
 
 
-class TestThreads(TestStream, TestMemory, TestCopies):
+class TestThreads(TestStream, TestMemory, TestCopies, TestOutput):
     """The same under TSan."""
 
     sanitizer = 'tsan'

@@ -26,6 +26,7 @@
 #define STUB_FULL 8u      /* cuMemCreate fails */
 #define STUB_HANG 16u     /* synchronisation waits until this bit goes */
 #define STUB_THIRD 64u    /* every third cuMemCreate fails */
+#define STUB_PRINT 128u   /* synchronisation prints 2 MiB, in lines */
 #define STUB_LOCAL 32u    /* kernels that load take 4096 bytes of local memory */
 
 static atomic_uint mode;
@@ -70,6 +71,8 @@ API int cuCtxSynchronize(void)
 {
     while (atomic_load(&mode) & STUB_HANG)
         usleep(1000);
+    for (int i = 0; atomic_load(&mode) & STUB_PRINT && i < 1 << 17; i++)
+        printf("line %10d\n", i);
     return 0;
 }
 API int cuDriverGetVersion(int *version) { *version = 13000; return 0; }

@@ -2,6 +2,7 @@
 /* What comes in; only whoever has the reader's role runs this. */
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -127,6 +128,22 @@ static int take_reply(struct channel *c, const struct wire_header *header)
     return 0;
 }
 
+/* What kernels have printed goes where a local driver writes it. */
+static int take_output(struct channel *c, size_t length)
+{
+    char bytes[4096];
+    size_t part;
+
+    for (; length; length -= part) {
+        part = length < sizeof bytes ? length : sizeof bytes;
+        if (take(c, bytes, part))
+            return -1;
+        fwrite(bytes, 1, part, stdout);
+    }
+    fflush(stdout);
+    return 0;
+}
+
 static int take_notice(struct channel *c, const struct wire_header *header)
 {
     union {
@@ -134,6 +151,8 @@ static int take_notice(struct channel *c, const struct wire_header *header)
         struct wire_recall recall;
     } payload;
 
+    if (header->opcode == WIRE_OUTPUT)
+        return take_output(c, header->length);
     memset(&payload, 0, sizeof payload);
     if (header->length > sizeof payload || take(c, &payload, header->length))
         return -1;

@@ -35,7 +35,7 @@ enum wire_flags {
 
 /*
  * After the handshake the client numbers its frames 1, 2, 3 ... without gaps. A reply has its call's sequence; frames that
- * the worker sends of its own accord (ACK, RECALL, BYE) have 0.
+ * the worker sends of its own accord (ACK, RECALL, OUTPUT, BYE) have 0.
  */
 struct wire_header {
     uint32_t length; /* of the payload */
@@ -77,6 +77,7 @@ enum wire_opcode {
     WIRE_RENEWED = 30,       /* agent -> client that came for it: masked K, proof, claims (handshake.py); then the end */
     WIRE_GLOBAL = 31,        /* struct wire_global_find, name; waits; struct wire_global_reply: not in the module's table */
     WIRE_KERNEL = 32,        /* struct wire_kernel_ask; waits; struct wire_kernel_reply: what the module's table did not tell */
+    WIRE_OUTPUT = 33,        /* worker -> client: bytes that kernels have printed, before the answer that was waited for */
     WIRE_CALLS = 64,         /* generated calls start here */
 };
 

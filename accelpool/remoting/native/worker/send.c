@@ -139,6 +139,7 @@ static int32_t deferred_take(struct session *s)
 
 void send_chunk(struct session *s, const struct call *call, int32_t status, const void *bytes, size_t length, int more)
 {
+    output_flush(s);
     struct wire_reply reply = {.status = status, .sticky = deferred_take(s)};
     struct iovec parts[2] = {{&reply, sizeof reply}, {(void *)bytes, length}};
 

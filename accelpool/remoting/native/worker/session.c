@@ -141,6 +141,10 @@ int session_open(struct session *s, const struct worker_params *params, int sock
         return -1;
     }
     send_welcome(s);
+    if (output_open(s)) {
+        session_end(s, "no pipe or thread for what kernels print");
+        return -1;
+    }
     agent_tell(s, CONTROL_READY, 0, 0, 0);
     return 0;
 }
@@ -209,6 +213,7 @@ void session_close(struct session *s)
     modules_close(s);
     copy_in_close(s);
     copy_out_close(s);
+    output_close(s);
     memory_close(s);
     for (int kind = 0; kind < HANDLE_KINDS; kind++)
         handle_drain(s, kind, NULL);

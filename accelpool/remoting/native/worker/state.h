@@ -126,6 +126,14 @@ struct outgoing {
     unsigned count;
 };
 
+struct output {
+    pthread_mutex_t lock;
+    pthread_t thread;
+    int on;
+    int pipe;   /* its end for reading; standard output is the other */
+    int before; /* what standard output was */
+};
+
 struct staging;
 struct modules;
 
@@ -150,6 +158,7 @@ struct session {
     struct touch touch;
     struct staging *staging; /* copy_in.c */
     struct outgoing outgoing;
+    struct output output;
     struct modules *modules; /* modules.c */
 };
 
@@ -319,6 +328,13 @@ void copy_in_close(struct session *s);
 int copy_out_open(struct session *s);
 void copy_out(struct session *s, const struct call *call);
 void copy_out_close(struct session *s);
+
+/* --- output.c --- */
+/* From here on what the vendor's library prints goes to the client, which has to have its WELCOME. */
+int output_open(struct session *s);
+/* Before an answer: what the library has printed so far comes first. */
+void output_flush(struct session *s);
+void output_close(struct session *s);
 
 /* --- secure.c --- */
 /* Prepares TLS where the agent wants it, before the sandbox closes. 0, or -1 with a reason. */
