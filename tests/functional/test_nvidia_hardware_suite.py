@@ -29,7 +29,7 @@ support.BUILD = pathlib.Path(sys.argv.pop(1))
 sys.exit(__main__.main())
 """
 #: What is not judged by its figures only.
-ON_SLICES = ('kernels_native_unix_tcp', 'copies', 'memory_quota_is_exact',
+ON_SLICES = ('kernels_native_unix_tcp', 'copies', 'kernels_print', 'large_allocations', 'memory_quota_is_exact',
              'one_tenant_crashes_and_the_other_does_not_notice', 'a_former_tenants_bytes_are_gone')
 
 

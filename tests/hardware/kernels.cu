@@ -30,6 +30,12 @@ extern "C" __global__ void step(int *counter) {
         *counter += 1;
 }
 
+// Says how many they are.
+extern "C" __global__ void talk(int threads) {
+    if (threadIdx.x == threads - 1)
+        printf("{\"threads\": %d}\n", threads);
+}
+
 // Writes where it may not.
 extern "C" __global__ void stray(int *nowhere) {
     nowhere[1ull << 40] = 1;

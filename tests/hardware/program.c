@@ -8,6 +8,8 @@
 //     program KERNELS copy BYTES                  GB/s to the device and back, pinned memory
 //     program KERNELS traffic SECONDS             copy to the device and back all the time
 //     program KERNELS quota CHUNK                 bytes that could be allocated in chunks before out-of-memory
+//     program KERNELS reserve BYTES               seconds in which they are allocated, and in which they are freed
+//     program KERNELS talk                        a kernel prints the line
 //     program KERNELS stray                       the CUDA error of a write to nowhere
 //     program KERNELS fill|remains BYTES          write a pattern and leave; count words that are not zero
 //     program KERNELS device                      name and memory
@@ -221,6 +223,28 @@ static void quota(size_t chunk) {
     printf("{\"bytes\": %zu, \"error\": %d}\n", got, code);
 }
 
+static void reserve(size_t bytes) {
+    double took = 1e9, freed = 1e9;
+    for (int i = 0; i < 5; i++) {
+        double begin = now();
+        pointer address = allocate(bytes);
+        double middle = now();
+        CALL(cuMemFree_v2, (pointer), address);
+        synchronize();
+        double end = now();
+        took = middle - begin < took ? middle - begin : took;
+        freed = end - middle < freed ? end - middle : freed;
+    }
+    printf("{\"bytes\": %zu, \"allocated\": %f, \"freed\": %f}\n", bytes, took, freed);
+}
+
+static void talk(void) {
+    int threads = 64;
+    void *arguments[] = {&threads};
+    launch(kernel("talk"), 1, 1, (unsigned)threads, 1, arguments);
+    synchronize();
+}
+
 static void stray(void) {
     pointer nowhere = allocate(4);
     void *arguments[] = {&nowhere}, *function = kernel("stray");
@@ -285,6 +309,10 @@ int main(int count, char **words) {
         idle((size_t)strtod(words[3], NULL));
         return 0;
     }
+    if (!strcmp(words[2], "quota") && count > 3) {  // before a module's variables take some of it
+        quota((size_t)strtod(words[3], NULL));
+        return 0;
+    }
     CALL(cuModuleLoadData, (void **, const void *), &module, load(words[1]));
     waiting = !strcmp(words[count - 1], "wait");
     count -= waiting;
@@ -300,8 +328,10 @@ int main(int count, char **words) {
         copy((size_t)amount);
     else if (!strcmp(words[2], "traffic"))
         traffic(amount);
-    else if (!strcmp(words[2], "quota"))
-        quota((size_t)amount);
+    else if (!strcmp(words[2], "reserve"))
+        reserve((size_t)amount);
+    else if (!strcmp(words[2], "talk"))
+        talk();
     else if (!strcmp(words[2], "stray"))
         stray();
     else if (!strcmp(words[2], "fill"))

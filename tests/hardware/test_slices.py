@@ -11,9 +11,9 @@ from tests.hardware import overhead, support, verdicts
 OUT_OF_MEMORY = 2
 ILLEGAL_ADDRESS = 700
 
-#: On a real device: a matrix product of 10 ms and more, and arrays of 768 MiB, more than any cache holds; on an emulated one
-#: the program's own small sizes (0).
-SIZES = {'gemm': 4096, 'triad': 1 << 26}
+#: On a real device: a matrix product of 10 ms and more, arrays of 768 MiB, more than any cache holds, and MiB of one
+#: allocation; on an emulated one the program's own small sizes (0).
+SIZES = {'gemm': 4096, 'triad': 1 << 26, 'memory': 8192}
 
 
 class SlicesCase(support.HardwareCase):
@@ -53,6 +53,18 @@ class Slices(SlicesCase):
         support.note('copies', **found, transport_gbs=bare)
         support.judge(*(verdicts.copies(f'{way} {direction}', found[way][direction], found['native'][direction], bare[way])
                         for way in bare for direction in ('in_gbs', 'out_gbs')))
+
+    def test_kernels_print(self) -> None:
+        for image in support.kernels():
+            with self.subTest(image=image.name):
+                self.assertEqual([{'threads': 64}] * 2, [support.native('talk', image=image), self.pool.run('talk', image=image)])
+
+    def test_large_allocations(self) -> None:
+        size = (self.size('memory') or 256) << 20
+        share = ('--compute', 100, '--memory', (size >> 20) + 256)
+        found = {'native': support.native('reserve', size), 'slice': self.pool.run('reserve', size, options=share)}
+        self.assertEqual([size, size], [one['bytes'] for one in found.values()])
+        support.note('allocation', **found)
 
     def test_memory_quota_is_exact(self) -> None:
         found = self.pool.run('quota', 1 << 20, options=('--compute', 50, '--memory', 300))
