@@ -4,6 +4,7 @@
 Each is a process of its own, because a driver library has one state per process.  test_client.py runs them.
 """
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -410,6 +411,21 @@ def prints() -> None:
     call('cuEventRecord', event, None)
     call('cuEventSynchronize', event)
     print('reached', flush=True)
+    launch(0, talk, (1, 1, 1), (1, 1, 1), ctypes.c_uint(1))
+    call('cuDevicePrimaryCtxReset_v2', 0)
+    print('reset', flush=True)
+
+
+def prints_blindly() -> None:
+    """Write to standard output where there is none, from kernels and from here."""
+    start()
+    talk = kernel(load(PRINTING), 'talk')
+    for _ in range(3):
+        launch(0, talk, (1, 1, 1), (256, 1, 1), ctypes.c_uint(256))
+        call('cuCtxSynchronize')
+        with contextlib.suppress(OSError):
+            os.write(1, b'something')
+    assert read(allocate(4).value, 4)
 
 
 def sticky() -> None:

@@ -74,7 +74,14 @@ class WithWorker(unittest.TestCase):
     def test_what_kernels_print(self) -> None:
         lines = self.run_program('prints').stdout.splitlines()
         self.assertEqual(sorted(f'thread {n} of 256' for n in range(256)), sorted(lines[:256]))
-        self.assertEqual(['synchronized', 'thread 0 of 1', 'copied', 'thread 0 of 1', 'reached'], lines[256:])
+        self.assertEqual(['synchronized', 'thread 0 of 1', 'copied', 'thread 0 of 1', 'reached', 'thread 0 of 1', 'reset'],
+                         lines[256:])
+
+    def test_a_program_without_standard_output(self) -> None:
+        self.agent.settle()
+        result = subprocess.run(['sh', '-c', 'exec "$@" >&-', '-', *command('prints_blindly')], env=self.agent.environment,
+                                cwd=ROOT, stderr=subprocess.PIPE, text=True)
+        self.assertEqual((0, ''), (result.returncode, result.stderr))
 
     def test_errors_of_the_device_are_sticky(self) -> None:
         self.run_scenario('sticky')

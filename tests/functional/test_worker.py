@@ -4,6 +4,7 @@
 import os
 import random
 import struct
+import time
 from typing import Final
 from unittest import mock
 
@@ -282,6 +283,19 @@ class TestOutput(worker_case.WorkerCase):
         self.mode(session, 0)
         self.assertEqual(0, session.call(SYNCHRONIZE).status)
         self.assertEqual([], session.others)
+
+    def test_a_client_that_is_slow_loses_some_and_holds_nobody_up(self) -> None:
+        session = self.start()
+        self.mode(session, PRINTS | BUSY)
+        waiting = [session.send(SYNCHRONIZE, b'', peer.WANT_REPLY) for _ in range(20)]  # 40 MiB; nobody reads them
+        time.sleep(1)
+        text, answered = 0, set()
+        while len(answered) < len(waiting):
+            opcode, flags, sequence, payload = session.frame()
+            text += len(payload) if opcode == peer.OUTPUT else 0
+            answered |= {sequence} if flags & peer.REPLY else set()
+        self.assertEqual(set(waiting), answered)
+        self.assertLess(2 * MIB, text)
 
     def test_a_client_that_takes_none_of_it(self) -> None:
         for mode in (PRINTS, PRINTS | BUSY):

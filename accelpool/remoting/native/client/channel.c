@@ -134,6 +134,7 @@ int channel_call_bulk(struct channel *c, uint16_t opcode, const struct iovec *pa
             break;
         }
     pthread_mutex_unlock(&c->wait_lock);
+    channel_print(c);
     if (!waiter.done)
         return CHANNEL_LOST;
     if (waiter.sticky && (waiter.status || channel_stays(waiter.sticky)))
@@ -158,6 +159,7 @@ static void release(struct channel *c)
         close(c->wake);
     free(c->out);
     free(c->in);
+    free(c->printed);
     free(c);
 }
 
@@ -190,6 +192,7 @@ struct channel *channel_open(const struct stream *stream, uint64_t window_bytes)
     c->in = malloc(IN_SIZE);
     pthread_mutex_init(&c->send_lock, NULL);
     pthread_mutex_init(&c->ring_lock, NULL);
+    pthread_mutex_init(&c->print_lock, NULL);
     pthread_mutex_init(&c->wait_lock, NULL);
     pthread_cond_init(&c->changed, NULL);
     if (c->wake < 0 || !c->out || !c->in || start_background(c)) {

@@ -128,20 +128,41 @@ static int take_reply(struct channel *c, const struct wire_header *header)
     return 0;
 }
 
-/* What kernels have printed goes where a local driver writes it. */
+/* What kernels have printed: kept for a caller, because whoever reads never blocks in a write. */
 static int take_output(struct channel *c, size_t length)
 {
     char bytes[4096];
     size_t part;
+    int bad = 0;
 
-    for (; length; length -= part) {
-        part = length < sizeof bytes ? length : sizeof bytes;
-        if (take(c, bytes, part))
-            return -1;
-        fwrite(bytes, 1, part, stdout);
+    pthread_mutex_lock(&c->print_lock);
+    char *larger = c->printed_bytes + length > PRINTED_MOST ? NULL : realloc(c->printed, c->printed_bytes + length);
+    if (larger) {
+        c->printed = larger;
+        bad = take(c, c->printed + c->printed_bytes, length);
+        c->printed_bytes += bad ? 0 : length;
     }
-    fflush(stdout);
-    return 0;
+    pthread_mutex_unlock(&c->print_lock);
+    for (; !larger && length && !bad; length -= part) { /* nobody has fetched so much: it is lost */
+        part = length < sizeof bytes ? length : sizeof bytes;
+        bad = take(c, bytes, part);
+    }
+    return bad;
+}
+
+void channel_print(struct channel *c)
+{
+    pthread_mutex_lock(&c->print_lock);
+    char *text = c->printed;
+    const size_t bytes = c->printed_bytes;
+    c->printed = NULL;
+    c->printed_bytes = 0;
+    pthread_mutex_unlock(&c->print_lock);
+    if (!text)
+        return;
+    fwrite(text, 1, bytes, stdout);
+    fflush(stdout); /* a local driver's text waits for the program's end in a pipe or file; this is no later than that */
+    free(text);
 }
 
 static int take_notice(struct channel *c, const struct wire_header *header)

@@ -16,6 +16,7 @@
 #define OUT_SIZE (256u << 10)  /* coalesced frames at most */
 #define IN_SIZE (128u << 10)
 #define CHECKPOINTS 1024u
+#define PRINTED_MOST (64u << 20) /* bytes; a worker keeps less */
 
 struct waiter {
     uint64_t sequence;
@@ -55,6 +56,10 @@ struct channel {
     unsigned ring_first, ring_count;
     _Atomic uint64_t acknowledged, acknowledged_bytes;
 
+    pthread_mutex_t print_lock;
+    char *printed;         /* by kernels, for the next caller that has its answer */
+    size_t printed_bytes;
+
     pthread_mutex_t wait_lock;
     pthread_cond_t changed;
     struct waiter *waiters;
@@ -85,6 +90,8 @@ void channel_acknowledge(struct channel *c, uint64_t sequence);
 /* --- channel_read.c --- */
 /* Reads until `ready` says so or the connection is lost, taking turns with other callers. */
 void channel_serve(struct channel *c, int (*ready)(struct channel *, const void *), const void *what);
+/* Writes what kernels have printed where a local driver writes it; for callers, without locks and roles. */
+void channel_print(struct channel *c);
 /* The background thread; its argument is the channel. */
 void *channel_background(void *opaque);
 

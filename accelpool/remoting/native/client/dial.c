@@ -228,5 +228,14 @@ static int dial_via(const struct attachment_way *way, char *why, size_t why_size
 
 int dial(const struct attachment_way *way, char *why, size_t why_size)
 {
-    return *way->via ? dial_via(way, why, why_size) : dial_url(way->url, why, why_size);
+    const int fd = *way->via ? dial_via(way, why, why_size) : dial_url(way->url, why, why_size);
+
+    if (fd < 0 || fd > STDERR_FILENO)
+        return fd;
+    /* The program was started without one of these and may write there nevertheless. */
+    const int other = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    if (other < 0)
+        snprintf(why, why_size, "no descriptor is free");
+    close(fd);
+    return other;
 }

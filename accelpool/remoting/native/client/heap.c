@@ -7,7 +7,7 @@
 
 #include "segments.h"
 
-enum { SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2 };
+enum { UNANSWERED = -1, SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2 };
 
 /* Device ranges lie at RANGE_BASE + slot * RANGE_STRIDE, TRIES slots for every ordinal: disjoint between the devices of one
  * attachment, far from where Linux puts programs, heaps and libraries, and inside what sanitizers leave to the program. */
@@ -234,12 +234,12 @@ static uint64_t extra_for(const struct heap *h)
 
 /*
  * Asks for `need` bytes and the mapping, with the lock given up meanwhile. What is granted is unused then, also when an older
- * error came along with it.
+ * error came along with it; an older error may have come instead, too.
  */
 static int lease(struct heap *h, uint64_t address, uint64_t length, uint64_t need, int *older)
 {
     struct wire_lease ask = {.address = address, .length = length, .need = need, .extra = need ? extra_for(h) : 0};
-    struct wire_lease_reply answer = {.reply = {.status = OUT_OF_MEMORY}};
+    struct wire_lease_reply answer = {.reply = {.status = UNANSWERED}};
     struct iovec part = {&ask, sizeof ask};
     struct channel_reply reply = {.head = &answer, .head_size = sizeof answer};
 
@@ -249,11 +249,13 @@ static int lease(struct heap *h, uint64_t address, uint64_t length, uint64_t nee
     pthread_mutex_lock(&h->lock);
     h->leasing = 0;
     pthread_cond_broadcast(&h->leased);
+    *older = error;
+    if (answer.reply.status == UNANSWERED) /* an older error came first, and nothing was asked */
+        return SUCCESS;
     if (answer.reply.status != SUCCESS || answer.granted < need)
         return error ? error : OUT_OF_MEMORY;
     set_mapped(h, answer.address, answer.length, 1);
     h->unused += answer.granted;
-    *older = error;
     return SUCCESS;
 }
 

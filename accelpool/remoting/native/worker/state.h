@@ -127,11 +127,14 @@ struct outgoing {
 };
 
 struct output {
-    pthread_mutex_t lock;
+    pthread_mutex_t sending; /* over taking text and sending it: answers of other threads wait; taken before the lock */
+    pthread_mutex_t lock;    /* the text; never held for long */
     pthread_t thread;
     int on;
     int pipe;   /* its end for reading; standard output is the other */
     int before; /* what standard output was */
+    uint8_t *text;
+    size_t length;
 };
 
 struct staging;

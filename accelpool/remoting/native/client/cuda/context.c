@@ -98,6 +98,7 @@ static void end_event(struct device *device, uint64_t id)
 /* Contexts share the worker's one, so what they held goes when the last of them does. */
 static void clear(struct device *device)
 {
+    session_wait(device, CUDA_OP_cuCtxSynchronize, NULL, 0, NULL, 0, CALL_IDLE); /* and what kernels have printed comes */
     module_unload_all(device);
     handle_each(HANDLE_EVENT, device, NULL, end_event);
     handle_each(HANDLE_STREAM, device, NULL, stream_end);
