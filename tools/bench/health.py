@@ -26,6 +26,10 @@ TARGET = 5.0
 ROUNDS = 5
 #: Seconds between two looks at the list.
 POLL = 0.02
+#: Seconds after which something will not be seen any more.
+PATIENCE = 60.0
+#: Seconds in which who has opened a device listens to its events, too.
+LISTENING = 0.5
 #: Seconds from one look of the conductor to the next ([conductor] inventory_interval).
 INTERVAL = 2.0
 #: NVML's "driver not loaded".
@@ -57,8 +61,11 @@ class Devices:
         self._url = auth['endpoint'] + '/v1/devices'
 
     def until(self, condition: Callable[[list[str]], bool]) -> None:
-        """Wait until the healths of the devices are so."""
-        while not condition([one['health'] for one in self._listed()]):
+        """Wait until the healths of the devices are so.  :raises TimeoutError: they never are"""
+        deadline = time.monotonic() + PATIENCE
+        while not condition(healths := [one['health'] for one in self._listed()]):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f'{PATIENCE:g} s later the devices are still {healths}')
             time.sleep(POLL)
 
     def enable(self, enabled: bool, *addresses: str) -> None:
@@ -86,6 +93,13 @@ def _things(host: Host, devices: Devices) -> dict[str, tuple[Preparation, Prepar
         while any(host.held(index) for index in indices):
             time.sleep(POLL)
 
+    def event(index: int, happens: Callable[[], object]) -> Callable[[], object]:
+        """Wait until who looks and who listens have a device open again that was let go of."""
+        while len(host.held(index)) < 2:
+            time.sleep(POLL)
+        time.sleep(LISTENING)
+        return happens
+
     def reset(index: int) -> Callable[[], object]:
         address = f'0000:{host.device(index).pci_bus:02x}:00.0'
         devices.enable(False, address)
@@ -103,8 +117,8 @@ def _things(host: Host, devices: Devices) -> dict[str, tuple[Preparation, Prepar
         host.state.init_code = 0
 
     return {
-        'XID': (lambda: lambda: host.xid(0, 119), lambda: reset(0)),
-        'uncorrectable memory error': (lambda: lambda: host.ecc(1), lambda: reset(1)),
+        'XID': (lambda: event(0, lambda: host.xid(0, 119)), lambda: reset(0)),
+        'uncorrectable memory error': (lambda: event(1, lambda: host.ecc(1)), lambda: reset(1)),
         'fallen off the bus': (lambda: lambda: host.lose(2), lambda: reset(2)),
         'pulled out': (lambda: lambda: host.pull(3), lambda: lambda: host.put_back(3)),
         'hangs': (lambda: lambda: hanging.enter_context(host.hanging(device=5)), lambda: hanging.close),

@@ -262,5 +262,5 @@ class Host(statefile.StateFile):
 def _alive(pid: int) -> bool:
     try:
         return pathlib.Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[0] != 'Z'
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # gone before it was opened, or before it was read
         return False
