@@ -108,6 +108,7 @@ static void answer_large(const struct wire_header *header, uint32_t wanted)
         frame(header->opcode, (uint16_t)(WIRE_REPLY | (done < wanted ? WIRE_MORE : 0)), header->sequence, bytes,
               sizeof(struct wire_reply) + part);
         frame(WIRE_RECALL, 0, 0, &(struct wire_recall){part, 1}, sizeof(struct wire_recall));
+        frame(WIRE_OUTPUT, 0, 0, "\n", part % 2); /* an empty one, too */
     } while (done < wanted);
 }
 

@@ -128,26 +128,25 @@ static int take_reply(struct channel *c, const struct wire_header *header)
     return 0;
 }
 
-/* What kernels have printed: kept for a caller, because whoever reads never blocks in a write. */
+/* What kernels have printed: kept for a caller, because whoever reads never blocks in a write. What nobody fetches is lost. */
 static int take_output(struct channel *c, size_t length)
 {
-    char bytes[4096];
-    size_t part;
-    int bad = 0;
+    char *bytes = length ? malloc(length) : NULL;
 
+    if (length && (!bytes || take(c, bytes, length))) {
+        free(bytes);
+        return -1;
+    }
     pthread_mutex_lock(&c->print_lock);
-    char *larger = c->printed_bytes + length > PRINTED_MOST ? NULL : realloc(c->printed, c->printed_bytes + length);
+    char *larger = length && length <= PRINTED_MOST - c->printed_bytes ? realloc(c->printed, c->printed_bytes + length) : NULL;
     if (larger) {
+        memcpy(larger + c->printed_bytes, bytes, length);
         c->printed = larger;
-        bad = take(c, c->printed + c->printed_bytes, length);
-        c->printed_bytes += bad ? 0 : length;
+        c->printed_bytes += length;
     }
     pthread_mutex_unlock(&c->print_lock);
-    for (; !larger && length && !bad; length -= part) { /* nobody has fetched so much: it is lost */
-        part = length < sizeof bytes ? length : sizeof bytes;
-        bad = take(c, bytes, part);
-    }
-    return bad;
+    free(bytes);
+    return 0;
 }
 
 void channel_print(struct channel *c)
