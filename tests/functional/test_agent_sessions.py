@@ -8,17 +8,10 @@ import stat
 import unittest
 
 from accelpool.remoting.agent import packets
-from tests.support import kernel
+from tests.support import kernel, processes
 from tests.support.agent import Agent, Control, ControlError, Refused, admit, wait_for
 
 MIB = 1 << 20
-
-
-def dead(pid: int) -> bool:
-    try:
-        return pathlib.Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[0] == 'Z'
-    except (FileNotFoundError, ProcessLookupError):
-        return True
 
 
 class Start(unittest.TestCase):
@@ -289,7 +282,7 @@ class Ends(unittest.TestCase):
         stubborn.send('spin')
         credential = self.agent.credential()
         self.assertEqual(self.agent.control.ask('unbind', slice_id='slice-1'), {'sessions_ended': 2})
-        self.assertTrue(dead(pid))
+        self.assertFalse(processes.alive(pid))
         self.assertEqual(session.said()[0], packets.END)
         self.assertEqual(session.hear(), '')
         with self.assertRaises(Refused) as caught:
@@ -308,7 +301,7 @@ class Ends(unittest.TestCase):
         for control in (self.agent.control, second):
             control.socket.sendall(b'{"v":1,"id":1,"method":"unbind","params":{"slice_id":"slice-1"}}\n')
         self.assertEqual(second.line()['result'], {'sessions_ended': 1})
-        self.assertTrue(dead(pid))
+        self.assertFalse(processes.alive(pid))
         self.assertEqual(self.agent.control.line()['result'], {'sessions_ended': 1})
 
     def test_a_slice_that_is_being_unbound_takes_nobody(self) -> None:
@@ -352,7 +345,7 @@ class Ends(unittest.TestCase):
                 pids = [agent.session().facts()['pid'] for _ in range(3)]
                 agent.process.send_signal(number)
                 agent.process.wait(30)
-                wait_for(lambda pids=pids: all(map(dead, pids)), 'the end of the workers')
+                wait_for(lambda pids=pids: not any(map(processes.alive, pids)), 'the end of the workers')
 
     def test_a_restarted_agent_takes_new_sessions_with_old_credentials(self) -> None:
         old = self.agent.credential()

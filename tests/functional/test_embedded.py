@@ -20,6 +20,8 @@ from typing import Any
 
 import requests
 
+from tests.support import processes
+
 PATIENCE = 60
 LIVE = ('pending', 'scheduled', 'binding', 'active', 'releasing')
 
@@ -129,13 +131,6 @@ class Service:
     def whole(self) -> bool:
         return self.carved() == 0 and all(
             (d['free_memory'], d['free_compute'], d['slices']) == (d['memory'], 100, 0) for d in self.devices())
-
-
-def alive(pid: int) -> bool:
-    try:
-        return pathlib.Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[0] != 'Z'
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 class Case(unittest.TestCase):
@@ -265,7 +260,7 @@ class Embedded(Case):
         password = self.service.http.auth
         url = self.service._endpoint()['url']
         self.assertEqual(0, self.service.stop())
-        self.assertFalse([pid for pid in agents.values() if alive(pid)])
+        self.assertFalse([pid for pid in agents.values() if processes.alive(pid)])
         self.service.start()
         self.assertEqual((password, url), (self.service.http.auth, self.service._endpoint()['url']))
         self.assertEqual('active', self.service.allocation(identifier)['state'])
@@ -279,7 +274,7 @@ class Killed(Case):
         agents = self.service.agents()
         self.assertEqual(2, len(agents))
         self.service.kill()
-        wait_for(lambda: not any(alive(pid) for pid in agents.values()), 'the agents are gone')
+        wait_for(lambda: not any(processes.alive(pid) for pid in agents.values()), 'the agents are gone')
 
     def test_a_killed_agent_is_replaced_and_told_of_its_slices(self) -> None:
         identifier = self.service.create(profile='small', consumer_host='host-a', locality='remote')

@@ -13,6 +13,7 @@ import sys
 from typing import Any
 
 from accelpool.remoting import artefacts
+from tests.support import processes
 
 HERE = pathlib.Path(__file__).parent
 BUILD = HERE.parents[2] / 'build/tests/mps'
@@ -52,10 +53,9 @@ class Mps:
         """Return the process of a GPU's daemon."""
         try:
             pid = int((self._pipe(uuid) / 'nvidia-cuda-mps-control.pid').read_text())
-            state = pathlib.Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[0]
         except (OSError, ValueError):
             return None
-        return None if state == 'Z' else pid
+        return pid if processes.alive(pid) else None
 
     def state(self, uuid: str) -> dict[str, Any]:
         """Return what a GPU's daemon has noted: ``options``, ``devices``, ``server`` (a process), ``clients``."""

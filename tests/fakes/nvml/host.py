@@ -12,6 +12,7 @@ from typing import Any
 from tests.fakes import statefile
 from tests.fakes.mps import host as mps
 from tests.fakes.nvml import layout
+from tests.support import processes
 
 HERE = pathlib.Path(__file__).parent
 BUILD = HERE.parents[2] / 'build/tests/nvml'
@@ -97,7 +98,7 @@ class Host(statefile.StateFile):
 
     def held(self, device: int) -> list[int]:
         """Return the processes that have a GPU open, and so keep it from being reset or detached from its driver."""
-        return [one.pid for one in self.state.clients if one.pid and one.devices >> device & 1 and _alive(one.pid)]
+        return [one.pid for one in self.state.clients if one.pid and one.devices >> device & 1 and processes.alive(one.pid)]
 
     def sysfs(self, root: pathlib.Path) -> None:
         """Say in a directory that stands for sysfs which GPUs the kernel's driver has."""
@@ -257,10 +258,3 @@ class Host(statefile.StateFile):
         for link, (kind, remote) in zip(device.links, remotes, strict=False):
             link.present = link.active = 1
             link.version, link.kind, link.remote = 6, kind, remote.encode()
-
-
-def _alive(pid: int) -> bool:
-    try:
-        return pathlib.Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[0] != 'Z'
-    except (FileNotFoundError, ProcessLookupError):  # gone before it was opened, or before it was read
-        return False
