@@ -25,9 +25,9 @@
 #define STUB_LAUNCH 4u    /* launches fail with 719 */
 #define STUB_FULL 8u      /* cuMemCreate fails */
 #define STUB_HANG 16u     /* synchronisation waits until this bit goes */
+#define STUB_LOCAL 32u    /* kernels that load take 4096 bytes of local memory */
 #define STUB_THIRD 64u    /* every third cuMemCreate fails */
 #define STUB_PRINT 128u   /* synchronisation prints 2 MiB, in lines */
-#define STUB_LOCAL 32u    /* kernels that load take 4096 bytes of local memory */
 
 static atomic_uint mode;
 static uint64_t range, range_size;
@@ -133,7 +133,7 @@ API int cuMemAddressReserve(uint64_t *address, size_t bytes, size_t alignment, u
     if (range && munmap((void *)(uintptr_t)range, range_size)) /* the session before this one, in one process */
         return 999;
     if (range)
-        memset(mapped, 0, sizeof mapped);
+        memset(mapped, 0, range_size / GRANULE * sizeof *mapped);
     got = mmap((void *)(uintptr_t)at, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1,
                0);
     if (got == MAP_FAILED) {

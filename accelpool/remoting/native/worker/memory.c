@@ -280,11 +280,13 @@ static int granules_map(struct session *s, uint64_t first, uint64_t end, int tog
     uint64_t index = first, next;
     int status = CU_SUCCESS;
 
-    for (; index < end && !status; index = status ? index : next) {
+    while (index < end && !status) {
         next = index + 1;
         if (together && index > first && next < end)
             next = end - 1 - index < most ? end - 1 : index + most;
         status = mapping_make(m, index, next);
+        if (!status)
+            index = next;
     }
     if (!status)
         status = vendor.set_access(at, (end - first) * vendor.granule, &access, 1);
