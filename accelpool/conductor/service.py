@@ -177,15 +177,15 @@ class Conductor:
         with db_session.reader() as session:
             rows = [drift.Row(found.id, found.allocation_id, found.generation, found.bound, State(state))
                     for found, state in db_slice.of_host(session, self._host)]
-        todo = drift.compare(rows, admitted, carved, self._slices.kept())
-        lost = self._tell_lost(todo.lost)
-        for slice_id in todo.unbind:
+        needed = drift.compare(rows, admitted, carved, self._slices.kept())
+        lost = self._tell_lost(needed.lost)
+        for slice_id in needed.unbind:
             LOG.warning('The agent of %s had a slice that nobody owns: %s', self._host, slice_id)
         # What is made again is not what the sessions of a lost slice had: they would go on with what is gone.
-        steps = [functools.partial(self.agent.unbind, slice_id) for slice_id in todo.unbind | lost]
-        steps += [functools.partial(self._slices.destroy, *carved_by) for carved_by in todo.destroy.items()]
-        steps += [functools.partial(self.allocations.release, allocation_id) for allocation_id in todo.release]
-        steps += [functools.partial(self.allocations.bind, allocation_id) for allocation_id in todo.bind]
+        steps = [functools.partial(self.agent.unbind, slice_id) for slice_id in needed.unbind | lost]
+        steps += [functools.partial(self._slices.destroy, *carved_by) for carved_by in needed.destroy.items()]
+        steps += [functools.partial(self.allocations.release, allocation_id) for allocation_id in needed.release]
+        steps += [functools.partial(self.allocations.bind, allocation_id) for allocation_id in needed.bind]
         for step in steps:
             try:
                 step()
